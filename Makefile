@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+#
+# "make help" lists the targets. Every target that runs something first sets up what is missing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+BUILD := $(ROOT)/.build
+VENV := $(BUILD)/venv
+BIN := $(VENV)/bin
+STAMPS := $(BUILD)/stamps
+COLLECTION := $(BUILD)/collections/ansible_collections/goldenimage/azure
+
+export PATH := $(BIN):$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(BUILD)/collections
+export ANSIBLE_HOME := $(BUILD)/ansible
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##### set-up #####
+
+.PHONY: setup
+setup: $(STAMPS)/system $(STAMPS)/python $(STAMPS)/azurite $(COLLECTION) ## Install what the project needs (system packages by apt, the rest below .build)
+
+$(STAMPS)/system: tools/install-system-packages tools/system-packages.txt
+	tools/install-system-packages tools/system-packages.txt
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/python: $(STAMPS)/system meta/ee-requirements.txt test-requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r meta/ee-requirements.txt -r test-requirements.txt
+	@mkdir -p $(@D) && touch $@
+
+# Node.js comes with the Python requirements, so that no system Node.js is needed.
+$(STAMPS)/azurite: tests/local_azure/azurite/package-lock.json $(STAMPS)/python
+	mkdir -p $(BUILD)/azurite
+	cp tests/local_azure/azurite/package.json tests/local_azure/azurite/package-lock.json $(BUILD)/azurite/
+	cd $(BUILD)/azurite && npm ci --no-audit --no-fund --omit=dev
+	@touch $@
+
+# Ansible finds the checkout as a collection through this link.
+$(COLLECTION):
+	@mkdir -p $(@D)
+	ln -sfn $(ROOT) $@
+
+##### tests #####
+
+.PHONY: test
+test: setup ## Run all tests
+	$(BIN)/python -m pytest
+
+.PHONY: unit
+unit: setup ## Run the tests that need no server and no guest
+	$(BIN)/python -m pytest tests/unit
+
+.PHONY: integration
+integration: setup ## Run the playbook tests against the local Azure
+	$(BIN)/python -m pytest tests/integration
+
+.PHONY: guests
+guests: setup ## Run the tests that boot real guests
+	$(BIN)/python -m pytest tests/guests
+
+.PHONY: contract
+contract: setup ## Check traffic with the local Azure against Azure's published API and the SDK
+	$(BIN)/python -m pytest tests/contract
+
+##### checks #####
+
+.PHONY: check
+check: setup ## Run every linter and sanity test
+	tools/check
+
+.PHONY: lint
+lint: setup ## Run the quick linters only (ruff, mypy, yamllint)
+	tools/check ruff mypy yamllint
+
+##### running things #####
+
+.PHONY: demo
+demo: setup ## A real machine becomes an image, and two machines are born from it
+	$(BIN)/python -m tests.demo
+
+.PHONY: local-azure
+local-azure: setup ## Start the local Azure in the background
+	$(BIN)/python -m tests.local_azure start
+
+.PHONY: local-azure-stop
+local-azure-stop: ## Stop the local Azure (its state is kept)
+	$(BIN)/python -m tests.local_azure stop
+
+.PHONY: build
+build: setup ## Build the collection's tarball into .build/dist
+	$(BIN)/ansible-galaxy collection build --force --output-path $(BUILD)/dist $(ROOT)
+
+.PHONY: clean
+clean: ## Remove everything that was built or installed below .build
+	@if [ -x $(BIN)/python ]; then $(MAKE) --no-print-directory local-azure-stop; fi
+	rm -rf $(BUILD)
