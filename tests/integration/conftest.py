@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""Fixtures of the integration tests: a local Azure of their own, and ansible-playbook runs against it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.cloud import LocalAzure
+from tests.integration.plays import Player
+
+
+@pytest.fixture(scope="session")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
+    """A local Azure without guests that lives as long as the test session."""
+    cloud = LocalAzure(tmp_path_factory.mktemp("local-azure"))
+    try:
+        cloud.start()
+        yield cloud
+    finally:
+        cloud.stop()
+
+
+@pytest.fixture(scope="session")
+def play(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> Player:
+    """Runs playbooks, task lists or single modules against the session's local Azure."""
+    return Player(tmp_path_factory.mktemp("plays"), azure.env)
+
+
+@pytest.fixture(scope="module")
+def group(azure: LocalAzure) -> str:
+    """A resource group in eastus for the tests of one file."""
+    return azure.group(f"rg-{uuid.uuid4().hex[:8]}")
