@@ -37,7 +37,7 @@ $(STAMPS)/system: tools/install-system-packages tools/system-packages.txt
 
 $(STAMPS)/python: $(STAMPS)/system meta/ee-requirements.txt test-requirements.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r meta/ee-requirements.txt -r test-requirements.txt
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -r meta/ee-requirements.txt -r test-requirements.txt
 	@mkdir -p $(@D) && touch $@
 
 # Node.js comes with the Python requirements, so that no system Node.js is needed.
