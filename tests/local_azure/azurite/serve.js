@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// SPDX-FileCopyrightText: The goldenimage.azure authors
+//
+// Runs Azurite's blob service inside this process, so that storage accounts can come and go while it serves.
+//
+// Usage: node serve.js AZURITE_PACKAGE DATA_DIR PORT CERTIFICATE KEY
+//
+// Requests come in on standard input and answers go out on standard output, one JSON object a line:
+//   {"id": 1, "op": "accounts", "accounts": {"name": ["key1", "key2"]}}  all accounts from now on; the first one starts the service
+//   {"id": 2, "op": "layout", "account": .., "container": .., "blob": ..} digest of where the blob's content lies
+// The end of standard input ends the service in good order: it never outlives the program that started it.
+// Account keys travel on this pipe because arguments and environments are readable by other processes.
+"use strict";
+
+const crypto = require("crypto");
+const fs = require("fs");
+const https = require("https");
+const path = require("path");
+const readline = require("readline");
+const { Console } = require("console");
+const { createRequire } = require("module");
+
+const [azuritePackage, dataDir, port, certificate, key] = process.argv.slice(2);
+const fromAzurite = createRequire(path.join(azuritePackage, "package.json"));
+const BlobConfiguration = fromAzurite("./dist/src/blob/BlobConfiguration.js").default;
+const BlobServer = fromAzurite("./dist/src/blob/BlobServer.js").default;
+
+const HOST = "127.0.0.1";
+const KEEP_ALIVE_SECONDS = 120;
+// Standard output belongs to the control channel; whatever Azurite prints goes to the log.
+global.console = new Console(process.stderr, process.stderr);
+
+function say(message) {
+  process.stdout.write(JSON.stringify(message) + "\n");
+}
+
+function blobServer() {
+  const extents = { locationId: "Default", locationPath: path.join(dataDir, "extents"), maxConcurrency: 16 };
+  const configuration = new BlobConfiguration(
+    HOST, Number(port), KEEP_ALIVE_SECONDS,
+    path.join(dataDir, "blobs.json"), path.join(dataDir, "extents.json"), [extents],
+    false, undefined, // access log
+    false, undefined, // debug log
+    true, // loose: headers it does not know are ignored
+    true, // any x-ms-version
+    certificate, key, "", "basic",
+    true, // the account is always the first part of the path
+    false
+  );
+  const server = new BlobServer(configuration);
+  copiesOwnTheirRanges(server.metadataStore);
+  return server;
+}
+
+// Azurite lets the source and the target of a copy share one list of page ranges until its next restart: a
+// write to either would show in both.
+function copiesOwnTheirRanges(store) {
+  for (const verb of ["startCopyFromURL", "copyFromURL"]) {
+    const copy = store[verb].bind(store);
+    store[verb] = async (context, source, target, ...rest) => {
+      const properties = await copy(context, source, target, ...rest);
+      const copied = await store.downloadBlob(context, target.account, target.container, target.blob);
+      copied.pageRangesInOrder = structuredClone(copied.pageRangesInOrder);
+      return properties;
+    };
+  }
+}
+
+// Extents are only ever appended to, so equal layouts mean equal content. Copies share the layout of their
+// source until one of them is written to.
+async function layoutOf(server, { account, container, blob }) {
+  const context = { contextId: "layout", startTime: new Date() };
+  const found = await server.metadataStore.downloadBlob(context, account, container, blob);
+  const digest = crypto.createHash("sha256").update(String(found.properties.contentLength));
+  for (const { start, end, persistency } of found.pageRangesInOrder || []) {
+    digest.update(`|${start}-${end}=${persistency.id}+${persistency.offset}`);
+  }
+  return digest.digest("hex");
+}
+
+function setAccounts(server, accounts) {
+  process.env.AZURITE_ACCOUNTS = Object.entries(accounts)
+    .map(([name, keys]) => [name, ...keys].join(":"))
+    .join(";");
+  server.accountDataStore.refresh();
+}
+
+async function main() {
+  // A copy between two accounts makes Azurite ask itself for the source over HTTPS.
+  https.globalAgent.options.ca = fs.readFileSync(certificate);
+  https.globalAgent.options.allowPartialTrustChain = true;
+  const server = blobServer();
+  let listening = false;
+
+  async function answer(request) {
+    if (request.op === "accounts") {
+      setAccounts(server, request.accounts);
+      if (!listening) {
+        await server.start();
+        listening = true;
+      }
+      return {};
+    }
+    if (request.op === "layout") {
+      return { layout: await layoutOf(server, request) };
+    }
+    throw new Error(`unknown operation ${request.op}`);
+  }
+
+  const lines = readline.createInterface({ input: process.stdin });
+  lines.on("line", async (line) => {
+    const request = JSON.parse(line);
+    try {
+      say({ id: request.id, ok: true, ...(await answer(request)) });
+    } catch (error) {
+      say({ id: request.id, ok: false, error: error.message || String(error), code: error.storageErrorCode || error.code });
+    }
+  });
+  lines.on("close", async () => {
+    if (listening) {
+      await server.close();
+    }
+    process.exit(0);
+  });
+  for (const signal of ["SIGINT", "SIGTERM"]) {
+    process.on(signal, () => lines.close());
+  }
+}
+
+main().catch((error) => {
+  console.error(error.stack);
+  process.exit(1);
+});
