@@ -110,8 +110,10 @@ def test_reader_and_debugfs_see_the_same_tree(options: list[str], tree: Path, tm
     assert len(seen) > 900
     for path, inode in seen.items():
         original = dumped / path[1:]
-        if inode.size:  # debugfs fills empty inline files up with zeros
-            assert content(volume, inode) == content_on_host(original), path
+        expected = content_on_host(original)
+        if isinstance(expected, bytes):
+            expected = expected[: inode.size]  # debugfs fills inline files up with zeros
+        assert content(volume, inode) == expected, path
         if not original.is_symlink():  # links have no mode of their own once dumped
             assert inode.mode == original.stat().st_mode, path
         if stat.S_ISREG(inode.mode):
