@@ -11,10 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.local_azure.blob_ranges import Range, clipped, coalesced, parse_page_list, pieces
+from tests.local_azure.blob_vhd import COOKIE, FOOTER_SIZE
 from tests.local_azure.blob_wire import BlobAddress, Wire
 
-FOOTER_SIZE = 512
-COOKIE = b"conectix"
 MIB = 1024 * 1024
 # Azurite computes an MD5 over every answer of up to 4 MiB, at the cost of reading it twice.
 READ_SIZE = 16 * MIB

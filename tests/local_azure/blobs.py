@@ -18,7 +18,6 @@ import json
 import os
 import re
 import secrets
-import struct
 import tempfile
 import threading
 import uuid
@@ -29,6 +28,7 @@ from typing import Literal, NamedTuple
 from tests.local_azure import blob_transfer
 from tests.local_azure.blob_ranges import Range
 from tests.local_azure.blob_service import AzuriteProcess
+from tests.local_azure.blob_vhd import FOOTER_SIZE, fixed_footer, parse_footer
 from tests.local_azure.blob_wire import (
     BlobAddress,
     BlobError,
@@ -174,9 +174,19 @@ class BlobStore:
             raise BlobError(f"The copy of {source.path} to {target.path} did not succeed", answer.status)
 
     def resize(self, address: BlobAddress, size: int) -> None:
-        """Give the blob ``size`` bytes: cut, or continued with zeros."""
+        """Give the blob ``size`` bytes: cut, or continued with zeros. A VHD footer at its end moves along."""
+        facts = self.inspect_vhd(address)
+        if facts.cookie_ok:
+            blob_transfer.clear_pages(self._wire, address, facts.size - FOOTER_SIZE, FOOTER_SIZE)
         headers = {"x-ms-blob-content-length": str(size)}
         self._wire.request("PUT", address.path, query={"comp": "properties"}, headers=headers)
+        if facts.cookie_ok:
+            self.write_vhd_footer(address)
+
+    def write_vhd_footer(self, address: BlobAddress) -> None:
+        """Make the blob's last 512 bytes the footer of a fixed VHD as large as the bytes before them."""
+        size = self.size(address) or 0
+        self.write(address, size - FOOTER_SIZE, fixed_footer(size - FOOTER_SIZE))
 
     def delete(self, address: BlobAddress) -> None:
         """Delete the blob, if it exists; in a hidden account its container goes with it."""
@@ -238,20 +248,17 @@ class BlobStore:
     # Disks
 
     def inspect_vhd(self, address: BlobAddress) -> VhdFacts:
-        """What stands in the blob's VHD footer (Virtual Hard Disk Image Format Specification, "Hard Disk
-        Footer Format")."""
+        """What stands in the blob's VHD footer."""
         answer = self._wire.request("HEAD", address.path, accept=(404,))
         if answer.status == 404:
             return VhdFacts(False, False, 0, False, None, None)
         size = int(answer.headers["content-length"])
         is_page_blob = answer.headers["x-ms-blob-type"] == "PageBlob"
-        if size < blob_transfer.FOOTER_SIZE:
+        tail = self.read(address, size - FOOTER_SIZE, FOOTER_SIZE) if size >= FOOTER_SIZE else b""
+        footer = parse_footer(tail)
+        if footer is None:
             return VhdFacts(True, is_page_blob, size, False, None, None)
-        footer = self.read(address, size - blob_transfer.FOOTER_SIZE, blob_transfer.FOOTER_SIZE)
-        if not footer.startswith(blob_transfer.COOKIE):
-            return VhdFacts(True, is_page_blob, size, False, None, None)
-        virtual_size, disk_type = struct.unpack_from(">Q4xI", footer, 48)
-        return VhdFacts(True, is_page_blob, size, True, disk_type, virtual_size)
+        return VhdFacts(True, is_page_blob, size, True, footer.disk_type, footer.virtual_size)
 
     def export_raw(self, address: BlobAddress, path: Path) -> None:
         """Write the disk in the blob to a sparse raw file, without its VHD footer."""
