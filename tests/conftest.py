@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""What holds for every test session: its traffic with a local Azure must keep Azure's contract."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contract import session_traffic
+
+_LINES = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--azure-cli",
+        action="store_true",
+        help="run the tests with azure-cli, which is installed below .build on demand (700 MB)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "azure_cli: runs azure-cli (with --azure-cli or RUN_AZURE_CLI=1 only)")
+    session_traffic.watch_environment()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Judge the traffic once every fixture has ended; what differs fails a session that passed otherwise."""
+    try:
+        report = session_traffic.check_watched()
+    except ValueError as error:
+        lines, passed = [f"contract: the log of exchanges is damaged: {error}"], False
+    else:
+        if report is None:
+            return
+        lines, passed = session_traffic.lines_for(report), report.passed
+    session.config.stash[_LINES] = lines
+    if not passed and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    lines = config.stash.get(_LINES, [])
+    if lines:
+        terminalreporter.section("contract")
+        for line in lines:
+            terminalreporter.write_line(line)
