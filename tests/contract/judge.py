@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -123,8 +124,8 @@ class Judge:
     """Judges exchanges in the order in which they happened. `openapi_root` None means: no published files."""
 
     def __init__(self, openapi_root: Path | None) -> None:
-        self._openapi = OpenApiContract(openapi_root) if openapi_root else None
-        self._sdk = SdkContract()
+        self._openapi = _published(openapi_root) if openapi_root else None
+        self._sdk = _modelled()
         self._started: dict[tuple[str, bool], _Origin] = {}
 
     def report(self, exchanges: Iterable[Exchange]) -> Report:
@@ -204,6 +205,11 @@ class Judge:
         if origin.sdk:
             findings += self._sdk.check_result(origin.sdk, output)
         return findings
+
+
+# Reading the contracts takes seconds and they do not change: one of each serves every judge.
+_published = cache(OpenApiContract)
+_modelled = cache(SdkContract)
 
 
 def _operation_urls(exchange: Exchange) -> Iterator[tuple[str, str, Query]]:
