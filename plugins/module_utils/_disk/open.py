@@ -53,6 +53,8 @@ def _open(file: SourceFile, allow_unpartitioned: bool) -> DiskReader:
                 file.path, foreign.name, foreign.remedy.format(file.path)
             )
         )
+    if signatures.is_text(head) and not allow_unpartitioned:
+        raise DiskError("{0}: is a text file; give the path of a disk file instead".format(file.path))
     if file.size % SECTOR:
         raise DiskError(
             "{0}: is no disk: a raw disk consists of whole sectors of 512 bytes, but the file has {1} bytes; "

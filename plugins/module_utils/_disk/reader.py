@@ -52,6 +52,7 @@ class SourceFile:
         except DiskError:
             os.close(self._fd)
             raise
+        self.opened_state = self.state()
 
     def _measure(self) -> int:
         mode = os.fstat(self._fd).st_mode

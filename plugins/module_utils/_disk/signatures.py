@@ -88,10 +88,12 @@ def find_foreign(head: bytes) -> Optional[Foreign]:
     for magic in _MAGICS:
         if head.startswith(magic.magic, magic.offset):
             return magic.foreign
-    start = head[:512]
-    if start and not start.translate(None, _TEXT):
-        return Foreign("a text file", "give the path of a disk file instead")
     return None
+
+
+def is_text(head: bytes) -> bool:
+    """Whether the first sector is nothing but text."""
+    return not head[:512].translate(None, _TEXT)
 
 
 def find_content(head: bytes) -> Optional[str]:

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""One keep-alive HTTPS connection to a blob, through a proxy where the environment names one."""
+
+import base64
+import http.client
+import os
+import socket
+import ssl
+from typing import Dict, Mapping, NamedTuple, Optional, Union
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies_environment, proxy_bypass
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import UploadError
+
+Body = Union[bytes, memoryview]
+USER_AGENT = "goldenimage.azure"
+
+
+class BlobUrl(NamedTuple):
+    """A blob's address in its parts. `query` is the SAS without "?", a secret; `str()` leaves it out."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    query: str
+
+    def __str__(self) -> str:
+        return "{0}://{1}:{2}{3}".format(*self[:4])
+
+    def __repr__(self) -> str:
+        return "BlobUrl({0})".format(self)
+
+
+def parse_blob_url(url: str) -> BlobUrl:
+    """Take a blob's URL, with or without a SAS, apart; anything else raises :class:`UploadError`."""
+    parts = urlsplit(url)
+    default = {"https": 443, "http": 80}.get(parts.scheme, 0)
+    try:
+        port = parts.port or default
+    except ValueError:
+        port = 0
+    if not port or not parts.hostname or parts.path.count("/") < 2:
+        raise UploadError(
+            "This is not the URL of a blob: {0}; it looks like "
+            "https://account.blob.core.windows.net/container/name.vhd".format(url.split("?", 1)[0])
+        )
+    return BlobUrl(parts.scheme, parts.hostname, port, parts.path, parts.query)
+
+
+def tls_context(environ: Mapping[str, str], verify: bool = True) -> ssl.SSLContext:
+    """Trust the CAs that the Azure SDK trusts: REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, else the system's.
+
+    OpenSSL itself follows SSL_CERT_FILE and SSL_CERT_DIR for the system's.
+    """
+    bundle = environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE")
+    try:
+        if bundle and os.path.isdir(bundle):
+            context = ssl.create_default_context(capath=bundle)
+        else:
+            context = ssl.create_default_context(cafile=bundle or None)
+    except (OSError, ssl.SSLError) as error:
+        raise UploadError("The CA bundle {0} cannot be used: {1}".format(bundle, error)) from None
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class Response(NamedTuple):
+    """A complete answer. Header names in lower case."""
+
+    status: int
+    headers: Dict[str, str]
+    body: bytes
+
+
+class Connection:
+    """Requests one after another over one connection, which is opened when it is needed.
+
+    Every failure of the transport is an :class:`OSError` or :class:`http.client.HTTPException`; the
+    connection is closed then, and the next request opens a new one.
+    """
+
+    def __init__(self, url: BlobUrl, context: Optional[ssl.SSLContext], timeout: float = 90.0) -> None:
+        self._url = url
+        self._context = context
+        self._timeout = timeout
+        self._http: Optional[http.client.HTTPConnection] = None
+        self._aborted = False
+
+    def request(self, method: str, query: str, headers: Mapping[str, str], body: Body = b"") -> Response:
+        """Send one request to the blob's path and read the whole answer.
+
+        :param query: what comes before the SAS, for example "comp=page"; may be empty
+        """
+        target = self._url.path
+        parameters = "&".join(part for part in (query, self._url.query) if part)
+        if parameters:
+            target += "?" + parameters
+        if self._http is None:
+            self._http = self._open()
+        try:
+            if self._http.sock is None:
+                self._http.connect()
+            if (
+                self._aborted
+            ):  # asked after the socket is there: abort() saw the socket, or this sees the flag
+                raise ConnectionAbortedError("aborted")
+            self._http.putrequest(method, target, skip_accept_encoding=True)
+            self._http.putheader("User-Agent", USER_AGENT)
+            self._http.putheader("Content-Length", str(len(body)))
+            for name, value in headers.items():
+                self._http.putheader(name, value)
+            self._http.endheaders(body if len(body) else None)
+            answer = self._http.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException):
+            self.close()
+            raise
+        return Response(answer.status, {k.lower(): v for k, v in answer.getheaders()}, content)
+
+    def _open(self) -> http.client.HTTPConnection:
+        proxy = getproxies_environment().get(self._url.scheme)
+        if proxy and proxy_bypass("{0}:{1}".format(self._url.host, self._url.port)):
+            proxy = None
+        if self._url.scheme == "http" and not proxy:
+            return http.client.HTTPConnection(self._url.host, self._url.port, timeout=self._timeout)
+        if not proxy:
+            return http.client.HTTPSConnection(
+                self._url.host, self._url.port, timeout=self._timeout, context=self._context
+            )
+        return self._through(proxy)
+
+    def _through(self, proxy: str) -> http.client.HTTPConnection:
+        parts = urlsplit(proxy if "://" in proxy else "http://" + proxy)
+        headers = {}
+        if parts.username:
+            user = "{0}:{1}".format(unquote(parts.username), unquote(parts.password or ""))
+            headers["Proxy-Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
+        host, port = parts.hostname or "", parts.port or 3128
+        made: http.client.HTTPConnection
+        if self._url.scheme == "https":
+            made = http.client.HTTPSConnection(host, port, timeout=self._timeout, context=self._context)
+        else:
+            made = http.client.HTTPConnection(host, port, timeout=self._timeout)
+        made.set_tunnel(self._url.host, self._url.port, headers)
+        return made
+
+    def abort(self) -> None:
+        """Make the request that another thread is waiting for, and all later ones, fail at once."""
+        self._aborted = True
+        connection = self._http
+        sock = getattr(connection, "sock", None)
+        if sock is not None:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return  # already closed by the other side
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        if self._http is not None:
+            self._http.close()
+            self._http = None

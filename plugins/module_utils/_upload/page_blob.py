@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""The requests of Azure's blob service that an upload needs (REST reference, "Operations on page blobs")."""
+
+import base64
+import hashlib
+import http.client
+import random
+import re
+import ssl
+import sys
+import threading
+import time
+from email.utils import parsedate_to_datetime
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from xml.etree import ElementTree
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import (
+    BlobUrl,
+    Body,
+    Connection,
+    Response,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import (
+    UploadCancelledError,
+    UploadError,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.ranges import Range
+
+API_VERSION = "2021-12-02"
+ATTEMPTS = 8
+_RETRIED = (408, 429, 500, 502, 503, 504)
+_LONGEST_WAIT = 60.0
+_METADATA = "x-ms-meta-"
+_NO_SECURITY: Dict[str, bool] = {"usedforsecurity": False} if sys.version_info >= (3, 9) else {}
+
+Authorize = Callable[[], Mapping[str, str]]
+
+
+class BlobFacts(NamedTuple):
+    """A blob that exists. `metadata` has lower-case names; `kind` is for example "PageBlob"."""
+
+    size: int
+    kind: str
+    etag: str
+    metadata: Dict[str, str]
+
+
+def no_authorization() -> Mapping[str, str]:
+    """For a URL that carries its own SAS."""
+    return {}
+
+
+class PageBlob:
+    """One page blob, by one connection; not to be shared by threads.
+
+    Throttling, server errors and lost connections are repeated with growing pauses, or when Retry-After says;
+    everything else raises :class:`UploadError` with the service's code and message.
+
+    :param authorize: gives the Authorization header for every request, fresh; nothing for a SAS
+    :param cancel: when it is set, pauses end and :class:`UploadCancelledError` is raised
+    """
+
+    def __init__(
+        self,
+        url: BlobUrl,
+        context: Optional[ssl.SSLContext],
+        authorize: Authorize = no_authorization,
+        cancel: Optional[threading.Event] = None,
+    ) -> None:
+        self.url = url
+        self._connection = Connection(url, context)
+        self._authorize = authorize
+        self._cancel = cancel or threading.Event()
+
+    def put_pages(self, offset: int, data: Body) -> None:
+        """Write pages; their MD5 goes along, so that the service refuses what was damaged on the way."""
+        headers = {
+            "x-ms-page-write": "update",
+            "x-ms-range": "bytes={0}-{1}".format(offset, offset + len(data) - 1),
+        }
+        check = _md5(data)
+        if check:
+            headers["Content-MD5"] = check
+        self._call("PUT", "comp=page", headers, data, what="write bytes {0} and following".format(offset))
+
+    def create(self, size: int, metadata: Mapping[str, str], replace_etag: Optional[str] = None) -> None:
+        """Create the blob, empty.
+
+        :param replace_etag: replace the blob that has this etag; without it a blob that exists is an error
+        """
+        headers = {"x-ms-blob-type": "PageBlob", "x-ms-blob-content-length": str(size)}
+        if replace_etag:
+            headers["If-Match"] = replace_etag
+        else:
+            headers["If-None-Match"] = "*"
+        headers.update({_METADATA + name: value for name, value in metadata.items()})
+        self._call("PUT", "", headers, what="create the blob")
+
+    def facts(self) -> Optional[BlobFacts]:
+        """The blob's properties; None when it does not exist."""
+        answer = self._call("HEAD", "", {}, what="look at the blob", accept=(404,))
+        if answer.status == 404:
+            if answer.headers.get("x-ms-error-code", "BlobNotFound") == "BlobNotFound":
+                return None
+            raise _service_error("look at the blob", answer)
+        return BlobFacts(
+            size=int(answer.headers.get("content-length", 0)),
+            kind=answer.headers.get("x-ms-blob-type", ""),
+            etag=answer.headers.get("etag", ""),
+            metadata={
+                name[len(_METADATA) :]: value
+                for name, value in answer.headers.items()
+                if name.startswith(_METADATA)
+            },
+        )
+
+    def set_metadata(self, metadata: Mapping[str, str]) -> None:
+        """Replace all of the blob's metadata."""
+        headers = {_METADATA + name: value for name, value in metadata.items()}
+        self._call("PUT", "comp=metadata", headers, what="write the blob's metadata")
+
+    def delete(self) -> None:
+        """Delete the blob; one that is gone already is no error."""
+        self._call("DELETE", "", {}, what="delete the blob", accept=(404,))
+
+    def page_ranges(self) -> List[Range]:
+        """(start, end) of what was written, end exclusive, as the service cuts it."""
+        ranges: List[Range] = []
+        marker = ""
+        while True:
+            query = "comp=pagelist" + ("&marker=" + marker if marker else "")
+            answer = self._call("GET", query, {}, what="read the written ranges")
+            try:
+                page = ElementTree.fromstring(answer.body)  # noqa: S314 - from the authenticated service
+            except ElementTree.ParseError:
+                raise UploadError("The list of written ranges cannot be read: it is not XML") from None
+            for item in page.iter("PageRange"):
+                start, end = item.findtext("Start"), item.findtext("End")
+                ranges.append((int(start or 0), int(end or 0) + 1))
+            marker = page.findtext("NextMarker") or ""
+            if not marker:
+                return ranges
+
+    def abort(self) -> None:
+        """Make a request that another thread is waiting for fail at once."""
+        self._connection.abort()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _call(
+        self,
+        method: str,
+        query: str,
+        headers: Mapping[str, str],
+        body: Body = b"",
+        *,
+        what: str,
+        accept: Tuple[int, ...] = (),
+    ) -> Response:
+        problem = UploadError("Could not {0}".format(what))
+        for attempt in range(ATTEMPTS):
+            if self._cancel.is_set():
+                raise UploadCancelledError
+            pause = min(0.25 * 2**attempt, 20.0) * random.uniform(0.7, 1.3)  # noqa: S311 - spreads load only
+            try:
+                answer = self._connection.request(method, query, self._headers(headers), body)
+            except (ssl.SSLError, ssl.CertificateError) as error:
+                if isinstance(error, ssl.CertificateError) or "CERTIFICATE" in str(error):
+                    raise UploadError(
+                        "Could not {0} at {1}: the server's certificate is not trusted ({2}); name the CA in "
+                        "REQUESTS_CA_BUNDLE or SSL_CERT_FILE".format(what, self.url.host, error)
+                    ) from None
+                problem = self._lost(what, error)
+            except (OSError, http.client.HTTPException) as error:
+                if self._cancel.is_set():
+                    raise UploadCancelledError from None
+                problem = self._lost(what, error)
+            else:
+                if answer.status < 300 or answer.status in accept:
+                    return answer
+                problem = _service_error(what, answer)
+                if answer.status not in _RETRIED:
+                    raise problem
+                pause = max(pause, retry_after(answer.headers))
+            if attempt + 1 < ATTEMPTS and self._cancel.wait(pause):
+                raise UploadCancelledError
+        problem.message += " (tried {0} times)".format(ATTEMPTS)
+        raise UploadError(problem.message, problem.code, problem.status, problem.request_id)
+
+    def _headers(self, headers: Mapping[str, str]) -> Dict[str, str]:
+        complete = {"x-ms-version": API_VERSION}
+        complete.update(self._authorize())
+        complete.update(headers)
+        return complete
+
+    def _lost(self, what: str, error: Exception) -> UploadError:
+        return UploadError(
+            "Could not {0}: no connection to {1}:{2} ({3})".format(
+                what, self.url.host, self.url.port, str(error) or type(error).__name__
+            )
+        )
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds to wait by the Retry-After header (RFC 9110, section 10.2.3); 0 without one."""
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return 0.0
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(text).timestamp() - time.time()
+        except (TypeError, ValueError):
+            return 0.0
+    return min(max(seconds, 0.0), _LONGEST_WAIT)
+
+
+def _service_error(what: str, answer: Response) -> UploadError:
+    text = answer.body.decode("utf-8", "replace")
+    code = answer.headers.get("x-ms-error-code") or _element("Code", text)
+    # The first line is the message; request id and time follow.
+    lines = _element("Message", text).splitlines()
+    detail = lines[0].strip() if lines else ""
+    said = ": ".join(part for part in (code, detail) if part) or "no explanation"
+    return UploadError(
+        "Could not {0}: HTTP {1}, {2}".format(what, answer.status, said),
+        code or None,
+        answer.status,
+        answer.headers.get("x-ms-request-id"),
+    )
+
+
+def _element(name: str, text: str) -> str:
+    found = re.search("<{0}>(.*?)</{0}>".format(name), text, re.DOTALL)
+    return found.group(1) if found else ""
+
+
+def _md5(data: Body) -> Optional[str]:
+    """Content-MD5 of the data; None on a host whose FIPS mode forbids MD5 even as a checksum."""
+    try:
+        made = hashlib.new("md5", data, **_NO_SECURITY)  # noqa: S324 - guards the transport only
+    except ValueError:
+        return None
+    return base64.b64encode(made.digest()).decode()
