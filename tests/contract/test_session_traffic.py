@@ -43,8 +43,7 @@ def line(body: Any, *, path: str = IMAGE, status: int = 200) -> str:
 
 NO_OPENAPI = {OPENAPI_ENVIRONMENT: os.devnull}
 SOUND = line(IMAGE_ANSWER)
-UNNO_OPENAPI = {OPENAPI_ENVIRONMENT: os.devnull}
-SOUND = line(changed(IMAGE_ANSWER, "properties/hyperVGeneration", "V9"))
+UNSOUND = line(changed(IMAGE_ANSWER, "properties/hyperVGeneration", "V9"))
 TOKEN = line({"access_token": "REDACTED"}, path="/tenant/oauth2/v2.0/token")
 
 
