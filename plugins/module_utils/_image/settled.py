@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""Waits for a resource that another run (wait: false) or another client is still creating or changing.
+
+There is no operation to follow then: only the resource itself tells when it is ready.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import WaitTimeout
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
+
+_PASSING = ("creating", "updating", "deleting", "migrating")
+_FIRST_INTERVAL = 0.5
+_LONGEST_INTERVAL = 10.0
+
+
+def in_transition(resource: dict[str, Any] | None) -> bool:
+    state = ((resource or {}).get("properties") or {}).get("provisioningState", "")
+    return str(state).lower() in _PASSING
+
+
+def settled(
+    what: str, resource: dict[str, Any] | None, read: Callable[[], dict[str, Any] | None], waiter: Waiter
+) -> dict[str, Any] | None:
+    """The resource once it is in no passing state any more; None when it is gone by then.
+
+    `what` names the resource in the error, `read` reads it anew. Does not wait when `waiter` does not.
+    """
+    interval = _FIRST_INTERVAL
+    started = time.monotonic()
+    while waiter.wait and in_transition(resource):
+        waited = time.monotonic() - started
+        state = (resource or {})["properties"]["provisioningState"]
+        if waited >= waiter.timeout:
+            raise WaitTimeout(
+                f"{what} is still in state {state} after {waiter.timeout:g} s.",
+                code="WaitTimeout",
+                remedy="It goes on in Azure; run the task again with a longer wait_timeout.",
+            )
+        if waiter.progress is not None:
+            waiter.progress(f"{state} {waited:.0f} s")
+        time.sleep(min(interval, waiter.timeout - waited))
+        interval = min(interval * 1.5, _LONGEST_INTERVAL)
+        resource = read()
+    return resource

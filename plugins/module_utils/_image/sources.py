@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""Finds what a managed image is to be made from, and tells what Azure would refuse about it."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput, NotFound
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
+    ResourceId,
+    is_resource_id,
+    normalize_location,
+    parse_resource_id,
+    resource_id,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_request import DiskRequest
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_state import read_state
+
+if TYPE_CHECKING:
+    from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+
+STORAGE_API = "2024-01-01"
+COMPUTE = "Microsoft.Compute"
+_MEMBERS = {"disks": "managedDisk", "snapshots": "snapshot"}
+_KINDS = {"disks": "managed disk", "snapshots": "snapshot"}
+_NOT_READABLE = {
+    "ReadyToUpload": "it waits for its upload",
+    "ActiveUpload": "an upload into it has not been completed",
+    "ActiveSAS": "access to it is granted by a shared access signature",
+    "ActiveSASFrozen": "access to it is granted by a shared access signature",
+}
+
+
+class Reference(NamedTuple):
+    """How an image's disk names its source: `member` is managedDisk, snapshot or blobUri."""
+
+    member: str
+    value: str
+
+    def as_wire(self) -> dict[str, Any]:
+        return {self.member: self.value if self.member == "blobUri" else {"id": self.value}}
+
+
+class Source(NamedTuple):
+    """What an image can be made from. `identity` changes when the source is deleted and made anew."""
+
+    reference: Reference
+    location: str | None
+    os_type: str | None = None
+    generation: str | None = None
+    size_gb: int | None = None
+    identity: str | None = None
+
+
+def references(disk: DiskRequest, subscription: str, resource_group: str) -> list[Reference]:
+    """What `disk.source` can stand for: an id and a URL one thing, a name a managed disk or a snapshot."""
+    text = disk.source
+    if text.lower().startswith(("https://", "http://")):
+        return [Reference("blobUri", _checked_blob_url(disk.option, text))]
+    if is_resource_id(text):
+        parsed = _own_resource(disk.option, parse_resource_id(text), subscription)
+        kind = parsed.types[0].lower()
+        if parsed.provider.lower() != COMPUTE.lower() or len(parsed.types) != 1 or kind not in _MEMBERS:
+            raise InvalidInput(
+                f"{disk.option}.source: {text} is neither a managed disk nor a snapshot.",
+                remedy="Give the id or name of a managed disk or snapshot, or the URL of a page blob;"
+                " for a virtual machine use source_vm.",
+            )
+        return [Reference(_MEMBERS[kind], str(parsed))]
+    return [
+        Reference(member, resource_id(subscription, resource_group, COMPUTE, kind, text))
+        for kind, member in _MEMBERS.items()
+    ]
+
+
+def _own_resource(option: str, parsed: ResourceId, subscription: str) -> ResourceId:
+    if parsed.subscription.lower() != subscription.lower():
+        raise InvalidInput(
+            f"{option}: {parsed} is in another subscription than the image.",
+            remedy="A managed image and its sources belong to one subscription: set subscription_id to it,"
+            " or copy the source.",
+        )
+    return parsed
+
+
+def _checked_blob_url(option: str, url: str) -> str:
+    parts = urlsplit(url)
+    if parts.query or parts.fragment:
+        # The query may be a signature: it is not repeated.
+        raise InvalidInput(
+            f"{option}.source: the URL of the blob has a query, Azure takes it without one.",
+            remedy="Give the URL without what follows the question mark.",
+        )
+    path = [unquote(part) for part in parts.path.split("/")[1:]]
+    if _is_address(parts.hostname or ""):
+        path = path[1:]  # the account is part of the path where the host is an address
+    if len(path) < 2 or not all(path):
+        raise InvalidInput(
+            f"{option}.source: {url} does not name a blob.",
+            remedy="It looks like https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME.vhd.",
+        )
+    if len(path) > 2:
+        raise InvalidInput(
+            f"{option}.source: the name of the blob in {url} has a slash, Azure refuses that for disks."
+        )
+    if not path[1].lower().endswith(".vhd"):
+        raise InvalidInput(
+            f"{option}.source: the name of the blob in {url} does not end in .vhd, Azure refuses that."
+        )
+    return url
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def find_source(session: AzureSession, disk: DiskRequest, resource_group: str) -> Source:
+    """Look the disk's source up and check it. Raises InvalidInput with what Azure would refuse, and where."""
+    candidates = references(disk, session.subscription_id, resource_group)
+    if candidates[0].member == "blobUri":
+        return Source(candidates[0], _account_location(session, candidates[0].value))
+    found = [
+        (candidate, resource)
+        for candidate in candidates
+        if (resource := _read(session, candidate)) is not None
+    ]
+    if not found:
+        what = "managed disk or snapshot" if len(candidates) > 1 else _kind(candidates[0])
+        raise InvalidInput(
+            f"{disk.option}.source: there is no {what} {disk.source}"
+            + (f" in resource group {resource_group}." if len(candidates) > 1 else "."),
+            remedy="Check its name, and give the id when it is in another resource group.",
+        )
+    if len(found) > 1:
+        raise InvalidInput(
+            f"{disk.option}.source: {disk.source} is a disk as well as a snapshot of {resource_group}.",
+            remedy="Give the id of the one that is meant.",
+        )
+    reference, resource = found[0]
+    _check_readable(disk, _kind(reference), resource)
+    properties = resource["properties"]
+    return Source(
+        reference=Reference(reference.member, resource["id"]),
+        location=normalize_location(resource["location"]),
+        os_type=properties.get("osType"),
+        generation=properties.get("hyperVGeneration"),
+        size_gb=properties.get("diskSizeGB"),
+        identity=properties.get("uniqueId"),
+    )
+
+
+def _kind(reference: Reference) -> str:
+    return _KINDS[parse_resource_id(reference.value).types[0].lower()]
+
+
+def _read(session: AzureSession, reference: Reference) -> dict[str, Any] | None:
+    parsed = parse_resource_id(reference.value)
+    collection = session.compute.disks if reference.member == "managedDisk" else session.compute.snapshots
+    try:
+        return collection.get(parsed.resource_group, parsed.name)
+    except NotFound:
+        return None
+
+
+def _check_readable(disk: DiskRequest, kind: str, resource: dict[str, Any]) -> None:
+    properties = resource["properties"]
+    where = f"{disk.option}.source: {kind} {resource['name']}"
+    state = properties.get("diskState", "")
+    if state in _NOT_READABLE:
+        raise InvalidInput(
+            f"{where} cannot be read now, {_NOT_READABLE[state]} (state {state}).",
+            remedy="Complete the upload or revoke the access first (az disk revoke-access).",
+        )
+    if properties.get("provisioningState", "Succeeded") != "Succeeded":
+        raise InvalidInput(
+            f"{where} is not ready, its provisioning state is {properties['provisioningState']}."
+        )
+    if properties.get("completionPercent", 100) < 100:
+        raise InvalidInput(
+            f"{where} is still being copied, {properties['completionPercent']} percent are done.",
+            remedy="Run the task again when the copy is complete.",
+        )
+    security = (properties.get("securityProfile") or {}).get("securityType", "Standard")
+    if security != "Standard":
+        raise InvalidInput(
+            f"{where} has security type {security}, of which Azure makes no managed images.",
+            remedy="Publish it as a version of an Azure Compute Gallery.",
+        )
+    size = properties.get("diskSizeGB")
+    if disk.disk_size_gb is not None and size is not None and disk.disk_size_gb < size:
+        raise InvalidInput(
+            f"{disk.option}.disk_size_gb: {disk.disk_size_gb} is less than the {size} GiB of {kind}"
+            f" {resource['name']}, and a disk cannot shrink."
+        )
+
+
+def _account_location(session: AzureSession, url: str) -> str | None:
+    """The region of the storage account that a blob is in; None when the session cannot see that account."""
+    path = f"/subscriptions/{session.subscription_id}/providers/Microsoft.Storage/storageAccounts"
+    for account in session.arm.list(path, STORAGE_API):
+        endpoint = ((account.get("properties") or {}).get("primaryEndpoints") or {}).get("blob") or ""
+        if endpoint and url.lower().startswith(endpoint.lower().rstrip("/") + "/"):
+            return normalize_location(account["location"])
+    return None
+
+
+def vm_id(option_value: str, subscription: str, resource_group: str) -> str:
+    """The id of the machine that option source_vm names."""
+    if not is_resource_id(option_value):
+        return resource_id(subscription, resource_group, COMPUTE, "virtualMachines", option_value)
+    parsed = _own_resource("source_vm", parse_resource_id(option_value), subscription)
+    if parsed.resource_type.lower() != "microsoft.compute/virtualmachines":
+        raise InvalidInput(f"source_vm: {option_value} is no virtual machine.", remedy="Use os_disk.")
+    return str(parsed)
+
+
+def find_source_vm(session: AzureSession, option_value: str, resource_group: str) -> Source:
+    """Look the source machine up and check that Azure makes a managed image of it as it is now."""
+    parsed = parse_resource_id(vm_id(option_value, session.subscription_id, resource_group))
+    missing = InvalidInput(
+        f"source_vm: there is no virtual machine {parsed.name} in resource group {parsed.resource_group}.",
+        remedy="Check its name, and give the id when it is in another resource group.",
+    )
+    try:
+        machine = session.compute.virtual_machines.get(
+            parsed.resource_group, parsed.name, expand="instanceView"
+        )
+    except NotFound as error:
+        raise missing from error
+    if machine is None:
+        raise missing
+    properties = machine["properties"]
+    security = (properties.get("securityProfile") or {}).get("securityType", "Standard")
+    if security != "Standard":
+        raise InvalidInput(
+            f"source_vm: {parsed.name} has security type {security}, of which Azure makes no managed images.",
+            remedy="Publish it as a version of an Azure Compute Gallery.",
+        )
+    os_disk = (properties.get("storageProfile") or {}).get("osDisk") or {}
+    if os_disk.get("diffDiskSettings"):
+        raise InvalidInput(f"source_vm: {parsed.name} has an ephemeral system disk, nothing can be kept.")
+    if not read_state(machine).generalized:
+        raise InvalidInput(
+            f"source_vm: {parsed.name} is not generalized.",
+            remedy="Generalize its operating system, stop it and mark it (module vm with generalized: true);"
+            " an image of one machine with its identity is made from its disks, with os_state: Specialized.",
+        )
+    return Source(
+        reference=Reference("sourceVirtualMachine", machine["id"]),
+        location=normalize_location(machine["location"]),
+        os_type=os_disk.get("osType"),
+        generation=_vm_generation(session, properties, os_disk),
+        size_gb=os_disk.get("diskSizeGB"),
+        identity=properties.get("vmId"),
+    )
+
+
+def _vm_generation(session: AzureSession, properties: dict[str, Any], os_disk: dict[str, Any]) -> str | None:
+    """The instance view tells it as long as the machine has one; the disk keeps it afterwards."""
+    seen = (properties.get("instanceView") or {}).get("hyperVGeneration")
+    if seen:
+        return str(seen)
+    disk_id = (os_disk.get("managedDisk") or {}).get("id")
+    if not disk_id:
+        return None
+    parsed = parse_resource_id(disk_id)
+    disk = session.compute.disks.get(parsed.resource_group, parsed.name)
+    return disk["properties"].get("hyperVGeneration") if disk else None
