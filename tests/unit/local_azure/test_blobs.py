@@ -309,6 +309,21 @@ def test_service_that_cannot_start_says_where_to_look(certificates: Certificates
     assert time.monotonic() - start < 60
 
 
+def test_hanging_service_is_killed(
+    certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.local_azure.blob_service.STOP_SECONDS", 1)
+    store = BlobStore(tmp_path, certificates.server, certificates.key, free_port())
+    store.start()
+    pid = store.pid
+    assert pid is not None
+    assert Path(f"/proc/{pid}/exe").resolve().name == "node"
+    os.kill(pid, signal.SIGSTOP)
+    store.stop()
+    assert process_start_time(pid) is None
+    assert store.pid is None
+
+
 def test_secrets_are_not_in_the_process_list(store: BlobStore) -> None:
     assert store.pid is not None
     seen = Path(f"/proc/{store.pid}/cmdline").read_bytes() + Path(f"/proc/{store.pid}/environ").read_bytes()
