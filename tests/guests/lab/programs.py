@@ -23,6 +23,7 @@ def run_program(
     stdin: str | None = None,
     environment: Mapping[str, str] | None = None,
     timeout: float | None = None,
+    pass_descriptors: Sequence[int] = (),
 ) -> str:
     """Run a program to its end and return its standard output. Raises ProgramError."""
     try:
@@ -34,6 +35,7 @@ def run_program(
             text=True,
             errors="replace",
             timeout=timeout,
+            pass_fds=pass_descriptors,
             check=False,
         )
     except FileNotFoundError:

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""Builds real Debian guests: a raw GPT disk that boots by BIOS and by UEFI, its kernel aside.
+
+Nothing is mounted on the host and root is not needed: mmdebstrap makes the tree (as root, or unprivileged in
+a user namespace) and mke2fs fills the file system from inside of it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import os
+import shlex
+import tarfile
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.guests.lab import bootloader, disk_layout, guest_configuration
+from tests.guests.lab.machine import DirectBoot
+from tests.guests.lab.programs import run_program
+
+_PACKAGES = (
+    *("systemd-sysv", "udev", "dbus", "libpam-systemd", "openssh-server", "sudo", "python3", "python3-apt"),
+    *("cloud-init", "cloud-guest-utils", "waagent", "linux-image-cloud-amd64", "initramfs-tools", "lz4"),
+    *("grub2-common", "fdisk", "e2fsprogs", "netplan.io", "systemd-resolved", "iproute2", "procps"),
+    "ca-certificates",
+)
+# Documentation and the hardware database's sources: many blocks, and nothing a guest does needs them.
+_EXCLUDED = (
+    "/usr/share/man/*",
+    "/usr/share/info/*",
+    "/usr/share/doc/*",
+    "/usr/share/locale/*",
+    "/lib/udev/hwdb.d/*",
+    "/usr/lib/udev/hwdb.d/*",
+)
+_BUILD_SECONDS = 1200
+
+
+class Account(NamedTuple):
+    """An account of the image itself, with sudo for everything and no password."""
+
+    name: str
+    ssh_public_keys: tuple[str, ...] = ()
+
+
+class PlantedFile(NamedTuple):
+    """A file put into the image; missing directories above it are made."""
+
+    path: str
+    content: bytes
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+
+
+def build_debian(
+    cache_dir: Path,
+    suite: str = "bookworm",
+    *,
+    packages: Sequence[str] = (),
+    accounts: Sequence[Account] = (),
+    files: Sequence[PlantedFile] = (),
+    size_mib: int = 2048,
+) -> Path:
+    """The raw disk of a Debian guest, built when no build of this very recipe is in `cache_dir`.
+
+    The disk is shared: start machines from an overlay or a copy. Environment: GUEST_MIRROR (a mirror's
+    address or one sources.list line) and GUEST_KEYRING (a keyring file) replace what mmdebstrap takes for the
+    suite; with them a suite of Ubuntu can be given.
+
+    Raises ProgramError with mmdebstrap's own words when the build fails; nothing is left behind then.
+    """
+    mirror = os.environ.get("GUEST_MIRROR")
+    keyring = os.environ.get("GUEST_KEYRING")
+    recipe = _Recipe(suite, tuple(packages), tuple(accounts), tuple(files), size_mib, mirror, keyring)
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    target = cache_dir / f"{suite}-{recipe.digest()}"
+    with _locked(cache_dir / f"{target.name}.lock"):
+        if not target.exists():
+            with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=cache_dir) as directory:
+                work = Path(directory) / "build"
+                work.mkdir()
+                _Build(work, recipe).run()
+                work.rename(target)
+    return target / "disk.raw"
+
+
+def direct_boot(disk: Path) -> DirectBoot:
+    """The kernel, initramfs and command line of a disk made by `build_debian`."""
+    folder = disk.parent
+    return DirectBoot(folder / "vmlinuz", folder / "initrd", (folder / "command-line").read_text())
+
+
+class _Recipe(NamedTuple):
+    suite: str
+    packages: tuple[str, ...]
+    accounts: tuple[Account, ...]
+    files: tuple[PlantedFile, ...]
+    size_mib: int
+    mirror: str | None
+    keyring: str | None
+
+    def digest(self) -> str:
+        return hashlib.sha256((repr(tuple(self)) + _builder_digest()).encode()).hexdigest()[:16]
+
+
+class _Build:
+    def __init__(self, work: Path, recipe: _Recipe) -> None:
+        self.work = work
+        self.recipe = recipe
+        self.layout = disk_layout.bootable_layout(recipe.size_mib)
+        self.root_uuid = str(uuid.uuid4())
+
+    def run(self) -> None:
+        disk = self.work / "disk.raw"
+        layout = self.layout
+        disk_layout.write_partitions(disk, layout.size, [layout.bios, layout.esp, layout.root])
+        _write_tar(self.work / "planted.tar", self._planted())
+        with self._outputs("disk.raw", "vmlinuz", "initrd") as outputs:
+            command = [*self._mmdebstrap(), *self._hooks(*outputs), self.recipe.suite, "/dev/null"]
+            # Descriptors go through: a build in a user namespace could not reach the files by their paths.
+            command += [self.recipe.mirror] if self.recipe.mirror else []
+            run_program(command, pass_descriptors=outputs, timeout=_BUILD_SECONDS)
+        (self.work / "command-line").write_text(guest_configuration.root_argument(self.root_uuid))
+        bootloader.install_bootloader(disk, layout, self.root_uuid)
+        (self.work / "planted.tar").unlink()
+
+    def _mmdebstrap(self) -> list[str]:
+        command = ["mmdebstrap", "--mode=auto", "--variant=minbase", "--format=null"]
+        command += ["--include=" + ",".join([*_PACKAGES, *self.recipe.packages]), "--dpkgopt=force-unsafe-io"]
+        command += ['--aptopt=Acquire::Languages "none"', '--aptopt=Apt::Install-Recommends "false"']
+        command += ["--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr"]
+        command += [f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED]
+        command += ["--dpkgopt=path-include=/usr/share/doc/*/copyright"]
+        return [*command, *([f"--keyring={self.recipe.keyring}"] if self.recipe.keyring else [])]
+
+    def _hooks(self, disk: int, kernel: int, initrd: int) -> list[str]:
+        planted = shlex.quote(str(self.work / "planted.tar"))
+        fill = disk_layout.make_ext4_command(
+            f"/proc/self/fd/{disk}", self.layout.root, "root", self.root_uuid, '"$tree"'
+        )
+        script = [
+            "set -eu",
+            *(self._add_account(account) for account in self.recipe.accounts),
+            # What mmdebstrap would clean up only after this hook, and what a machine makes for itself.
+            'rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1"/var/lib/dbus/machine-id',
+            'rm -f "$1"/etc/ssh/ssh_host_* "$1"/var/log/*.log "$1"/var/log/apt/*',
+            'rm -f "$1"/var/cache/debconf/*-old "$1"/var/lib/dpkg/*-old "$1"/etc/resolv.conf',
+            'ln -s ../run/systemd/resolve/stub-resolv.conf "$1"/etc/resolv.conf',
+            ': > "$1"/etc/machine-id',
+            'chroot "$1" systemctl --quiet enable systemd-networkd systemd-resolved',
+            # apt's timers would take its lock whenever a thawed guest notices how late it is.
+            'chroot "$1" systemctl --quiet disable apt-daily.timer apt-daily-upgrade.timer',
+            f'cat "$1"/boot/vmlinuz-* > /proc/self/fd/{kernel}',
+            f'cat "$1"/boot/initrd.img-* > /proc/self/fd/{initrd}',
+            # A plain bind mount leaves out /proc and the like, which are mounted in the tree just now.
+            'tree=$(mktemp -d); mount --bind "$1" "$tree"',
+            " ".join(fill),
+            'umount "$tree"; rmdir "$tree"',
+        ]
+        early = 'mkdir -p "$1/etc/initramfs-tools/conf.d"; '
+        early += 'echo COMPRESS=lz4 > "$1/etc/initramfs-tools/conf.d/compression"'
+        hooks = [early, f"tar-in {planted} /", "\n".join(script)]
+        return [f"--essential-hook={hooks[0]}", *(f"--customize-hook={hook}" for hook in hooks[1:])]
+
+    def _add_account(self, account: Account) -> str:
+        name = shlex.quote(account.name)
+        keys = shlex.quote("\n".join(account.ssh_public_keys))
+        home = f'"$1"/home/{name}'
+        return (
+            f'chroot "$1" useradd --create-home --shell /bin/bash --groups sudo {name}\n'
+            f"mkdir -m 700 {home}/.ssh; printf '%s\\n' {keys} > {home}/.ssh/authorized_keys\n"
+            f'chmod 600 {home}/.ssh/authorized_keys; chroot "$1" chown -R {name}: /home/{name}/.ssh\n'
+            f"printf '%s ALL=(ALL) NOPASSWD:ALL\\n' {name} > \"$1\"/etc/sudoers.d/{name}\n"
+            f'chmod 440 "$1"/etc/sudoers.d/{name}'
+        )
+
+    def _planted(self) -> Iterator[PlantedFile]:
+        for path, content in guest_configuration.configuration_files(self.root_uuid).items():
+            yield PlantedFile(path, content.encode())
+        for path, source in bootloader.module_files():
+            yield PlantedFile(path, source.read_bytes())
+        yield from self.recipe.files
+
+    @contextmanager
+    def _outputs(self, *names: str) -> Iterator[list[int]]:
+        descriptors = []
+        try:
+            for name in names:
+                low = os.open(self.work / name, os.O_RDWR | os.O_CREAT, 0o600)
+                # mmdebstrap has a shell use descriptors of its own, and dash knows only those of one digit.
+                descriptor = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 50)
+                os.close(low)
+                descriptors.append(descriptor)
+                # Root in a user namespace is somebody else outside; the directory above keeps others away.
+                os.fchmod(descriptor, 0o666)
+            yield descriptors
+        finally:
+            for descriptor in descriptors:
+                os.fchmod(descriptor, 0o644)
+                os.close(descriptor)
+
+
+def _write_tar(path: Path, files: Iterator[PlantedFile]) -> None:
+    with tarfile.open(path, "w") as archive:
+        for file in files:
+            entry = tarfile.TarInfo(file.path.lstrip("/"))
+            entry.size, entry.mode, entry.uid, entry.gid = len(file.content), file.mode, file.uid, file.gid
+            archive.addfile(entry, io.BytesIO(file.content))
+
+
+def _builder_digest() -> str:
+    """Changes with the code that builds, so that no disk of an older builder is taken for today's."""
+    sources = [Path(module.__file__ or "") for module in (bootloader, disk_layout, guest_configuration)]
+    content = b"".join(source.read_bytes() for source in [Path(__file__), *sources])
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
