@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
-"""A pytest session fails when the traffic of its local Azure breaks the contract. Real sessions run here."""
+"""A pytest session fails when the traffic of its local Azure breaks the contract.
+
+Real sessions run here, all but one in this process, where the contracts have been read already.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+import tests.conftest
+from tests.contract import session_traffic
 from tests.contract.examples import COMPUTE, ERROR, IMAGE, IMAGE_ANSWER, changed
 from tests.contract.exchange import read_exchanges
 from tests.contract.openapi_files import ENVIRONMENT as OPENAPI_ENVIRONMENT
 from tests.contract.session_traffic import ENVIRONMENT
+
+pytest_plugins = ["pytester"]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 WATCHING_TEST = """
@@ -41,7 +47,6 @@ def line(body: Any, *, path: str = IMAGE, status: int = 200) -> str:
     return json.dumps({"liveRequest": request, "liveResponse": response}) + "\n"
 
 
-NO_OPENAPI = {OPENAPI_ENVIRONMENT: os.devnull}
 SOUND = line(IMAGE_ANSWER)
 UNSOUND = line(changed(IMAGE_ANSWER, "properties/hyperVGeneration", "V9"))
 TOKEN = line({"access_token": "REDACTED"}, path="/tenant/oauth2/v2.0/token")
@@ -52,39 +57,41 @@ class Session(NamedTuple):
     output: str
 
 
-def run_session(folder: Path, said: str, *, passes: bool = True, openapi: bool = False) -> Session:
-    """Most sessions go without the published files, whose reading takes its time."""
-    (folder / "said").write_text(said, encoding="utf-8")
-    (folder / "test_it.py").write_text(WATCHING_TEST.format(outcome=passes), encoding="utf-8")
-    return _pytest(folder, ["test_it.py"], {} if openapi else NO_OPENAPI)
+class Sessions:
+    """Runs pytest in a folder of its own, with the checkout's plumbing and nothing else of it."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self._pytester = pytester
+        self.folder = pytester.path
+
+    def run(self, said: str, *, passes: bool = True) -> Session:
+        """One test that watches a log and has a local Azure write `said` into it."""
+        (self.folder / "said").write_text(said, encoding="utf-8")
+        return self.run_test(WATCHING_TEST.format(outcome=passes))
+
+    def run_test(self, script: str) -> Session:
+        self._pytester.makepyfile(script)
+        done = self._pytester.runpytest_inprocess("-p", "no:cacheprovider", plugins=[tests.conftest])
+        return Session(int(done.ret), str(done.stdout) + str(done.stderr))
 
 
-def _pytest(folder: Path, arguments: Sequence[str], environment: dict[str, str]) -> Session:
-    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-    inherited = {
-        name: text for name, text in os.environ.items() if name not in (ENVIRONMENT, "PYTEST_ADDOPTS")
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", *arguments],
-        cwd=folder,
-        env={**inherited, "PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return Session(done.returncode, done.stdout + done.stderr)
+@pytest.fixture
+def sessions(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Sessions:
+    """Sessions whose logs are not those of the session that runs these tests."""
+    monkeypatch.setattr(session_traffic, "_watched", {})
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
+    return Sessions(pytester)
 
 
-def test_sound_traffic_passes_and_is_counted(tmp_path: Path) -> None:
-    session = run_session(tmp_path, SOUND + TOKEN + line(ERROR, status=404), openapi=True)
+def test_sound_traffic_passes_and_is_counted(sessions: Sessions) -> None:
+    session = sessions.run(SOUND + TOKEN + line(ERROR, status=404))
     assert session.status == pytest.ExitCode.OK, session.output
     assert "contract: 2 exchanges, 0 violations, 0 unmatched (openapi: " in session.output
     assert "1 not Resource Manager" in session.output
 
 
-def test_violation_fails_a_session_whose_tests_passed(tmp_path: Path) -> None:
-    session = run_session(tmp_path, SOUND + UNSOUND)
+def test_violation_fails_a_session_whose_tests_passed(sessions: Sessions) -> None:
+    session = sessions.run(SOUND + UNSOUND)
     assert session.status == pytest.ExitCode.TESTS_FAILED
     assert "1 passed" in session.output
     assert "contract: 2 exchanges, 1 violations, 0 unmatched" in session.output
@@ -92,65 +99,86 @@ def test_violation_fails_a_session_whose_tests_passed(tmp_path: Path) -> None:
     assert "/properties/hyperVGeneration: is 'V9', must be one of" in session.output
 
 
-def test_unmatched_request_fails_the_session(tmp_path: Path) -> None:
-    session = run_session(tmp_path, line({}, path=f"{COMPUTE}/pictures/x"))
+def test_unmatched_request_fails_the_session(sessions: Sessions) -> None:
+    session = sessions.run(line({}, path=f"{COMPUTE}/pictures/x"))
     assert session.status == pytest.ExitCode.TESTS_FAILED
     assert "contract: 1 exchanges, 0 violations, 1 unmatched" in session.output
     assert "/pictures/x" in session.output
 
 
-def test_error_without_envelope_fails_the_session(tmp_path: Path) -> None:
-    session = run_session(tmp_path, line({"message": "no"}, status=500))
+def test_error_without_envelope_fails_the_session(sessions: Sessions) -> None:
+    session = sessions.run(line({"message": "no"}, status=500))
     assert session.status == pytest.ExitCode.TESTS_FAILED
     assert "[error-envelope, arm]" in session.output
 
 
-def test_failed_tests_stay_failed(tmp_path: Path) -> None:
-    assert run_session(tmp_path, SOUND, passes=False).status == pytest.ExitCode.TESTS_FAILED
+def test_failed_tests_stay_failed(sessions: Sessions) -> None:
+    assert sessions.run(SOUND, passes=False).status == pytest.ExitCode.TESTS_FAILED
 
 
-def test_traffic_of_earlier_sessions_is_not_judged_again(tmp_path: Path) -> None:
-    (tmp_path / "exchanges.jsonl").write_text(UNSOUND, encoding="utf-8")
-    session = run_session(tmp_path, SOUND)
+def test_traffic_of_earlier_sessions_is_not_judged_again(sessions: Sessions) -> None:
+    (sessions.folder / "exchanges.jsonl").write_text(UNSOUND, encoding="utf-8")
+    session = sessions.run(SOUND)
     assert session.status == pytest.ExitCode.OK, session.output
     assert "contract: 1 exchanges, 0 violations" in session.output
 
 
-def test_log_named_in_the_environment_is_watched(tmp_path: Path) -> None:
-    log = tmp_path / "other.jsonl"
-    script = f"def test_it():\n    open({str(log)!r}, 'w').write({UNSOUND!r})\n"
-    (tmp_path / "test_other.py").write_text(script, encoding="utf-8")
-    session = _pytest(tmp_path, ["test_other.py"], {ENVIRONMENT: str(log), **NO_OPENAPI})
+def test_log_named_in_the_environment_is_watched(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = sessions.folder / "other.jsonl"
+    monkeypatch.setenv(ENVIRONMENT, str(log))
+    session = sessions.run_test(f"def test_it():\n    open({str(log)!r}, 'w').write({UNSOUND!r})\n")
     assert session.status == pytest.ExitCode.TESTS_FAILED
-    assert "contract: 1 exchanges, 1 violations" in session.output
+    assert "contract: 1 exchanges, " in session.output
 
 
-def test_session_without_a_local_azure_says_nothing(tmp_path: Path) -> None:
-    (tmp_path / "test_plain.py").write_text("def test_it():\n    pass\n", encoding="utf-8")
-    session = _pytest(tmp_path, ["test_plain.py"], {})
+def test_session_without_a_local_azure_says_nothing(sessions: Sessions) -> None:
+    session = sessions.run_test("def test_it():\n    pass\n")
     assert session.status == pytest.ExitCode.OK
     assert "contract:" not in session.output
 
 
-def test_absent_published_files_are_reported_as_skipped(tmp_path: Path) -> None:
-    session = run_session(tmp_path, SOUND)
+def test_absent_published_files_are_reported_as_skipped(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(OPENAPI_ENVIRONMENT, os.devnull)
+    session = sessions.run(SOUND)
     assert session.status == pytest.ExitCode.OK, session.output
     assert "(openapi: absent; sdk models " in session.output
     assert "contract: skipped, not passed:" in session.output
 
 
-def test_first_differences_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
+def test_first_differences_are_shown_and_the_rest_counted(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(OPENAPI_ENVIRONMENT, os.devnull)
     said = "".join(line({**IMAGE_ANSWER, f"extra{number}": 1}) for number in range(30))
-    session = run_session(tmp_path, said)
+    session = sessions.run(said)
     assert session.output.count("unknown property [unknown-property, sdk]") == 20
     assert "... and 10 more kinds of difference" in session.output
     assert "30 exchanges of Images.get" in session.output
 
 
-def test_damaged_log_fails_the_session(tmp_path: Path) -> None:
-    session = run_session(tmp_path, SOUND + '{"liveRequest": 3}\n')
+def test_damaged_log_fails_the_session(sessions: Sessions) -> None:
+    session = sessions.run(SOUND + '{"liveRequest": 3}\n')
     assert session.status == pytest.ExitCode.TESTS_FAILED
     assert "line 2" in session.output
+
+
+def test_exit_status_of_the_process_tells_a_violation(tmp_path: Path) -> None:
+    (tmp_path / "said").write_text(UNSOUND, encoding="utf-8")
+    (tmp_path / "test_it.py").write_text(WATCHING_TEST.format(outcome=True), encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", "test_it.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
+    assert "contract: 1 exchanges, " in done.stdout
 
 
 def test_line_cut_off_with_its_server_is_left_out(tmp_path: Path) -> None:
