@@ -43,7 +43,7 @@ _PYTHON_SCALARS: dict[Any, Schema] = {
     datetime.timedelta: _TEXT,
     bytes: _TEXT,
 }
-_DOCUMENTED_ENUM = re.compile(r":vartype (\w+): str or ~[\w.]+\.(\w+)")
+_DOCUMENTED_ENUM = re.compile(r":vartype (\w+): str or\s+~[\w.]+\.(\w+)")
 
 
 class _Member(NamedTuple):
