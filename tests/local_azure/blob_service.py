@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import json
 import os
@@ -11,11 +12,11 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.guests.lab.processes import identify, load_identity, save_identity
 from tests.local_azure.blob_wire import BlobError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -37,16 +38,6 @@ def node_program() -> str:
     return found
 
 
-def process_start_time(pid: int) -> str | None:
-    """When the process started, in clock ticks after boot (/proc/PID/stat, field 22); None if it is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else fields[19]
-
-
 class AzuriteProcess:
     """One Azurite over HTTPS on 127.0.0.1, a child of this process.
 
@@ -60,6 +51,7 @@ class AzuriteProcess:
         self._child: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
         self._last_id = 0
+        self._claim: int | None = None
 
     @property
     def pid(self) -> int | None:
@@ -75,7 +67,8 @@ class AzuriteProcess:
         """Start and wait until it accepts connections. Nothing happens when it runs already."""
         if self.pid is not None:
             return
-        self._await_predecessor()
+        self._release_directory()
+        self._claim_directory()
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 [node_program(), str(LAUNCHER), str(AZURITE_PACKAGE), *self._arguments],
@@ -86,8 +79,9 @@ class AzuriteProcess:
                 # A Ctrl-C in the terminal is for this process, which then ends Azurite in its own order.
                 start_new_session=True,
             )
-        pid = self._child.pid
-        self._pid_file.write_text(f"{pid} {process_start_time(pid)}\n")
+        identity = identify(self._child.pid)
+        if identity is not None:
+            save_identity(self._pid_file, identity)
         watchdog = threading.Timer(START_SECONDS, self._child.kill)
         watchdog.start()
         try:
@@ -112,6 +106,7 @@ class AzuriteProcess:
             child.kill()
             child.wait()
         self._pid_file.unlink(missing_ok=True)
+        self._release_directory()
 
     def set_accounts(self, accounts: Mapping[str, Sequence[str]]) -> None:
         """Make these the service's accounts (name -> base64 keys), from the next request on."""
@@ -126,18 +121,25 @@ class AzuriteProcess:
     def _pid_file(self) -> Path:
         return self._data_dir / "azurite.pid"
 
-    def _await_predecessor(self) -> None:
-        """A predecessor whose parent was killed may still be saving: two must not share one directory."""
+    def _claim_directory(self) -> None:
+        """Two services in one directory would overwrite each other's index. A claim ends with its process."""
+        claim = os.open(self._data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            pid_text, start_time = self._pid_file.read_text().split()
-        except (FileNotFoundError, ValueError):
-            return
-        deadline = time.monotonic() + STOP_SECONDS
-        while process_start_time(int(pid_text)) == start_time:
-            if time.monotonic() > deadline:
-                os.kill(int(pid_text), signal.SIGKILL)
-                deadline = time.monotonic() + STOP_SECONDS
-            time.sleep(0.05)
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(claim)
+            raise BlobError(f"Another process runs the blob service of {self._data_dir}") from None
+        self._claim = claim
+        # A service whose owner was killed may still be saving.
+        predecessor = load_identity(self._pid_file)
+        if predecessor is not None and not predecessor.wait(STOP_SECONDS):
+            predecessor.send(signal.SIGKILL)
+            predecessor.wait(STOP_SECONDS)
+
+    def _release_directory(self) -> None:
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            os.close(claim)
 
     def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
         with self._lock:

@@ -26,7 +26,7 @@ from azure.core.exceptions import (
 )
 from azure.storage.blob import BlobClient, BlobServiceClient
 
-from tests.local_azure.blob_service import process_start_time
+from tests.guests.lab.processes import identify
 from tests.local_azure.blobs import BlobAddress, BlobError, BlobStore
 from tests.local_azure.certificates import Certificates, ensure_certificates
 
@@ -242,6 +242,15 @@ def test_starting_twice_is_starting_once(store: BlobStore) -> None:
     assert store.pid == pid
 
 
+def test_one_directory_has_one_service(store: BlobStore, certificates: Certificates) -> None:
+    state = Path(f"/proc/{store.pid}/cmdline").read_text().split("\0")[3]
+    rival = BlobStore(Path(state).parent, certificates.server, certificates.key, free_port())
+    with pytest.raises(BlobError, match="Another process"):
+        rival.start()
+    rival.stop()
+    assert store.size(BlobAddress(DISKS, "nothing", "abcd")) is None
+
+
 def test_restart_keeps_accounts_and_data(certificates: Certificates, tmp_path: Path) -> None:
     port = free_port()
     address = BlobAddress(DISKS, "kept", "abcd")
@@ -252,11 +261,11 @@ def test_restart_keeps_accounts_and_data(certificates: Certificates, tmp_path: P
         first.create_page_blob(address, MIB)
         first.write(address, 0, b"\6" * 512)
     finally:
-        pid = first.pid
+        azurite = identify(first.pid or 0)
         first.stop()
     first.stop()
-    assert pid is not None
-    assert process_start_time(pid) is None
+    assert azurite is not None
+    assert not azurite.is_alive()
     second = BlobStore(tmp_path, certificates.server, certificates.key, port)
     second.start()
     try:
@@ -286,12 +295,14 @@ def test_azurite_ends_with_a_killed_owner_and_its_data_stays(
         stdout=subprocess.PIPE,
     ) as owner:
         assert owner.stdout is not None
-        pid = int(owner.stdout.readline())
+        azurite = identify(int(owner.stdout.readline()))
+        assert azurite is not None
+        assert azurite.is_alive()
         owner.send_signal(signal.SIGKILL)
     again = BlobStore(tmp_path, certificates.server, certificates.key, port)
     again.start()
     try:
-        assert process_start_time(pid) is None
+        assert not azurite.is_alive()
         assert again.size(BlobAddress(DISKS, "kept", "abcd")) == 512
     finally:
         again.stop()
@@ -315,12 +326,12 @@ def test_hanging_service_is_killed(
     monkeypatch.setattr("tests.local_azure.blob_service.STOP_SECONDS", 1)
     store = BlobStore(tmp_path, certificates.server, certificates.key, free_port())
     store.start()
-    pid = store.pid
-    assert pid is not None
-    assert Path(f"/proc/{pid}/exe").resolve().name == "node"
-    os.kill(pid, signal.SIGSTOP)
+    azurite = identify(store.pid or 0)
+    assert azurite is not None
+    assert Path(f"/proc/{azurite.pid}/exe").resolve().name == "node"
+    azurite.send(signal.SIGSTOP)
     store.stop()
-    assert process_start_time(pid) is None
+    assert not azurite.is_alive()
     assert store.pid is None
 
 
