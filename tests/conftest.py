@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.contract import session_traffic
@@ -22,6 +24,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "azure_cli: runs azure-cli (with --azure-cli or RUN_AZURE_CLI=1 only)")
     session_traffic.watch_environment()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--azure-cli") or os.environ.get("RUN_AZURE_CLI") == "1":
+        return
+    skip = pytest.mark.skip(reason="azure-cli (700 MB) runs only with --azure-cli or RUN_AZURE_CLI=1")
+    for item in items:
+        if item.get_closest_marker("azure_cli"):
+            item.add_marker(skip)
 
 
 @pytest.hookimpl(tryfirst=True)

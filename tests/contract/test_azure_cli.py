@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""A stranger's client, azure-cli from PyPI, cannot tell the local Azure from Azure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.azure_cli import AzureCli, azure_cli_venv
+from tests.contract.session_traffic import watch_exchanges
+from tests.integration.cloud import LocalAzure
+
+pytestmark = [pytest.mark.azure_cli, pytest.mark.timeout(1800)]
+
+CLOUD = "LocalAzure"
+
+
+@pytest.fixture(scope="module")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
+    state_dir = tmp_path_factory.mktemp("azure-cli-cloud")
+    cloud = LocalAzure(state_dir)
+    watch_exchanges(state_dir / "exchanges.jsonl")
+    try:
+        cloud.start()
+        yield cloud
+    finally:
+        cloud.stop()
+
+
+@pytest.fixture(scope="module")
+def secret_file(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The CLI reads an argument from a file, so that no process list shows it."""
+    path = tmp_path_factory.mktemp("secret") / "secret"
+    path.touch(mode=0o600)
+    path.write_text(azure.secret, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def registered(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> AzureCli:
+    """A CLI that knows the local Azure as a cloud and has not signed in."""
+    cli = AzureCli(azure_cli_venv(), tmp_path_factory.mktemp("azure-config"), azure.env)
+    cli("cloud", "register", "--name", CLOUD, "--endpoint-resource-manager", azure.url)
+    cli("cloud", "set", "--name", CLOUD)
+    return cli
+
+
+def sign_in(cli: AzureCli, azure: LocalAzure, secret: Path) -> list[dict[str, object]]:
+    accounts = cli(
+        "login",
+        "--service-principal",
+        "--username",
+        azure.env["AZURE_CLIENT_ID"],
+        "--password",
+        f"@{secret}",
+        "--tenant",
+        azure.env["AZURE_TENANT"],
+    )
+    assert isinstance(accounts, list)
+    return accounts
+
+
+@pytest.fixture
+def cli(registered: AzureCli, azure: LocalAzure, secret_file: Path) -> Iterator[AzureCli]:
+    sign_in(registered, azure, secret_file)
+    yield registered
+    registered("logout")
+
+
+def test_cloud_is_registered_from_its_own_description(registered: AzureCli, azure: LocalAzure) -> None:
+    cloud = registered("cloud", "show")
+    assert cloud["name"] == CLOUD
+    endpoints = cloud["endpoints"]
+    assert endpoints["resourceManager"].rstrip("/") == azure.url
+    assert endpoints["activeDirectory"].rstrip("/") == azure.url
+
+
+def test_service_principal_signs_in_and_out(
+    registered: AzureCli, azure: LocalAzure, secret_file: Path
+) -> None:
+    (account,) = sign_in(registered, azure, secret_file)
+    assert account["id"] == azure.subscription_id
+    assert account["tenantId"] == azure.env["AZURE_TENANT"]
+    assert registered("account", "get-access-token")["subscription"] == azure.subscription_id
+    registered("logout")
+    assert registered("account", "list") == []
+    refused = registered.run("group", "list")
+    assert refused.status != 0
+    assert "az login" in refused.errors
+
+
+def test_wrong_secret_is_refused_as_entra_refuses_it(
+    registered: AzureCli, azure: LocalAzure, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("wrong-secret", encoding="utf-8")
+    arguments = ("--username", azure.env["AZURE_CLIENT_ID"], "--tenant", azure.env["AZURE_TENANT"])
+    answer = registered.run("login", "--service-principal", *arguments, "--password", f"@{wrong}")
+    assert answer.status != 0
+    assert "AADSTS7000215" in answer.errors
+    assert "Traceback" not in answer.errors
+
+
+def test_resource_groups_are_created_and_listed(cli: AzureCli) -> None:
+    created = cli("group", "create", "--name", "rg-cli", "--location", "eastus")
+    assert created["properties"]["provisioningState"] == "Succeeded"
+    assert "rg-cli" in {group["name"] for group in cli("group", "list")}
+    assert cli("group", "exists", "--name", "rg-cli") is True
+    assert cli("group", "exists", "--name", "rg-none") is False
+
+
+def test_machines_and_images_are_listed(cli: AzureCli, azure: LocalAzure) -> None:
+    assert cli("vm", "list") == []
+    group = azure.group("rg-cli-images")
+    disk = azure.disk(group, "source", osType="Linux", hyperVGeneration="V2")
+    image_id = azure.id(group, "Microsoft.Compute/images", "golden")
+    os_disk = {"osType": "Linux", "osState": "Generalized", "managedDisk": {"id": disk}}
+    properties = {"hyperVGeneration": "V2", "storageProfile": {"osDisk": os_disk}}
+    azure.put(image_id, {"location": "eastus", "properties": properties})
+    (image,) = cli("image", "list", "--resource-group", group)
+    assert image["id"].lower() == image_id.lower()
+    assert image["hyperVGeneration"] == "V2"
+    assert {listed["name"] for listed in cli("image", "list")} == {"golden"}
+
+
+def test_disk_is_created_listed_and_deleted(cli: AzureCli, azure: LocalAzure) -> None:
+    group = azure.group("rg-cli-disks")
+    where = ("--resource-group", group, "--name", "data")
+    created = cli("disk", "create", *where, "--size-gb", "2", "--sku", "Standard_LRS")
+    assert created["provisioningState"] == "Succeeded"
+    assert created["diskState"] == "Unattached"
+    assert [disk["diskSizeGB"] for disk in cli("disk", "list", "--resource-group", group)] == [2]
+    cli("disk", "delete", *where, "--yes")
+    assert cli("disk", "list", "--resource-group", group) == []
+    missing = cli.run("disk", "show", *where)
+    assert missing.status == 3
+    assert "ResourceNotFound" in missing.errors
