@@ -51,3 +51,20 @@ def read_recording(path: Path) -> Iterator[Exchange]:
                 "body": record.get("body"),
             }
             yield exchange_from({"liveRequest": request, "liveResponse": response}, number)
+
+
+def read_errors(path: Path) -> Iterator[Exchange]:
+    """Yield the errors that Resource Manager answered, from a collection of errors of all services."""
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            record = json.loads(line)
+            if record["host"] not in ARM_HOSTS:
+                continue
+            url = f"https://management.azure.com{record['template']}?api-version={record['api']}"
+            request = {"method": record["method"], "url": url, "headers": {}, "body": None}
+            response = {
+                "statusCode": record["status"],
+                "headers": record["headers"],
+                "body": record["body"],
+            }
+            yield exchange_from({"liveRequest": request, "liveResponse": response}, number)

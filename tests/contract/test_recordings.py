@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract import arm_rules
 from tests.contract.exchange import Finding, Severity
 from tests.contract.judge import Judge, Verdict
-from tests.contract.recordings import ENVIRONMENT, read_recording, recordings_root
+from tests.contract.recordings import ENVIRONMENT, read_errors, read_recording, recordings_root
 
 ROOT = recordings_root()
 # Only these went to Resource Manager as whole exchanges.
@@ -59,6 +60,13 @@ def test_recorded_exchanges_pass_the_published_files(recording: Path, full_judge
     assert [text for verdict in report.verdicts for text in unexplained(verdict)] == []
     unmatched = {verdict.exchange.provider for verdict in report.unmatched}
     assert unmatched <= FOREIGN_PROVIDERS
+
+
+def test_recorded_errors_keep_the_rules_of_resource_manager() -> None:
+    assert ROOT is not None
+    errors = list(read_errors(ROOT / "errors.jsonl"))
+    assert len(errors) >= 100
+    assert [(error, found) for error in errors for found in arm_rules.check(error)] == []
 
 
 def test_all_recordings_are_judged_in_seconds_and_most_have_no_difference_at_all(
