@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""Command line of the local Azure: python -m tests.local_azure start|stop|status|run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tests.local_azure import control
+from tests.local_azure.environment import instructions
+from tests.local_azure.settings import DEFAULT_STATE_DIR, Pace, Settings, load_or_create
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError("must be greater than 0")
+    return value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.local_azure", description=__doc__)
+    parser.add_argument("command", choices=("start", "stop", "status", "run"))
+    parser.add_argument("--state-dir", type=Path, default=DEFAULT_STATE_DIR, help="default: %(default)s")
+    parser.add_argument("--guests", action="store_true", help="virtual machines are real guests in QEMU")
+    parser.add_argument("--port", type=int, help="port of Azure Resource Manager; chosen at the first start")
+    parser.add_argument("--speed", type=_positive, default=1.0, help="divides how long operations take")
+    parser.add_argument(
+        "--azure-retry-after", action="store_true", help="Retry-After as Azure sends it instead of 1 s"
+    )
+    return parser
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    return load_or_create(
+        arguments.state_dir.resolve(),
+        arm_port=arguments.port,
+        pace=Pace(arguments.speed, arguments.azure_retry_after),
+        with_guests=arguments.guests,
+    )
+
+
+def _options(arguments: argparse.Namespace) -> list[str]:
+    options = ["--state-dir", str(arguments.state_dir.resolve()), "--speed", str(arguments.speed)]
+    if arguments.port is not None:
+        options += ["--port", str(arguments.port)]
+    if arguments.guests:
+        options.append("--guests")
+    if arguments.azure_retry_after:
+        options.append("--azure-retry-after")
+    return options
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    state_dir = arguments.state_dir.resolve()
+    try:
+        if arguments.command == "stop":
+            print("Stopped." if control.stop(state_dir) else "The local Azure does not run.")
+        elif arguments.command == "status":
+            pid = control.running_pid(state_dir)
+            if pid is None:
+                print("The local Azure does not run.")
+                return 3
+            print(f"The local Azure runs as process {pid}.\n{instructions(load_or_create(state_dir))}")
+        elif control.running_pid(state_dir) is not None:
+            print(f"The local Azure runs already.\n{instructions(load_or_create(state_dir))}")
+        elif arguments.command == "start":
+            settings = _settings(arguments)
+            control.start(settings, _options(arguments))
+            print(instructions(settings))
+        else:
+            control.run(_settings(arguments))
+    except control.ControlError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""Starting the local Azure in the background, stopping it, and seeing whether it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.local_azure.azure import console_path
+from tests.local_azure.server import Server
+from tests.local_azure.settings import Settings, private_file
+
+_START_SECONDS = 60
+_STOP_SECONDS = 90
+
+
+class ControlError(Exception):
+    """The server did not start or stop; the message says why."""
+
+
+def process_start_time(pid: int) -> str | None:
+    """When the process started (/proc/PID/stat, field 22): tells it from a later one with its id."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else fields[19]
+
+
+def _pid_file(state_dir: Path) -> Path:
+    return state_dir / "server.pid"
+
+
+def running_pid(state_dir: Path) -> int | None:
+    """The server's process id, if that process is still the one which wrote it."""
+    try:
+        record = json.loads(_pid_file(state_dir).read_text(encoding="utf-8"))
+        pid, started = int(record["pid"]), record["started"]
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+    return pid if started is not None and process_start_time(pid) == started else None
+
+
+def _answers(settings: Settings) -> bool:
+    try:
+        context = ssl.create_default_context(cafile=str(settings.state_dir / "ca.pem"))
+        url = f"{settings.url}/metadata/endpoints?api-version=2022-09-01"
+        with urllib.request.urlopen(url, timeout=2, context=context) as answer:  # noqa: S310 - https, loopback
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def start(settings: Settings, options: Sequence[str]) -> bool:
+    """Starts the server in the background and waits until it answers; False when it ran already."""
+    if running_pid(settings.state_dir) is not None:
+        return False
+    log = console_path(settings)
+    command = [sys.executable, "-m", "tests.local_azure", "run", *options]
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "ab") as stream:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+            cwd=Path(__file__).resolve().parents[2],
+        )
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise ControlError(f"The local Azure ended at once; {log} says why.")
+        if _answers(settings):
+            return True
+        time.sleep(0.1)
+    process.terminate()
+    raise ControlError(f"The local Azure does not answer after {_START_SECONDS} s; {log} says why.")
+
+
+def stop(state_dir: Path) -> bool:
+    """Ends the server and all it started; False when it did not run."""
+    pid = running_pid(state_dir)
+    if pid is None:
+        return False
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while running_pid(state_dir) is not None:
+        if time.monotonic() > deadline:
+            raise ControlError(f"The local Azure (process {pid}) did not end within {_STOP_SECONDS} s.")
+        time.sleep(0.05)
+    return True
+
+
+async def _serve(settings: Settings) -> None:
+    server = Server(settings)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    try:
+        await server.start()
+        await ended.wait()
+    finally:
+        await server.stop()
+
+
+def run(settings: Settings) -> None:
+    """Serves in the foreground until SIGTERM or SIGINT."""
+    if running_pid(settings.state_dir) is not None:
+        raise ControlError(f"A local Azure with state directory {settings.state_dir} runs already.")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    record = {"pid": os.getpid(), "started": process_start_time(os.getpid())}
+    private_file(_pid_file(settings.state_dir), json.dumps(record))
+    try:
+        asyncio.run(_serve(settings))
+    finally:
+        _pid_file(settings.state_dir).unlink(missing_ok=True)

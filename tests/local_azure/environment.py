@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""The environment that makes clients use the local Azure, and what a user is told about it."""
+
+from __future__ import annotations
+
+import shlex
+
+from tests.local_azure.certificates import Certificates
+from tests.local_azure.entra import Entra
+from tests.local_azure.guests_host import choose_ssh_port
+from tests.local_azure.settings import Settings, private_file
+
+
+def environment(settings: Settings, certificates: Certificates, entra: Entra) -> dict[str, str]:
+    identity = settings.identity
+    return {
+        "AZURE_SUBSCRIPTION_ID": identity.subscription_id,
+        "AZURE_CLIENT_ID": identity.client_id,
+        "AZURE_SECRET": identity.client_secret,
+        "AZURE_TENANT": identity.tenant_id,
+        "AZURE_CLOUD_ENVIRONMENT": settings.url,
+        "AZURE_CORE_INSTANCE_DISCOVERY": "false",
+        "REQUESTS_CA_BUNDLE": str(certificates.bundle),
+        "SSL_CERT_FILE": str(certificates.bundle),
+        "LOCAL_AZURE_URL": settings.url,
+        "LOCAL_AZURE_BLOB_URL": f"https://127.0.0.1:{settings.ports.blob}",
+        "LOCAL_AZURE_STATE_DIR": str(settings.state_dir),
+        "LOCAL_AZURE_GUEST_SSH_PORT": str(choose_ssh_port(settings.state_dir)),
+        "LOCAL_AZURE_CLIENT_CERTIFICATE": str(entra.client_certificate),
+        "LOCAL_AZURE_CLIENT_THUMBPRINT": entra.thumbprint,
+        "LOCAL_AZURE_FEDERATED_TOKEN_FILE": str(entra.federated_token),
+    }
+
+
+def write_environment(settings: Settings, certificates: Certificates, entra: Entra) -> None:
+    """STATE_DIR/env: to be sourced by a shell, or read line by line as NAME=value."""
+    lines = [f"export {k}={shlex.quote(v)}" for k, v in environment(settings, certificates, entra).items()]
+    private_file(settings.state_dir / "env", "\n".join(lines) + "\n")
+
+
+def instructions(settings: Settings) -> str:
+    env = settings.state_dir / "env"
+    return f"""The local Azure answers at {settings.url}
+
+  . {env}
+
+  Ansible      nothing more: the variables above are the ones goldenimage.azure and azure.azcollection read
+  Azure CLI    az cloud register -n local --endpoint-resource-manager "$LOCAL_AZURE_URL" \\
+                 --endpoint-active-directory "$LOCAL_AZURE_URL/" \\
+                 --endpoint-active-directory-resource-id https://management.azure.com/ \\
+                 --endpoint-management "$LOCAL_AZURE_URL/"
+               az cloud set -n local
+               az login --service-principal -u "$AZURE_CLIENT_ID" -p "$AZURE_SECRET" --tenant "$AZURE_TENANT"
+  Python SDK   ClientSecretCredential(tenant, client, secret, authority=url, disable_instance_discovery=True)
+               ComputeManagementClient(credential, subscription, base_url=url,
+                                       credential_scopes=["https://management.azure.com/.default"])
+
+  State and exchanges.jsonl are in {settings.state_dir}"""

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""Microsoft.Resources: tenants, subscriptions, locations, provider registrations, resource groups."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tests.local_azure.azure import LOCATIONS, LocalAzure
+from tests.local_azure.call import Call, Reply
+from tests.local_azure.errors import ArmError, resource_group_not_found
+from tests.local_azure.kinds import ResourceKind, Verb, check_location, check_tags, json_object
+from tests.local_azure.store import Json, Resource
+
+GROUP = "Microsoft.Resources/resourceGroups"
+_GROUP_NAME = re.compile(r"^[-\w._()]{0,89}[-\w_()]$")
+_SUBSCRIPTION_NAME = "goldenimage.azure local subscription"
+
+
+class Resources:
+    def __init__(self, azure: LocalAzure, kinds: Sequence[ResourceKind]) -> None:
+        self._azure = azure
+        self._kinds = {kind.type.lower(): kind for kind in kinds}
+        azure.operations.define("group:delete", self._finish_delete)
+
+    def handlers(self) -> Mapping[tuple[str, str], Verb]:
+        group = "subscriptions/*/resourcegroups/*"
+        return {
+            ("GET", "tenants"): self._tenants,
+            ("GET", "providers"): self._providers,
+            ("GET", "subscriptions"): self._subscriptions,
+            ("GET", "subscriptions/*"): self._subscription,
+            ("GET", "subscriptions/*/locations"): self._locations,
+            ("GET", "subscriptions/*/providers"): self._providers,
+            ("GET", "subscriptions/*/providers/*"): self._provider,
+            ("GET", "subscriptions/*/resources"): self._resources,
+            ("GET", "subscriptions/*/operationresults/*"): self._operation_result,
+            ("POST", "subscriptions/*/providers/register"): self._register,
+            ("GET", "subscriptions/*/resourcegroups"): self._groups,
+            ("GET", group): self._group,
+            ("HEAD", group): self._group_exists,
+            ("PUT", group): self._put_group,
+            ("PATCH", group): self._patch_group,
+            ("DELETE", group): self._delete_group,
+            ("GET", f"{group}/resources"): self._resources,
+        }
+
+    async def _tenants(self, _call: Call) -> Reply:
+        tenant = self._azure.settings.identity.tenant_id
+        entry = {
+            "id": f"/tenants/{tenant}",
+            "tenantId": tenant,
+            "displayName": "goldenimage.azure",
+            "defaultDomain": "goldenimage.localhost",
+            "tenantCategory": "Home",
+        }
+        return Reply(200, {"value": [entry]}, compact=True)
+
+    def _subscription_body(self) -> Json:
+        identity = self._azure.settings.identity
+        return {
+            "id": self._azure.subscription_path,
+            "authorizationSource": "RoleBased",
+            "managedByTenants": [],
+            "subscriptionId": identity.subscription_id,
+            "tenantId": identity.tenant_id,
+            "displayName": _SUBSCRIPTION_NAME,
+            "state": "Enabled",
+            "subscriptionPolicies": {
+                "locationPlacementId": "Public_2014-09-01",
+                "quotaId": "PayAsYouGo_2014-09-01",
+                "spendingLimit": "Off",
+            },
+        }
+
+    async def _subscriptions(self, _call: Call) -> Reply:
+        body = {"value": [self._subscription_body()], "count": {"type": "Total", "value": 1}}
+        return Reply(200, body, compact=True)
+
+    async def _subscription(self, _call: Call) -> Reply:
+        return Reply(200, self._subscription_body(), compact=True)
+
+    async def _locations(self, _call: Call) -> Reply:
+        value = [
+            {
+                "id": f"{self._azure.subscription_path}/locations/{place.name}",
+                "name": place.name,
+                "type": "Region",
+                "displayName": place.display_name,
+                "regionalDisplayName": place.display_name,
+                "metadata": {"regionType": "Physical", "regionCategory": "Recommended"},
+            }
+            for place in LOCATIONS
+        ]
+        return Reply(200, {"value": value}, compact=True)
+
+    # Providers.
+
+    def _provider_body(self, namespace: str) -> Json:
+        names = [k.type.partition("/")[2] for k in self._kinds.values() if k.namespace == namespace]
+        places = [place.display_name for place in LOCATIONS]
+        return {
+            "id": f"{self._azure.subscription_path}/providers/{namespace}",
+            "namespace": namespace,
+            "resourceTypes": [
+                {
+                    "resourceType": name,
+                    "locations": places,
+                    "apiVersions": ["2024-07-01", "2024-03-02", "2023-05-01"],
+                    "capabilities": "SupportsTags, SupportsLocation",
+                }
+                for name in sorted(names)
+            ],
+            "registrationState": "Registered",
+            "registrationPolicy": "RegistrationRequired",
+        }
+
+    def _namespaces(self) -> list[str]:
+        return sorted({kind.namespace for kind in self._kinds.values()})
+
+    async def _providers(self, _call: Call) -> Reply:
+        return Reply(200, {"value": [self._provider_body(n) for n in self._namespaces()]}, compact=True)
+
+    async def _provider(self, call: Call) -> Reply:
+        wanted = call.path.rstrip("/").rpartition("/")[2].lower()
+        return self._provider_reply(wanted)
+
+    async def _register(self, call: Call) -> Reply:
+        return self._provider_reply(call.path.split("/")[4].lower())
+
+    def _provider_reply(self, wanted: str) -> Reply:
+        for namespace in self._namespaces():
+            if namespace.lower() == wanted:
+                return Reply(200, self._provider_body(namespace), compact=True)
+        raise ArmError(
+            404, "InvalidResourceNamespace", f"The resource namespace '{wanted}' is invalid.", gateway=True
+        )
+
+    # Resource groups.
+
+    async def _groups(self, call: Call) -> Reply:
+        groups = [g.body for g in self._azure.store.of_type(GROUP)]
+        wanted = re.fullmatch(r"tagName eq '(.*)' and tagValue eq '(.*)'", call.query.get("$filter", ""))
+        if wanted:
+            groups = [g for g in groups if (g.get("tags") or {}).get(wanted[1]) == wanted[2]]
+        return Reply(200, {"value": groups}, compact=True)
+
+    def _require_group(self, call: Call) -> Resource:
+        group = self._azure.group(call.resource_group)
+        if group is None:
+            raise resource_group_not_found(call.resource_group)
+        return group
+
+    async def _group(self, call: Call) -> Reply:
+        return Reply(200, self._require_group(call).body, compact=True)
+
+    async def _group_exists(self, call: Call) -> Reply:
+        if self._azure.group(call.resource_group) is None:
+            return Reply(404)
+        return Reply(204)
+
+    async def _put_group(self, call: Call) -> Reply:
+        name = call.resource_group
+        if not _GROUP_NAME.match(name):
+            raise ArmError(
+                400,
+                "InvalidResourceGroup",
+                f"The provided resource group name '{name}' has these invalid characters or its length is "
+                "not "
+                "1 to 90: it must only contain characters which are alphanumeric, '-', '_', '.', '(' or ')', "
+                "and cannot end in a period.",
+                gateway=True,
+            )
+        body = json_object(call)
+        check_tags(body)
+        existing = self._azure.group(name)
+        location = body.get("location")
+        if not isinstance(location, str) or not location:
+            raise ArmError(
+                400,
+                "LocationRequired",
+                "The location property is required for this definition.",
+                gateway=True,
+            )
+        normal = check_location(location, GROUP)
+        if existing is not None and existing.location != normal:
+            raise ArmError(
+                409,
+                "InvalidResourceGroupLocation",
+                f"Invalid resource group location '{normal}'. The Resource group already exists in location "
+                f"'{existing.location}'.",
+                gateway=True,
+            )
+        resource_id = existing.id if existing else f"{self._azure.subscription_path}/resourceGroups/{name}"
+        if existing is not None and existing.state == "Deleting":
+            raise ArmError(
+                409,
+                "ResourceGroupBeingDeleted",
+                f"The resource group '{name}' is in deprovisioning state and cannot perform this operation.",
+                gateway=True,
+            )
+        group_body: Json = {
+            "id": resource_id,
+            "name": existing.name if existing else name,
+            "type": GROUP,
+            "location": normal,
+        }
+        if body.get("tags") is not None:
+            group_body["tags"] = body["tags"]
+        group_body["properties"] = {"provisioningState": "Succeeded"}
+        self._azure.store.put(Resource(resource_id, GROUP, name, name, group_body))
+        return Reply(200 if existing else 201, group_body, compact=True)
+
+    async def _patch_group(self, call: Call) -> Reply:
+        group = self._require_group(call)
+        body = json_object(call)
+        check_tags(body)
+        if "tags" in body:
+            group.body["tags"] = body["tags"]
+            self._azure.store.put(group)
+        return Reply(200, group.body, compact=True)
+
+    async def _delete_group(self, call: Call) -> Reply:
+        group = self._require_group(call)
+        group.properties["provisioningState"] = "Deleting"
+        self._azure.store.put(group)
+        operation = self._azure.operations.start(
+            "group:delete",
+            {"id": group.id},
+            call,
+            collection=f"{self._azure.subscription_path}/operationresults",
+            resource_id=group.id,
+            retry_after=15,
+        )
+        return Reply(202, None, self._azure.operations.headers(operation, aao=False, location=True))
+
+    async def _finish_delete(self, arguments: Json) -> None:
+        group = self._azure.store.get(arguments["id"])
+        if group is None:
+            return
+        # Machines first: they hold on to everything else.
+        resources = sorted(
+            self._azure.store.in_group(group.name), key=lambda r: not r.type.endswith("/virtualMachines")
+        )
+        for resource in resources:
+            if self._azure.store.get(resource.id) is not None:
+                await self._kinds[resource.type.lower()].remove(resource)
+                await asyncio.sleep(0)
+        self._azure.store.delete(group.id)
+
+    async def _operation_result(self, call: Call) -> Reply:
+        return self._azure.operations.report(call, call.path.rpartition("/")[2])
+
+    async def _resources(self, call: Call) -> Reply:
+        if call.resource_group:
+            self._require_group(call)
+        wanted = re.fullmatch(r"resourceType eq '(.*)'", call.query.get("$filter", ""))
+        value: list[dict[str, Any]] = []
+        for resource in self._azure.store.everything():
+            if resource.type == GROUP or resource.type.count("/") != 1:
+                continue
+            if call.resource_group and resource.resource_group.lower() != call.resource_group.lower():
+                continue
+            if wanted and resource.type.lower() != wanted[1].lower():
+                continue
+            brief = ("id", "name", "type", "location", "tags", "sku", "kind", "managedBy")
+            value.append({k: resource.body[k] for k in brief if k in resource.body})
+        return Reply(200, {"value": value}, compact=True)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""Starting and stopping virtual machines, with real guests behind them where they are asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Literal
+
+from tests.local_azure.azure import LocalAzure
+from tests.local_azure.blobs import BlobAddress
+from tests.local_azure.errors import ArmError
+from tests.local_azure.guests_host import GuestSpec, choose_ssh_port
+from tests.local_azure.providers.vm_disks import MachineDisks
+from tests.local_azure.providers.vm_network import MachineNetwork
+from tests.local_azure.store import Resource
+
+
+class MachinePower:
+    def __init__(self, azure: LocalAzure, disks: MachineDisks, network: MachineNetwork) -> None:
+        self._azure = azure
+        self._disks = disks
+        self._network = network
+
+    def seen(self, machine: Resource) -> str | None:
+        """The power state as the platform sees it: a guest that shut itself down is stopped."""
+        power: str | None = machine.hidden.get("power")
+        guests = self._azure.guests
+        if power == "running" and guests is not None and not guests.is_running(_key(machine)):
+            return "stopped"
+        return power
+
+    async def start(self, machine: Resource) -> None:
+        """Starts the guest and waits until it can be reached; without guests only says so."""
+        self._network.lease_addresses(machine)
+        guests = self._azure.guests
+        if guests is None:
+            return
+        await asyncio.to_thread(guests.start, self._spec(machine))
+        timeout = self._azure.settings.guest_timeout
+        if not await asyncio.to_thread(guests.wait_ready, _key(machine), timeout):
+            raise ArmError(
+                409,
+                "OSProvisioningTimedOut",
+                f"OS Provisioning for VM '{machine.name}' did not finish in the allotted time. The VM may "
+                "still "
+                "finish provisioning successfully. Please check provisioning state later. Also, make sure "
+                "the "
+                "image has been properly prepared (generalized).\r\n"
+                " * Instructions for Windows: https://azure.microsoft.com/documentation/articles/"
+                "virtual-machines-windows-upload-image/ \r\n"
+                " * Instructions for Linux: https://azure.microsoft.com/documentation/articles/"
+                "virtual-machines-linux-capture-image/ ",
+            )
+
+    async def stop(self, machine: Resource, *, hard: bool = False) -> None:
+        """Ends the guest; what it wrote is in the disks afterwards."""
+        guests = self._azure.guests
+        if guests is None:
+            return
+        key = _key(machine)
+        await asyncio.to_thread(guests.stop, key, hard)
+        await asyncio.to_thread(guests.sync_back, key)
+
+    async def forget(self, machine: Resource, *, keep_writes: bool) -> None:
+        """The machine is deleted; disks that outlive it keep what the guest wrote."""
+        guests = self._azure.guests
+        if guests is None:
+            return
+        key = _key(machine)
+        await asyncio.to_thread(guests.stop, key, True)
+        if keep_writes:
+            await asyncio.to_thread(guests.sync_back, key)
+        await asyncio.to_thread(guests.delete, key)
+
+    def release_addresses(self, machine: Resource) -> None:
+        self._network.return_addresses(machine)
+
+    def _spec(self, machine: Resource) -> GuestSpec:
+        pairs = self._disks.attached(machine)
+        profile = machine.properties.get("osProfile") or {}
+        linux = profile.get("linuxConfiguration") or {}
+        keys = (linux.get("ssh") or {}).get("publicKeys") or []
+        custom = machine.hidden.get("custom_data")
+        generation: Literal["V1", "V2"] = "V2" if machine.hidden.get("generation") == "V2" else "V1"
+        return GuestSpec(
+            key=_key(machine),
+            name=machine.name,
+            computer_name=profile.get("computerName", machine.name),
+            admin_username=profile.get("adminUsername", ""),
+            ssh_public_keys=tuple(k["keyData"] for k in keys),
+            custom_data=base64.b64decode(custom).decode(errors="replace") if custom else None,
+            admin_password=machine.hidden.get("admin_password"),
+            os_disk=BlobAddress(*pairs[0][1].hidden["blob"]),
+            data_disks=tuple((e["lun"], BlobAddress(*d.hidden["blob"])) for e, d in pairs[1:]),
+            generation=generation,
+            address=self._network.guest_address(machine),
+            ssh_port=choose_ssh_port(self._azure.settings.state_dir),
+            provision=not machine.hidden.get("specialized"),
+        )
+
+
+def _key(machine: Resource) -> str:
+    return str(machine.properties["vmId"])

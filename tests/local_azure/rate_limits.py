@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""The remaining-requests header of Microsoft.Compute, by operation."""
+
+from __future__ import annotations
+
+from tests.local_azure.call import Call
+
+# Names and sizes of the buckets as recorded in 2024.
+_DISK_WRITE = (("CreateUpdateDisks3Min", 2999), ("CreateUpdateDisks30Min", 24999))
+_SNAPSHOT_WRITE = (
+    ("HighCostSnapshotCreateHydrate3Min", 999),
+    ("HighCostSnapshotCreateHydrate30Min", 7999),
+)
+_DISK_DELETE = (("DeleteDisks3Min", 2999), ("DeleteDisks30Min", 24999))
+_DISK_ACCESS = (("HighCostDiskHydrate3Min", 999), ("HighCostDiskHydrate30Min", 7999))
+_DISK_GET = (("LowCostGet3Min", 14999), ("LowCostGet30Min", 119999))
+_UPDATE_VM = (("UpdateVMSubscriptionMaximum", 1499), ("UpdateVMResource", 11))
+_DELETE_VM = (("DeleteVMSubscriptionMaximum", 1499), ("DeleteVMResource", 11))
+
+_Buckets = tuple[tuple[str, int], ...]
+_BY_TYPE: dict[str, dict[str, _Buckets]] = {
+    "images": {
+        "GET": (("GetImagesSubscriptionMaximum", 359),),
+        "LIST": (("HighCostGetImagesSubscriptionMaximum", 89),),
+        "PUT": (("CreateImagesSubscriptionMaximum", 59),),
+        "PATCH": (("CreateImagesSubscriptionMaximum", 59),),
+        "DELETE": (("DeleteImagesSubscriptionMaximum", 119),),
+    },
+    "disks": {
+        "GET": _DISK_GET,
+        "LIST": (("HighCostGet3Min", 999), ("HighCostGet30Min", 7999)),
+        "PUT": _DISK_WRITE,
+        "PATCH": _DISK_WRITE,
+        "DELETE": _DISK_DELETE,
+        "POST": _DISK_ACCESS,
+    },
+    "snapshots": {
+        "GET": _DISK_GET,
+        "LIST": (("HighCostGet3Min", 999), ("HighCostGet30Min", 7999)),
+        "PUT": _SNAPSHOT_WRITE,
+        "PATCH": _SNAPSHOT_WRITE,
+        "DELETE": _DISK_DELETE,
+        "POST": _SNAPSHOT_WRITE,
+    },
+    "virtualmachines": {
+        "GET": (("LowCostGetSubscriptionMaximum", 23999), ("LowCostGetResource", 35)),
+        "LIST": (("HighCostGetSubscriptionMaximum", 1799),),
+        "PUT": (("PutVMSubscriptionMaximum", 1499), ("PutVMResource", 11)),
+        "PATCH": (("PutVMSubscriptionMaximum", 1499), ("PutVMResource", 11)),
+        "DELETE": _DELETE_VM,
+        "POST": _UPDATE_VM,
+        "deallocate": _DELETE_VM,
+    },
+}
+
+
+def rate_limit(call: Call) -> dict[str, str]:
+    """Empty for what is not Microsoft.Compute's."""
+    parts = call.path.lower().split("/")
+    if "microsoft.compute" not in parts:
+        return {}
+    tail = parts[parts.index("microsoft.compute") + 1 :]
+    if "diskoperations" in tail:
+        buckets: _Buckets = (("GetOperation3Min", 49999), ("GetOperation30Min", 399999))
+    elif "operations" in tail:
+        buckets = (("GetOperationResource", 44), ("GetOperationSubscriptionMaximum", 14999))
+    else:
+        by_method = _BY_TYPE.get(tail[0] if tail else "", {})
+        method = "LIST" if call.method == "GET" and len(tail) == 1 else call.method
+        buckets = by_method.get(tail[-1], by_method.get(method, ()))
+    if not buckets:
+        return {}
+    text = ",".join(f"Microsoft.Compute/{name};{left}" for name, left in buckets)
+    return {"x-ms-ratelimit-remaining-resource": text}

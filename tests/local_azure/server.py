@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""Puts the local Azure together and serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+
+from aiohttp import web
+
+from tests.local_azure.azure import LocalAzure
+from tests.local_azure.blobs import BlobStore
+from tests.local_azure.certificates import Certificates, ensure_certificates
+from tests.local_azure.entra import Entra
+from tests.local_azure.environment import write_environment
+from tests.local_azure.exchange_log import ExchangeLog
+from tests.local_azure.front import Front
+from tests.local_azure.guests_host import GuestHost
+from tests.local_azure.kinds import ResourceKind
+from tests.local_azure.metadata import Metadata
+from tests.local_azure.operations import Operations
+from tests.local_azure.providers.disks import Disks
+from tests.local_azure.providers.images import Images
+from tests.local_azure.providers.network import Subnets, VirtualNetworks
+from tests.local_azure.providers.network_interfaces import Interfaces, PublicAddresses, SecurityGroups
+from tests.local_azure.providers.resources import Resources
+from tests.local_azure.providers.snapshots import Snapshots
+from tests.local_azure.providers.storage import BlobContainers, BlobServices, StorageAccounts
+from tests.local_azure.providers.virtual_machines import VirtualMachines
+from tests.local_azure.settings import Settings
+from tests.local_azure.store import Store
+from tests.local_azure.tokens import Tokens
+
+_MAX_BODY = 4 * 1024 * 1024
+_log = logging.getLogger("local_azure")
+
+
+class Server:
+    """Everything that belongs to one state directory. `start` and `stop` run in the same event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.certificates: Certificates = ensure_certificates(settings.state_dir)
+        self.tokens = Tokens(settings)
+        self.entra = Entra(settings, self.tokens)
+        self.store = Store(settings.state_dir / "state.sqlite")
+        self.log = ExchangeLog(settings.state_dir / "exchanges.jsonl")
+        self.operations = Operations(settings, self.store)
+        self.blobs = BlobStore(
+            settings.state_dir, self.certificates.server, self.certificates.key, settings.ports.blob
+        )
+        self.guests = GuestHost(settings.state_dir, self.blobs) if settings.with_guests else None
+        self.azure = LocalAzure(settings, self.store, self.operations, self.blobs, self.guests)
+        self._runner: web.AppRunner | None = None
+
+    def _application(self) -> web.Application:
+        azure = self.azure
+        disks, interfaces, addresses = Disks(azure), Interfaces(azure), PublicAddresses(azure)
+        accounts = StorageAccounts(azure)
+        kinds: list[ResourceKind] = [
+            accounts,
+            BlobServices(azure),
+            BlobContainers(azure),
+            VirtualNetworks(azure),
+            Subnets(azure),
+            interfaces,
+            addresses,
+            SecurityGroups(azure),
+            disks,
+            Snapshots(azure),
+            Images(azure),
+            VirtualMachines(azure, disks, interfaces, addresses),
+        ]
+        resources = Resources(azure, kinds)
+        front = Front(
+            azure,
+            self.tokens,
+            kinds=kinds,
+            resources=resources.handlers(),
+            subscription_verbs=accounts.subscription_verbs(),
+            log=self.log,
+        )
+        application = web.Application(client_max_size=_MAX_BODY)
+        application.add_routes([*Metadata(self.settings).routes(), *self.entra.routes(), *front.routes()])
+        return application
+
+    async def start(self) -> None:
+        """Serves from now on; operations that a stop interrupted are taken up again."""
+        await asyncio.to_thread(self.blobs.start)
+        application = self._application()
+        write_environment(self.settings, self.certificates, self.entra)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.certificates.server, self.certificates.key)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.settings.ports.arm, ssl_context=context).start()
+        self.operations.resume()
+        _log.info("serving %s", self.settings.url)
+
+    async def stop(self) -> None:
+        """Ends all that was started: operations, guests, the blob service."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self.operations.close()
+        if self.guests is not None:
+            await asyncio.to_thread(self.guests.stop_all)
+        await asyncio.to_thread(self.blobs.stop)
+        self.log.close()
+        self.store.close()

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""Access tokens: RS256 JWTs as Entra makes them, and the check of those that clients bring."""
+
+from __future__ import annotations
+
+import base64
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.local_azure.clock import now
+from tests.local_azure.errors import ArmError
+from tests.local_azure.settings import Settings, private_file
+
+LIFETIME = 3599
+_ARM_AUDIENCES = (
+    "https://management.core.windows.net",
+    "https://management.azure.com",
+    "797f4846-ba00-4fd7-ba43-dac1f8f63013",
+)
+
+
+def load_or_create_key(path: Path) -> rsa.RSAPrivateKey:
+    """An RSA key in a PEM file only its owner can read."""
+    if path.exists():
+        key = serialization.load_pem_private_key(path.read_bytes(), None)
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise ValueError(f"{path} holds no RSA key; remove it and start again")
+        return key
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    private_file(path, pem.decode())
+    return key
+
+
+def key_id(key: rsa.RSAPrivateKey) -> str:
+    return format(key.public_key().public_numbers().n % (1 << 96), "024x")
+
+
+def _number(value: int) -> str:
+    raw = value.to_bytes((value.bit_length() + 7) // 8, "big")
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+class Tokens:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._key = load_or_create_key(settings.state_dir / "token.key")
+
+    @property
+    def arm_audiences(self) -> tuple[str, ...]:
+        return (*_ARM_AUDIENCES, self._settings.url)
+
+    def issue(self, audience: str, *, lifetime: int = LIFETIME) -> str:
+        """A token of the service principal; `audience` stands in it as it was asked for."""
+        identity = self._settings.identity
+        issued = int(time.time())
+        claims: dict[str, Any] = {
+            "aud": audience,
+            "iss": f"https://sts.windows.net/{identity.tenant_id}/",
+            "iat": issued,
+            "nbf": issued - 5,
+            "exp": issued + lifetime,
+            "appid": identity.client_id,
+            "appidacr": "1",
+            "idp": f"https://sts.windows.net/{identity.tenant_id}/",
+            "idtyp": "app",
+            "oid": identity.object_id,
+            "sub": identity.object_id,
+            "tid": identity.tenant_id,
+            "uti": uuid.uuid4().hex,
+            "ver": "1.0",
+        }
+        return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": key_id(self._key)})
+
+    def published_keys(self) -> dict[str, Any]:
+        numbers = self._key.public_key().public_numbers()
+        key = {
+            "kty": "RSA",
+            "use": "sig",
+            "kid": key_id(self._key),
+            "n": _number(numbers.n),
+            "e": _number(numbers.e),
+        }
+        return {"keys": [key]}
+
+    def check_bearer(self, authorization: str | None) -> None:
+        """Raises the front door's 401 unless the header holds a valid token for Azure Resource Manager."""
+        if not authorization:
+            raise self._refused(
+                "AuthenticationFailed",
+                "Authentication failed. The 'Authorization' header is missing.",
+                "The authentication failed because of missing 'Authorization' header.",
+            )
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise self._refused(
+                "AuthenticationFailedInvalidHeader",
+                "Authentication failed. The 'Authorization' header is provided in an invalid format.",
+            )
+        try:
+            claims = jwt.decode(
+                token,
+                self._key.public_key(),
+                algorithms=["RS256"],
+                options={"verify_aud": False, "verify_exp": False},
+            )
+        except jwt.InvalidTokenError:
+            raise self._refused("InvalidAuthenticationToken", "The access token is invalid.") from None
+        if claims["exp"] <= time.time():
+            raise self._refused(
+                "ExpiredAuthenticationToken",
+                f"The access token expiry UTC time '{_american(claims['exp'])}' is earlier than "
+                f"current UTC time '{_american(time.time())}'.",
+            )
+        if str(claims["aud"]).rstrip("/") not in self.arm_audiences:
+            allowed = ",".join(f"{a}/" for a in self.arm_audiences)
+            raise self._refused(
+                "InvalidAuthenticationTokenAudience",
+                "The access token has been obtained for wrong audience or resource "
+                f"'{claims['aud']}'. It should exactly match with one of the allowed audiences '{allowed}'.",
+            )
+
+    def _refused(self, code: str, message: str, description: str | None = None) -> ArmError:
+        authority = f"{self._settings.url}/{self._settings.identity.tenant_id}"
+        challenge = (
+            f'Bearer authorization_uri="{authority}", error="invalid_token", '
+            f'error_description="{description or message}"'
+        )
+        return ArmError(401, code, message, gateway=True, headers={"WWW-Authenticate": challenge})
+
+
+def _american(timestamp: float) -> str:
+    moment = now().fromtimestamp(timestamp, now().tzinfo)
+    hour = moment.hour % 12 or 12
+    half = "AM" if moment.hour < 12 else "PM"
+    return f"{moment.month}/{moment.day}/{moment.year} {hour}:{moment:%M:%S} {half}"
