@@ -318,11 +318,11 @@ def test_debian_is_provisioned_and_captured(host: GuestHost, store: BlobStore, t
     store.create_page_blob(data, 64 * MIB + 512)
     store.import_raw(image, disk)
     key = make_key(tmp_path / "key")
-    spec = spec_of(disk, ssh_public_keys=(key,), data_disks=((3, data),), provision=True)
+    spec = spec_of(disk, ssh_public_keys=(key,), data_disks=((3, data),), generation="V2", provision=True)
     host.start(spec)
     assert host.wait_ready(spec.key, 300)
     with connected(spec.address, spec.ssh_port, "azureuser", tmp_path / "key") as guest:
-        assert guest.run("hostname").strip() == "web01"
+        assert guest.run("hostname; ls -d /sys/firmware/efi").split() == ["web01", "/sys/firmware/efi"]
         disks = [line.split() for line in guest.run("lsblk -dno NAME,HCTL,SIZE /dev/sd?").splitlines()]
         assert [size for _, place, size in disks if place.endswith(":3")] == ["64M"]
         at_lun_3 = next(name for name, place, _ in disks if place.endswith(":3"))
