@@ -14,6 +14,7 @@ from urllib.parse import quote, urljoin
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
     AzureError,
     importing,
+    no_json,
     translated,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import (
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from azure.mgmt.core import ARMPipelineClient
 
 # A missing resource, as opposed to a missing group or subscription around it.
-_ABSENT = frozenset({None, "ResourceNotFound", "NotFound", "ParentResourceNotFound", "404"})
+_ABSENT = frozenset({None, "ResourceNotFound", "NotFound", "ParentResourceNotFound"})
 
 
 def is_absence(error: AzureError) -> bool:
@@ -85,13 +86,16 @@ class Arm:
             request.url += "".join(
                 f"&{quote(name, safe='$')}={quote(value)}" for name, value in query.items()
             )
+        action = f"read {_named(resource_id)}"
         try:
-            body = json_of(self._send(f"read {_named(resource_id)}", request))
+            body = json_of(self._send(action, request))
         except AzureError as error:
             if is_absence(error):
                 return None
             raise
-        return body if isinstance(body, dict) else {}
+        if not isinstance(body, dict):
+            raise no_json(action)
+        return body
 
     def list(self, path: str, api_version: str) -> list[dict[str, Any]]:
         """All items of a collection, over all pages (``nextLink``); bare JSON arrays are taken as well."""
@@ -104,9 +108,10 @@ class Arm:
             body = json_of(self._send(action, request))
             if isinstance(body, list):
                 return items + body
-            page = body if isinstance(body, dict) else {}
-            items += page.get("value") or []
-            following = page.get("nextLink")
+            if not isinstance(body, dict):
+                raise no_json(action)
+            items += body.get("value") or []
+            following = body.get("nextLink")
             if not following:
                 return items
             request = HttpRequest("GET", following, headers={"Accept": "application/json"})

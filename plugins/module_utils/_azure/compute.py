@@ -17,7 +17,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.arm import is_absence
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError, translated
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
+    AzureError,
+    no_json,
+    translated,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import (
     OperationPolling,
     Waiter,
@@ -68,15 +72,18 @@ class ComputeResources:
 
         ``query`` as the SDK names it, for example ``expand="instanceView"``.
         """
+        action = f"read {self._noun} {name} in resource group {resource_group}"
         try:
-            with translated(f"read {self._noun} {name} in resource group {resource_group}"):
-                resource: dict[str, Any] = self._operations.get(
+            with translated(action):
+                resource = self._operations.get(
                     resource_group, name, api_version=self._api_version, cls=_raw, **query
                 )
         except AzureError as error:
             if is_absence(error):
                 return None
             raise
+        if not isinstance(resource, dict):
+            raise no_json(action)
         return resource
 
     def list(self, resource_group: str | None = None) -> list[dict[str, Any]]:

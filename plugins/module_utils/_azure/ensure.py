@@ -63,9 +63,9 @@ def _list_changes(path: str, current: Sequence[Any], desired: Sequence[Any]) -> 
         if set(by_value) != {str(item[member]).casefold() for item in desired}:
             return [Change(path, list(current), list(desired))]
         for item in desired:
-            found += _changes(
-                f"{path}[{member}={item[member]}]", by_value[str(item[member]).casefold()], item
-            )
+            others = {key: value for key, value in item.items() if key != member}
+            same = by_value[str(item[member]).casefold()]
+            found += _changes(f"{path}[{member}={item[member]}]", same, others)
         return found
     for index, (now, then) in enumerate(zip(current, desired, strict=True)):
         found += _value_changes(f"{path}[{index}]", path.rpartition(".")[2], now, then)

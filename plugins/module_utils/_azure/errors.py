@@ -256,17 +256,13 @@ def _answer_of(error: HttpResponseError) -> tuple[int, Any, object, str]:
     return response.status_code or 0, cast("Any", response).headers, body, text or error.reason or ""
 
 
+_PROXY = "the proxy did not let the connection through"
+_UNTRUSTED = "its TLS certificate is not trusted"
 _CAUSES = (
-    (r"CERTIFICATE_VERIFY_FAILED|certificate verify failed", "its TLS certificate is not trusted"),
+    (r"ProxyError|Tunnel connection failed|connect to proxy", _PROXY),
+    (r"CERTIFICATE_VERIFY_FAILED|certificate verify failed", _UNTRUSTED),
     (r"SSLError|SSL:|wrong version number|TLS", "no TLS connection could be made"),
-    (
-        r"NameResolutionError|Name or service not known|name resolution|getaddrinfo|nodename nor",
-        "its name does not resolve",
-    ),
-    (
-        r"ProxyError|Tunnel connection failed|Cannot connect to proxy",
-        "the proxy did not let the connection through",
-    ),
+    (r"NameResolution|Name or service|name resolution|getaddrinfo|nodename nor", "its name does not resolve"),
     (r"Connection refused", "the connection was refused"),
     (
         r"Connection reset|Connection aborted|RemoteDisconnected|IncompleteRead",
@@ -284,22 +280,29 @@ def unreachable(action: str, error: Exception, host: str = "") -> AzureError:
     if found:
         host = found.group(1) if found.group(2) == "443" else f"{found.group(1)}:{found.group(2)}"
     cause = next((why for pattern, why in _CAUSES if re.search(pattern, text)), one_line(text)[:200])
-    if "certificate" in cause:
+    remedy = "Check the network, HTTPS_PROXY and NO_PROXY, and cloud_environment."
+    if cause is _UNTRUSTED:
         remedy = (
             "Let REQUESTS_CA_BUNDLE name a file that has the certificate authority of the server or proxy, "
             "or set cert_validation_mode=ignore for a test system."
         )
-    elif "proxy" in cause:
+    elif cause is _PROXY:
         remedy = "Check HTTPS_PROXY and NO_PROXY in the environment of the module."
-    else:
-        remedy = "Check the network, HTTPS_PROXY and NO_PROXY, and cloud_environment."
     return AzureError(
         f"Could not {action}: {host or 'the server'} cannot be reached, {cause}.", remedy=remedy
     )
 
 
+def no_json(action: str) -> AzureError:
+    """The error for an answer whose body cannot be understood."""
+    return AzureError(
+        f"Could not {action}: the answer is no JSON of Azure's.",
+        remedy="Check cloud_environment, and whether a proxy answers in place of Azure.",
+    )
+
+
 @contextmanager
-def translated(action: str, *, leave: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def translated(action: str, *, leave: tuple[type[Exception], ...] = (), host: str = "") -> Iterator[None]:
     """Turn azure-core's exceptions raised inside into AzureError: "Could not <action>: ...".
 
     ``action`` is a verb phrase that names the resource, for example "create image web-1". Exceptions of the
@@ -313,14 +316,11 @@ def translated(action: str, *, leave: tuple[type[Exception], ...] = ()) -> Itera
         raise
     except leave:
         raise
+    except (core.DecodeError, json.JSONDecodeError) as error:
+        raise no_json(action) from error
     except core.HttpResponseError as error:
         raise error_from_answer(action, *_answer_of(error)) from error
     except (core.ServiceRequestError, core.ServiceResponseError) as error:
-        raise unreachable(action, error) from error
+        raise unreachable(action, error, host) from error
     except core.AzureError as error:
         raise AzureError(f"Could not {action}: {error.message}") from error
-    except json.JSONDecodeError as error:
-        raise AzureError(
-            f"Could not {action}: the answer is no JSON.",
-            remedy="Check cloud_environment, and whether a proxy answers in place of Azure.",
-        ) from error

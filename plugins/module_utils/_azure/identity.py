@@ -57,11 +57,15 @@ class SessionCredential:
             return self._inner.get_token(*scopes, **options)
         except (core.AzureError, ValueError, OSError) as error:
             # azure-identity wraps what its own requests met in an authentication error.
-            for cause in _chain(error):
+            chain = list(_chain(error))
+            for cause in chain:
                 if isinstance(cause, (core.ServiceRequestError, core.ServiceResponseError)):
                     host = urlsplit(self._authority).netloc
                     raise unreachable(f"sign in to Azure with {self._how}", cause, host) from error
-            raise sign_in_failed(str(getattr(error, "message", error)), self._how) from error
+            # The error code may be in an exception further down only.
+            texts = [str(getattr(cause, "message", cause)) for cause in chain]
+            said = next((text for text in texts if "AADSTS" in text), texts[0])
+            raise sign_in_failed(said, self._how) from error
 
     def renew(self) -> None:
         """Forget every token."""
@@ -94,11 +98,15 @@ def _certificate(
     password = credentials.get("password")
     try:
         return CertificateCredential(tenant, client_id, path, password=password, **options)
-    except ValueError as error:
-        encrypted = "password" in str(error).casefold() or "encrypted" in str(error).casefold()
+    except (ValueError, TypeError) as error:
+        text = str(error).casefold()
+        reason = "it is damaged, or has no certificate and private key"
+        if "password" in text or "encrypted" in text:
+            reason = "its private key is encrypted, and password is wrong or missing"
+        elif "rsa" in text:
+            reason = "its private key is no RSA key"
         raise CredentialError(
-            f"The certificate {path} cannot be used"
-            + (": its private key is encrypted, and password is wrong or missing." if encrypted else "."),
+            f"The certificate {path} cannot be used: {reason}.",
             remedy="Give a PEM file with certificate and private key, or a PFX file and its password.",
         ) from error
 

@@ -158,6 +158,8 @@ class _Followed:
             # What a Location answers with 200 or 204 is the result, whose own "status" is another matter.
             if not self.is_write and (status or "").lower() not in _OPERATION_STATES:
                 status = None
+        if self.operation_url is not None and status is None:
+            return False
         self.state = status or "Succeeded"
         if self.state.lower() in _FAILED:
             raise self.failure(response.status_code, body, response.headers)

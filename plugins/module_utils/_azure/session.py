@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.arm import Arm
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.azure_cli import (
@@ -187,7 +188,7 @@ def _fetch_with(transport: RequestsTransport, url: str) -> Any:
     before, repeating = _base_policies()
     client: Any = PipelineClient(url, policies=[*before, *repeating], transport=transport)
     action = f"read the endpoints of the cloud at {url.partition('?')[0]}"
-    with translated(action):
+    with translated(action, host=urlsplit(url).netloc):
         response = client.send_request(HttpRequest("GET", url, headers={"Accept": "application/json"}))
     if response.status_code >= 400:
         raise failed_answer(action, response)
@@ -228,6 +229,9 @@ def open_session(options: Mapping[str, Any], environ: Mapping[str, str] = os.env
     if mode not in ("validate", "ignore"):
         raise InvalidInput(f"cert_validation_mode is '{mode}'.", remedy="Use validate or ignore.")
     verify = mode == "validate"
+    if not verify:
+        # Said once by the module, instead of once per request by urllib3.
+        warnings.filterwarnings("ignore", message="Unverified HTTPS request")
     account = _cli_account(credentials, environ)
     subscription_id = _subscription(credentials, account)
     place = credentials.get("cloud_environment") or (account.cloud if account else PUBLIC.name)
@@ -240,8 +244,6 @@ def open_session(options: Mapping[str, Any], environ: Mapping[str, str] = os.env
         raise
     session = AzureSession(subscription_id, cloud, credential, transport)
     if not verify:
-        # Said once by the module, instead of once per request by urllib3.
-        warnings.filterwarnings("ignore", message="Unverified HTTPS request")
         session.warnings.append(
             "TLS certificates are not checked (cert_validation_mode=ignore): anyone on the way can read and "
             "change what is sent, credentials included."

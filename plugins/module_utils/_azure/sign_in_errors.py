@@ -46,6 +46,8 @@ def sign_in_failed(text: str, how: str) -> CredentialError:
             0
         ]
         said = re.split(r"(?<=[.!?])\s", one_line(said))[0]
+    elif "Unable to get authority configuration" in text:
+        said = "the sign-in service does not know the tenant"
     else:
         said = re.split(r"\bTo mitigate\b|\bVisit https?:", text)[0]
         said = one_line(re.sub(r"^Authentication failed:\s*", "", said.strip()))[:300]

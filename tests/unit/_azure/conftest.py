@@ -9,9 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import (
+    AzureSession,
+    open_session,
+)
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession, open_session
-from tests.unit._azure.scripted_azure import CLIENT, SECRET, SUBSCRIPTION, TENANT, ScriptedAzure, make_certificate
+from tests.unit._azure.scripted_azure import (
+    CLIENT,
+    SECRET,
+    SUBSCRIPTION,
+    TENANT,
+    ScriptedAzure,
+    make_certificate,
+)
 
 OpenSession = Callable[..., AzureSession]
 

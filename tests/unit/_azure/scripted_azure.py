@@ -17,8 +17,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+from requests.structures import CaseInsensitiveDict
 
 SUBSCRIPTION = "5ff3a7b2-0000-4000-8000-000000000001"
 TENANT = "7c1de1f0-0000-4000-8000-000000000002"
@@ -51,7 +52,10 @@ Responder = Callable[[Asked], Answer]
 
 def make_certificate(folder: Path, *, client: bool = False, password: bytes | None = None) -> Path:
     """A PEM file with a self-signed certificate for 127.0.0.1 (or for a service principal) and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    # Microsoft Entra ID takes RSA keys only.
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = (
+        rsa.generate_private_key(65537, 2048) if client else ec.generate_private_key(ec.SECP256R1())
+    )
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client" if client else "127.0.0.1")])
     now = datetime.datetime.now(datetime.timezone.utc)
     certificate = (
@@ -62,7 +66,9 @@ def make_certificate(folder: Path, *, client: bool = False, password: bytes | No
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=30))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .sign(key, hashes.SHA256())
     )
@@ -78,7 +84,8 @@ def make_certificate(folder: Path, *, client: bool = False, password: bytes | No
 
 
 class ScriptedAzure:
-    """Listens on loopback. ``respond`` answers everything but metadata and sign-in; ``asked`` is what it was asked.
+    """Listens on loopback. ``respond`` answers everything but metadata and sign-in; ``asked`` is what it was
+    asked.
 
     ``tokens`` counts the tokens handed out; the newest is ``token-<tokens>``.
     """
@@ -97,7 +104,8 @@ class ScriptedAzure:
             def _any(self) -> None:
                 parts = urlsplit(self.path)
                 length = int(self.headers.get("Content-Length") or 0)
-                asked = Asked(self.command, parts.path, parts.query, self.headers, self.rfile.read(length))
+                headers = CaseInsensitiveDict(self.headers.items())
+                asked = Asked(self.command, parts.path, parts.query, headers, self.rfile.read(length))
                 answer = outer._answer(asked)
                 body = answer.body if isinstance(answer.body, bytes) else b""
                 if answer.body is not None and not isinstance(answer.body, bytes):
@@ -105,7 +113,7 @@ class ScriptedAzure:
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
-                if body:
+                if body and "Content-Type" not in answer.headers:
                     self.send_header("Content-Type", "application/json; charset=utf-8")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -144,14 +152,18 @@ class ScriptedAzure:
 
     def endpoints(self) -> dict[str, Any]:
         return {
-            "authentication": {"loginEndpoint": self.url, "audiences": [f"{self.url}/arm"], "tenant": "common"},
+            "authentication": {
+                "loginEndpoint": self.url,
+                "audiences": [f"{self.url}/arm"],
+                "tenant": "common",
+            },
             "suffixes": {"storage": "scripted.test"},
         }
 
     def _discovery(self, tenant: str) -> Answer:
         if tenant not in (TENANT, "organizations"):
             said = (
-                f"AADSTS90002: Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and "
+                f"AADSTS90002: Tenant '{tenant}' not found. Check that you have the correct tenant ID and "
                 "are signing into the correct cloud. Trace ID: 11111111-2222 Correlation ID: 33333333-4444 "
                 "Timestamp: 2026-01-02 03:04:05Z"
             )
@@ -169,7 +181,7 @@ class ScriptedAzure:
         self.sign_ins.append(form)
         if "client_secret" in form and form["client_secret"] != [SECRET]:
             said = (
-                "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent in the request is the "
+                "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent is the "
                 "client secret value, not the client secret ID, for a secret added to app 'd6f0'.\r\n"
                 "Trace ID: 11111111-2222\r\nCorrelation ID: 33333333-4444\r\nTimestamp: 2026-01-02 03:04:05Z"
             )

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import NotFound, OperationFailed
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+
 from tests.unit._azure.scripted_azure import SUBSCRIPTION, Answer, Asked, ScriptedAzure
 
 Connect = Callable[..., AzureSession]
@@ -56,14 +56,20 @@ class Script:
         azure.respond = self
 
     def __call__(self, _asked: Asked) -> Answer:
-        return self.left.pop(0) if self.left else Answer(418, {"error": {"code": "Unexpected", "message": "more"}})
+        return (
+            self.left.pop(0)
+            if self.left
+            else Answer(418, {"error": {"code": "Unexpected", "message": "more"}})
+        )
 
 
 def operation(azure: ScriptedAzure, **headers: str) -> dict[str, str]:
     return {"Azure-AsyncOperation": f"{azure.url}{OPERATION}?{SIGNED}", **headers}
 
 
-def test_put_sends_the_body_unchanged_and_returns_the_final_resource(azure: ScriptedAzure, connect: Connect) -> None:
+def test_put_sends_the_body_unchanged_and_returns_the_final_resource(
+    azure: ScriptedAzure, connect: Connect
+) -> None:
     creating = {**RESOURCE, "properties": {"provisioningState": "Creating"}}
     Script(
         azure,
@@ -83,7 +89,9 @@ def test_put_sends_the_body_unchanged_and_returns_the_final_resource(azure: Scri
     assert result == RESOURCE
 
 
-def test_put_without_waiting_returns_the_first_answer_and_asks_no_more(azure: ScriptedAzure, connect: Connect) -> None:
+def test_put_without_waiting_returns_the_first_answer_and_asks_no_more(
+    azure: ScriptedAzure, connect: Connect
+) -> None:
     creating = {**RESOURCE, "properties": {"provisioningState": "Creating"}}
     Script(azure, Answer(201, creating, operation(azure)))
     assert connect().compute.images.put("rg", "web", BODY, Waiter(wait=False)) == creating
@@ -120,8 +128,8 @@ def test_get_in_a_missing_group_says_so_and_what_to_do(azure: ScriptedAzure, con
     with pytest.raises(NotFound) as caught:
         connect().compute.images.get("rg", "web")
     assert str(caught.value) == (
-        "Could not read image web in resource group rg: ResourceGroupNotFound: Resource group 'rg' could not be "
-        "found. (HTTP 404). Create the resource group first, or correct its name or subscription_id."
+        "Could not read image web in resource group rg: ResourceGroupNotFound: Resource group 'rg' could "
+        "not be found. (HTTP 404). Create the resource group first, or correct its name or subscription_id."
     )
     assert caught.value.request_id == "abc-1"
 
@@ -129,8 +137,16 @@ def test_get_in_a_missing_group_says_so_and_what_to_do(azure: ScriptedAzure, con
 @pytest.mark.parametrize(
     ("collection", "of_group", "of_subscription"),
     [
-        ("images", "/resourceGroups/rg/providers/Microsoft.Compute/images", "/providers/Microsoft.Compute/images"),
-        ("disks", "/resourceGroups/rg/providers/Microsoft.Compute/disks", "/providers/Microsoft.Compute/disks"),
+        (
+            "images",
+            "/resourceGroups/rg/providers/Microsoft.Compute/images",
+            "/providers/Microsoft.Compute/images",
+        ),
+        (
+            "disks",
+            "/resourceGroups/rg/providers/Microsoft.Compute/disks",
+            "/providers/Microsoft.Compute/disks",
+        ),
         (
             "virtual_machines",
             "/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines",
@@ -159,7 +175,9 @@ def test_list_follows_next_link_and_returns_items_as_they_came(
     assert all_of_them.path == f"/subscriptions/{SUBSCRIPTION}{of_subscription}"
 
 
-def test_list_does_not_return_a_page_twice_when_it_was_asked_for_again(azure: ScriptedAzure, connect: Connect) -> None:
+def test_list_does_not_return_a_page_twice_when_it_was_asked_for_again(
+    azure: ScriptedAzure, connect: Connect
+) -> None:
     Script(azure, Answer(503), Answer(body={"value": [RESOURCE]}))
     assert connect().compute.images.list("rg") == [RESOURCE]
 
@@ -206,7 +224,9 @@ def test_delete_passes_force_deletion(azure: ScriptedAzure, connect: Connect) ->
         ("reapply", "reapply"),
     ],
 )
-def test_power_actions_wait_for_the_operation(azure: ScriptedAzure, connect: Connect, verb: str, path: str) -> None:
+def test_power_actions_wait_for_the_operation(
+    azure: ScriptedAzure, connect: Connect, verb: str, path: str
+) -> None:
     Script(
         azure,
         Answer(202, None, operation(azure, Location=f"{azure.url}/monitor")),
@@ -233,7 +253,9 @@ def test_power_off_says_whether_the_guest_is_shut_down(azure: ScriptedAzure, con
 
 @pytest.mark.parametrize("collection", ["disks", "snapshots"])
 @pytest.mark.parametrize("where", ["output", "location"])
-def test_grant_access_returns_the_sas(azure: ScriptedAzure, connect: Connect, collection: str, where: str) -> None:
+def test_grant_access_returns_the_sas(
+    azure: ScriptedAzure, connect: Connect, collection: str, where: str
+) -> None:
     access = {"accessSAS": "https://md-1.z1.blob.storage.azure.net/c/abcd?sv=2018-03-28&sr=b&si=1&sig=x"}
     done: dict[str, Any] = {"startTime": "x", "status": "Succeeded"}
     answers = [Answer(202, None, operation(azure, Location=f"{azure.url}/monitor"))]
@@ -257,19 +279,25 @@ def test_revoke_access_sends_no_body(azure: ScriptedAzure, connect: Connect) -> 
     assert azure.asked[0].body == b""
 
 
-def test_an_operation_that_fails_later_carries_azures_code_and_message(azure: ScriptedAzure, connect: Connect) -> None:
+def test_an_operation_that_fails_later_carries_azures_code_and_message(
+    azure: ScriptedAzure, connect: Connect
+) -> None:
     failed = {"status": "Failed", "error": {"code": "InvalidVhd", "message": "no cookie", "target": "disks"}}
-    Script(azure, Answer(201, RESOURCE, operation(azure)), Answer(body=failed, headers={"x-ms-request-id": "r-9"}))
+    Script(
+        azure,
+        Answer(201, RESOURCE, operation(azure)),
+        Answer(body=failed, headers={"x-ms-request-id": "r-9"}),
+    )
     with pytest.raises(OperationFailed) as caught:
         connect().compute.images.put("rg", "web", BODY, quick())
     error = caught.value
     assert (error.code, error.target, error.request_id) == ("InvalidVhd", "disks", "r-9")
-    assert str(error) == (
-        "Could not create or update image web in resource group rg: InvalidVhd: no cookie."
-    )
+    assert str(error) == ("Could not create or update image web in resource group rg: InvalidVhd: no cookie.")
 
 
-def test_a_poll_that_meets_503_is_repeated_by_the_waiter_alone(azure: ScriptedAzure, connect: Connect) -> None:
+def test_a_poll_that_meets_503_is_repeated_by_the_waiter_alone(
+    azure: ScriptedAzure, connect: Connect
+) -> None:
     busy = {"error": {"code": "ServerTimeout", "message": "The request timed out."}}
     slept: list[float] = []
     Script(
