@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib.util
 import json
@@ -95,16 +96,17 @@ class AzuriteProcess:
     def stop(self) -> None:
         """End it, its state saved; killed after 20 s. Nothing happens when it is not running."""
         child, self._child = self._child, None
-        if child is None:
+        if child is None or child.stdin is None or child.stdout is None:
             return
-        for stream in (child.stdin, child.stdout):
-            if stream is not None:
-                stream.close()
+        with contextlib.suppress(OSError):  # it has ended already
+            child.stdin.close()
         try:
             child.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+        # Only now: a thread that waits for an answer holds the stream until the process has ended.
+        child.stdout.close()
         self._pid_file.unlink(missing_ok=True)
         self._release_directory()
 

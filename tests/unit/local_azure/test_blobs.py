@@ -320,6 +320,23 @@ def test_service_that_cannot_start_says_where_to_look(certificates: Certificates
     assert time.monotonic() - start < 60
 
 
+def test_service_that_died_is_started_again(certificates: Certificates, tmp_path: Path) -> None:
+    store = BlobStore(tmp_path, certificates.server, certificates.key, free_port())
+    store.start()
+    azurite = identify(store.pid or 0)
+    assert azurite is not None
+    azurite.send(signal.SIGKILL)
+    assert azurite.wait(10)
+    with pytest.raises(BlobError, match=r"azurite\.log"):
+        store.ensure_account("newcomer", KEY)
+        store.fingerprint(BlobAddress("newcomer", "nothing", "abcd"))
+    store.start()
+    try:
+        assert store.list_containers("newcomer") == []
+    finally:
+        store.stop()
+
+
 def test_hanging_service_is_killed(
     certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
