@@ -154,7 +154,7 @@ class Judge:
         if modelled:
             findings += self._sdk.check(modelled, exchange)
         name = published.name if published else modelled.name if modelled else None
-        findings = [_recorded(finding, exchange) for finding in findings]
+        findings = [_recorded(finding, name) for finding in findings]
         return Verdict(exchange, name, _refused(exchange, findings), self._is_judged(exchange, name))
 
     def _is_judged(self, exchange: Exchange, name: str | None) -> bool:
@@ -224,9 +224,8 @@ def _is_monitor(query: Query) -> bool:
     return any(name.lower() == "monitor" for name, _ in query)
 
 
-def _recorded(finding: Finding, exchange: Exchange) -> Finding:
-    is_known = finding.side == RESPONSE and finding.kind == "unknown-property"
-    if is_known and observed(exchange.segments, finding.pointer):
+def _recorded(finding: Finding, operation: str | None) -> Finding:
+    if finding.side == RESPONSE and operation and observed(operation, finding.kind, finding.pointer):
         return finding._replace(severity=Severity.OBSERVED)
     return finding
 
