@@ -258,7 +258,8 @@ class Machine:
             command += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_OVMF_CODE}"]
             command += ["-drive", f"if=pflash,unit=1,format=raw,file={self.name}.variables"]
         if self.direct_boot:
-            command += ["-kernel", str(self.direct_boot.kernel), "-initrd", str(self.direct_boot.initrd)]
+            command += ["-kernel", str(self.direct_boot.kernel.resolve())]
+            command += ["-initrd", str(self.direct_boot.initrd.resolve())]
             command += ["-append", self.direct_boot.command_line]
         return [*command, *self._disk_arguments(), *self._network_arguments()]
 
@@ -278,7 +279,7 @@ class Machine:
             drive = f"file={_escaped(disk.path.resolve())},format={disk.format},if=none,id=disk{index}"
             drive += ",cache=unsafe,discard=unmap,detect-zeroes=unmap"
             drive += ",readonly=on" if disk.read_only else ""
-            place = "bus=os.0,lun=0,bootindex=0" if disk.lun is None else f"bus=data.0,lun={disk.lun}"
+            place = "bus=os.0,lun=0,bootindex=1" if disk.lun is None else f"bus=data.0,lun={disk.lun}"
             arguments += ["-drive", drive, "-device", f"scsi-hd,drive=disk{index},{place}"]
         if self.seed is not None:
             seed = f"file={_escaped(self.seed.resolve())},format=raw,if=none,id=seed,readonly=on"
