@@ -110,9 +110,9 @@ def send(
         if progress is not None:
             progress(work.bytes_done, total, time.monotonic() - started)
 
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         _wait(threads, report)
     except BaseException:
         # Interrupted or killed: nothing may go on writing when the caller cleans up.
@@ -120,7 +120,8 @@ def send(
         for blob in blobs:
             blob.abort()
         for thread in threads:
-            thread.join(5)
+            if thread.is_alive():
+                thread.join(5)
         raise
     if work.error is not None:
         raise work.error

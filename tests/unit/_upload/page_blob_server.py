@@ -65,8 +65,7 @@ class PageBlobServer:
         class Handler(_Handler):
             owner = server
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
+        self._http = _Quiet(("127.0.0.1", 0), Handler)
         key, certificate = _certificate()
         self.ca.write_bytes(certificate)
         (folder / "key.pem").write_bytes(key)
@@ -116,6 +115,13 @@ def _certificate() -> tuple[bytes, bytes]:
         ),
         made.public_bytes(serialization.Encoding.PEM),
     )
+
+
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that hang up are part of the tests."""
 
 
 class _Handler(BaseHTTPRequestHandler):

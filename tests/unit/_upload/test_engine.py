@@ -209,7 +209,7 @@ def test_an_interrupt_stops_the_threads(server: PageBlobServer, plan: Plan, read
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         sent_by(server, plan, reader, connections=3)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 12
     release.set()
     assert [t for t in threading.enumerate() if "run" in t.name] == []
     assert before > 0

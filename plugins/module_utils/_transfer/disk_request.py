@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""What a managed disk shall be, in the shapes of requests, facts and comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.ensure import merged_tags
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
+    is_resource_id,
+    normalize_location,
+    same_resource,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.names import (
+    check_disk_name,
+    check_resource_group_name,
+    check_tags,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import (
+    CONTENT,
+    RESERVED_TAGS,
+    SIZE,
+    UPLOAD,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Plan
+
+DEFAULT_SKU = "Standard_LRS"
+_DATA_ONLY_SKUS = ("PremiumV2_LRS", "UltraSSD_LRS")
+
+
+class DiskRequest(NamedTuple):
+    """A managed disk as the user wants it; None where nothing was said. `generation` only for OS disks."""
+
+    resource_group: str
+    name: str
+    location: str | None
+    sku: str | None
+    zone: str | None
+    os_type: str | None
+    generation: str | None
+    architecture: str | None
+    disk_encryption_set: str | None
+    tags: Mapping[str, Any] | None
+    append_tags: bool
+
+    def check(self) -> None:
+        """Refuse what Azure would refuse; raises InvalidInput."""
+        check_resource_group_name(self.resource_group)
+        check_disk_name("disk_name", self.name)
+        check_user_tags(self.tags)
+        if self.os_type and self.sku in _DATA_ONLY_SKUS:
+            raise InvalidInput(
+                f"sku: a disk of type {self.sku} cannot be booted from.",
+                remedy="Use Premium_LRS, StandardSSD_LRS or Standard_LRS; for a data disk leave os_type out.",
+            )
+        if self.disk_encryption_set and not is_resource_id(self.disk_encryption_set):
+            raise InvalidInput(
+                f"disk_encryption_set: '{self.disk_encryption_set}' is no resource id.",
+                remedy="Give the id of the disk encryption set.",
+            )
+
+    def body(self, location: str, plan: Plan, upload_tag: str) -> dict[str, Any]:
+        """The request that creates the disk for its upload; the tag marks it as half done."""
+        properties: dict[str, Any] = {
+            "creationData": {"createOption": "Upload", "uploadSizeBytes": plan.blob_size}
+        }
+        if self.os_type:
+            properties["osType"] = self.os_type
+            properties["hyperVGeneration"] = self.generation
+        if self.architecture:
+            properties["supportedCapabilities"] = {"architecture": self.architecture}
+        if self.disk_encryption_set:
+            properties["encryption"] = {
+                "type": "EncryptionAtRestWithCustomerKey",
+                "diskEncryptionSetId": self.disk_encryption_set,
+            }
+        body: dict[str, Any] = {
+            "location": location,
+            "sku": {"name": self.sku or DEFAULT_SKU},
+            "tags": {**merged_tags({}, self.tags, True), UPLOAD: upload_tag},
+            "properties": properties,
+        }
+        if self.zone:
+            body["zones"] = [self.zone]
+        return body
+
+    def final_tags(self, current: Mapping[str, str] | None, plan: Plan) -> dict[str, str]:
+        """The tags of the finished disk: the user's, and what tells a second run that nothing is to do."""
+        others = {k: v for k, v in (current or {}).items() if k not in RESERVED_TAGS}
+        return {
+            **merged_tags(others, self.tags, self.append_tags),
+            CONTENT: plan.content_sha256,
+            SIZE: str(plan.virtual_size),
+        }
+
+    def differences(self, disk: Mapping[str, Any], location: str | None) -> list[str]:
+        """What cannot be changed in a disk that exists, and is not as it is wanted."""
+        facts = disk_facts(disk, self.resource_group)
+        wanted = {
+            "zone": self.zone,
+            "os_type": self.os_type,
+            "hyper_v_generation": self.generation,
+            "architecture": self.architecture,
+        }
+        found = [
+            f"its {option} is {facts[option]}, not {value}"
+            for option, value in wanted.items()
+            if value is not None and facts[option] != value
+        ]
+        if location is not None and facts["location"] != normalize_location(location):
+            found.append(f"it is in {facts['location']}, not in {normalize_location(location)}")
+        own_key = facts["disk_encryption_set"]
+        if self.disk_encryption_set and not same_resource(own_key, self.disk_encryption_set):
+            found.append("it is encrypted with another disk encryption set")
+        return found
+
+
+def check_user_tags(tags: Mapping[str, Any] | None) -> None:
+    """Refuse tags that Azure refuses, or that this collection keeps for itself."""
+    check_tags(tags)
+    for name in tags or {}:
+        if name.lower() in RESERVED_TAGS:
+            raise InvalidInput(
+                f"tags: {name} is written by the upload itself.", remedy="Use another name for your tag."
+            )
+
+
+def disk_facts(disk: Mapping[str, Any], resource_group: str) -> dict[str, Any]:
+    """The returned value `disk` of a disk resource."""
+    properties = disk.get("properties", {})
+    tags = dict(disk.get("tags") or {})
+    zones = disk.get("zones") or [None]
+    return {
+        "id": disk.get("id"),
+        "name": disk.get("name"),
+        "resource_group": resource_group,
+        "location": normalize_location(disk["location"]),
+        "sku": (disk.get("sku") or {}).get("name"),
+        "zone": zones[0],
+        "os_type": properties.get("osType"),
+        "hyper_v_generation": properties.get("hyperVGeneration"),
+        "architecture": (properties.get("supportedCapabilities") or {}).get("architecture"),
+        "disk_encryption_set": (properties.get("encryption") or {}).get("diskEncryptionSetId"),
+        "disk_size_bytes": properties.get("diskSizeBytes"),
+        "disk_size_gb": properties.get("diskSizeGB"),
+        "disk_state": properties.get("diskState"),
+        "managed_by": disk.get("managedBy"),
+        "content_sha256": tags.get(CONTENT),
+        "tags": tags,
+    }
+
+
+def predicted_facts(
+    disk: Mapping[str, Any], request: DiskRequest, disk_id: str, plan: Plan
+) -> dict[str, Any]:
+    """The facts that a disk created by this request body will have."""
+    finished = {
+        **disk,
+        "id": disk_id,
+        "name": request.name,
+        "tags": request.final_tags(disk["tags"], plan),
+        "properties": {
+            **disk["properties"],
+            "diskSizeBytes": plan.virtual_size,
+            "diskSizeGB": -(-plan.virtual_size // (1 << 30)),
+            "diskState": "Unattached",
+        },
+    }
+    return disk_facts(finished, request.resource_group)

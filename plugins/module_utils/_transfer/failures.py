@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""Failures of disk files and of the blob service as the errors that modules report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
+    AzureError,
+    InvalidInput,
+    NotFound,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskError
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import UploadError
+
+_REMEDIES = {
+    "AuthenticationFailed": "Check that the key or SAS is right and that the SAS has not expired.",
+    "AuthorizationFailure": "Allow this host in the network rules of the storage account.",
+    "AuthorizationPermissionMismatch": "Give the signed-in identity the role Storage Blob Data Contributor,"
+    " or the SAS the permissions read, create, write and delete.",
+    "AuthorizationProtocolMismatch": "Use https in the URL.",
+    "ContainerNotFound": "Create the container first, or correct its name.",
+    "LeaseIdMissing": "Somebody holds a lease on the blob; end it, or use another blob.",
+    "BlobAlreadyExists": "Somebody else has just created the blob; run the task again.",
+    "ConditionNotMet": "Somebody else has just changed the blob; run the task again.",
+    "PublicAccessNotPermitted": "Give a SAS or a credential.",
+}
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """What goes wrong inside with the file or the blob service is raised as an AzureError."""
+    try:
+        yield
+    except DiskError as error:
+        raise InvalidInput(str(error)) from None
+    except UploadError as error:
+        raise _translated(error) from None
+
+
+def _translated(error: UploadError) -> AzureError:
+    kind = NotFound if error.code in ("ContainerNotFound", "BlobNotFound") else AzureError
+    return kind(
+        error.message,
+        code=error.code,
+        status=error.status,
+        request_id=error.request_id,
+        remedy=_REMEDIES.get(error.code or ""),
+    )
+
+
+def and_left(error: BaseException, left: str) -> AzureError:
+    """The error with a sentence about what could not be removed after it."""
+    if isinstance(error, UploadError):
+        error = _translated(error)
+    if isinstance(error, DiskError):
+        error = InvalidInput(str(error))
+    if isinstance(error, KeyboardInterrupt):
+        return AzureError(f"The upload was interrupted. {left}", code="Interrupted")
+    if not isinstance(error, AzureError):
+        return AzureError(f"The upload failed ({type(error).__name__}: {error}). {left}")
+    return AzureError(
+        f"{error.message} {left}",
+        code=error.code,
+        status=error.status,
+        target=error.target,
+        request_id=error.request_id,
+        remedy=error.remedy,
+    )

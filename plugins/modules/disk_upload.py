@@ -1,0 +1,446 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: disk_upload
+short_description: Upload a disk file into a managed disk or a page blob
+version_added: 0.1.0
+author: The goldenimage.azure authors (@goldenimage)
+description:
+  - Uploads a raw, fixed VHD or qcow2 disk file into a managed disk, or into a page blob as a fixed VHD.
+  - Nothing is converted before and no temporary file is made. Only what is not zero is read and sent, by
+    several connections at once; what a file system has in its holes is not even read.
+  - The format is recognised by the file's content. Files of other formats are refused with the command
+    that converts them, and so are damaged and truncated files and files that are no disk, before anything
+    is created.
+  - The size is rounded up to whole MiB, as Azure demands, and the footer of a fixed VHD is made on the way.
+  - Every request carries the MD5 of its data, and afterwards the service is asked which ranges were
+    written.
+  - The disk gets the tags C(goldenimage_content_sha256) and C(goldenimage_virtual_size), a blob such
+    metadata. A second run with the same content finds them and sends nothing.
+  - An upload that fails or is interrupted revokes its access and removes what it has created. What a
+    killed run left behind is removed by the next one.
+  - With a local connection, progress is shown every few seconds.
+options:
+  path:
+    description: Path of the disk file, or of a block device, on the host the module runs on.
+    type: path
+    required: true
+  allow_unpartitioned:
+    description: Whether a raw file without a partition table and without a known file system is taken for
+      a disk.
+    type: bool
+    default: false
+  resource_group:
+    description:
+      - Resource group of the managed disk, or of the storage account.
+      - For a blob with O(auth_mode=login) it may be left out, which saves looking the account up.
+    type: str
+  disk_name:
+    description:
+      - Name of the managed disk, 1 to 80 letters, digits, or any of C(. _ -).
+      - Exactly one of O(disk_name), O(storage_account) and O(sas_url) says where to upload to.
+    type: str
+  location:
+    description: Region of the managed disk. The default is the resource group's.
+    type: str
+  sku:
+    description:
+      - Kind of storage of the managed disk. A new disk is V(Standard_LRS) when this is not set.
+      - A disk that exists with the right content is changed to it.
+    type: str
+    choices:
+      - Standard_LRS
+      - StandardSSD_LRS
+      - StandardSSD_ZRS
+      - Premium_LRS
+      - Premium_ZRS
+      - PremiumV2_LRS
+      - UltraSSD_LRS
+  zone:
+    description: Availability zone of the managed disk.
+    type: str
+    choices: ['1', '2', '3']
+  os_type:
+    description: Operating system on the managed disk. Leave it out for data disks.
+    type: str
+    choices: [Linux, Windows]
+  hyper_v_generation:
+    description:
+      - V(V1) for machines that boot by BIOS, V(V2) for machines that boot by UEFI. Only for a disk with
+        O(os_type).
+      - By default it is read from the disk. An EFI system partition means V(V2). A boot loader in the
+        first sector means V(V1), on a GPT disk only together with a BIOS boot partition. A disk with both
+        becomes V(V2).
+      - A value that the disk contradicts is an error.
+    type: str
+    choices: [V1, V2]
+  architecture:
+    description: Processor architecture of the operating system on the managed disk.
+    type: str
+    choices: [x64, Arm64]
+  disk_encryption_set:
+    description: Id of the disk encryption set that encrypts the managed disk.
+    type: str
+  storage_account:
+    description: Name of the storage account to upload a page blob to, together with O(container) and
+      O(blob).
+    type: str
+  container:
+    description: Name of the container of the blob. It has to exist.
+    type: str
+  blob:
+    description: Name of the blob. Azure makes disks and images only of names that end in C(.vhd).
+    type: str
+  auth_mode:
+    description:
+      - How access to O(storage_account) is got. V(key) looks the account's key up, which needs
+        O(resource_group) and the Python package azure-storage-blob.
+      - V(login) uses the credential itself, which needs the role Storage Blob Data Contributor.
+    type: str
+    choices: [key, login]
+    default: key
+  sas_url:
+    description:
+      - URL of the page blob with a SAS that permits to read, create, write and delete. No other credential
+        is used.
+    type: str
+  connections:
+    description: How many connections send at the same time, 1 to 64.
+    type: int
+    default: 8
+  verify:
+    description:
+      - With V(ranges) the service is asked after the upload which ranges of the disk were written, and a
+        difference is an error.
+    type: str
+    choices: [ranges, none]
+    default: ranges
+  force:
+    description:
+      - Whether a disk or blob of that name with other content is deleted and uploaded anew. Without it,
+        that is an error.
+      - A disk that is attached to a machine is never replaced.
+    type: bool
+    default: false
+  progress_file:
+    description:
+      - File to which progress is appended as lines of JSON with C(phase), C(done), C(total) and
+        C(seconds). It is created with mode 0600.
+    type: path
+  wait_timeout:
+    description: How many seconds to wait for each of Azure's operations. The time for sending is not
+      limited.
+    type: int
+    default: 1800
+extends_documentation_fragment:
+  - goldenimage.azure.azure
+  - goldenimage.azure.tags
+  - goldenimage.azure.attributes
+  - goldenimage.azure.attributes.full
+  - goldenimage.azure.attributes.action_group
+notes:
+  - Two uploads into the same name at the same time disturb each other; the later one wins.
+  - The content of a disk is known by its tag. What a machine that the disk was attached to wrote to it is
+    not noticed.
+  - Metadata stands in place of tags for blobs; O(tags) is for managed disks only.
+seealso:
+  - module: goldenimage.azure.managed_image
+"""
+
+EXAMPLES = r"""
+- name: Upload an operating system disk into a managed disk
+  goldenimage.azure.disk_upload:
+    path: /var/lib/images/web.qcow2
+    resource_group: images
+    disk_name: web-os
+    os_type: Linux
+    sku: Premium_LRS
+    tags:
+      release: "1.0"
+
+- name: Upload a data disk
+  goldenimage.azure.disk_upload:
+    path: /var/lib/images/web-data.raw
+    resource_group: images
+    disk_name: web-data
+
+- name: Upload from the hypervisor that has the file, and replace what was there
+  goldenimage.azure.disk_upload:
+    path: /srv/vm/web.vhd
+    resource_group: images
+    disk_name: web-os
+    os_type: Windows
+    hyper_v_generation: V2
+    force: true
+  delegate_to: hypervisor
+
+- name: Upload into a page blob with the signed-in identity
+  goldenimage.azure.disk_upload:
+    path: /var/lib/images/web.qcow2
+    storage_account: mystorage
+    container: vhds
+    blob: web-1.0.vhd
+    auth_mode: login
+
+- name: Upload into a page blob with nothing but a SAS
+  goldenimage.azure.disk_upload:
+    path: /var/lib/images/web.qcow2
+    sas_url: "{{ blob_url_with_sas }}"
+"""
+
+RETURN = r"""
+disk:
+  description: The managed disk; in check mode as it would be.
+  returned: success, with O(disk_name)
+  type: dict
+  contains:
+    id:
+      description: Resource id.
+      type: str
+      returned: always
+      sample: /subscriptions/xxxx-xxxx/resourceGroups/images/providers/Microsoft.Compute/disks/web-os
+    name:
+      description: Name.
+      type: str
+      returned: always
+      sample: web-os
+    resource_group:
+      description: Resource group.
+      type: str
+      returned: always
+      sample: images
+    location:
+      description: Region.
+      type: str
+      returned: always
+      sample: westeurope
+    sku:
+      description: Kind of storage.
+      type: str
+      returned: always
+      sample: Premium_LRS
+    zone:
+      description: Availability zone, null without one.
+      type: str
+      returned: always
+    os_type:
+      description: Linux or Windows, null for a data disk.
+      type: str
+      returned: always
+      sample: Linux
+    hyper_v_generation:
+      description: V1 (BIOS) or V2 (UEFI), null for a data disk.
+      type: str
+      returned: always
+      sample: V2
+    architecture:
+      description: Processor architecture, null when it was never said.
+      type: str
+      returned: always
+      sample: x64
+    disk_encryption_set:
+      description: Id of the disk encryption set, null without one.
+      type: str
+      returned: always
+    disk_size_bytes:
+      description: Size in bytes, without the VHD footer.
+      type: int
+      returned: always
+      sample: 32213303296
+    disk_size_gb:
+      description: Size in GiB, rounded up.
+      type: int
+      returned: always
+      sample: 30
+    disk_state:
+      description: State, for example Unattached, Attached or Reserved.
+      type: str
+      returned: always
+      sample: Unattached
+    managed_by:
+      description: Id of the virtual machine it is attached to, null without one.
+      type: str
+      returned: always
+    content_sha256:
+      description: Digest of its content, see RV(content_sha256).
+      type: str
+      returned: always
+    tags:
+      description: Tags.
+      type: dict
+      returned: always
+blob:
+  description: The page blob; in check mode as it would be.
+  returned: success, with O(storage_account) or O(sas_url)
+  type: dict
+  contains:
+    url:
+      description: URL, without a SAS.
+      type: str
+      returned: always
+      sample: https://mystorage.blob.core.windows.net:443/vhds/web-1.0.vhd
+    name:
+      description: Last part of the name.
+      type: str
+      returned: always
+      sample: web-1.0.vhd
+    size:
+      description: Size in bytes, with the VHD footer.
+      type: int
+      returned: always
+      sample: 32213303808
+    state:
+      description: V(complete), or V(uploading) as long as it is not.
+      type: str
+      returned: always
+      sample: complete
+    content_sha256:
+      description: Digest of its content, see RV(content_sha256).
+      type: str
+      returned: always
+format:
+  description: Format of the file.
+  returned: success
+  type: str
+  sample: qcow2
+virtual_size:
+  description: Size of the disk in Azure in bytes, whole MiB, without the VHD footer.
+  returned: success
+  type: int
+  sample: 32213303296
+content_sha256:
+  description:
+    - SHA-256 over the size and over offset, length and data of every piece that is not zero. The same for
+      every format of the same content.
+  returned: success
+  type: str
+bytes_read:
+  description: How many bytes of the disk were read to find what is not zero.
+  returned: success
+  type: int
+  sample: 1590820864
+bytes_planned:
+  description: How many bytes an upload of the disk sends, whether it was sent or not.
+  returned: success
+  type: int
+  sample: 1587086336
+puts_planned:
+  description: In how many requests.
+  returned: success
+  type: int
+  sample: 437
+bytes_sent:
+  description: How many bytes were sent. 0 in check mode, and when the content was there already.
+  returned: success
+  type: int
+  sample: 1587086336
+puts:
+  description: In how many requests they were sent.
+  returned: success
+  type: int
+  sample: 437
+seconds:
+  description: How long it took to send them.
+  returned: success
+  type: float
+  sample: 13.4
+actions:
+  description: One sentence for each change.
+  returned: success
+  type: list
+  elements: str
+failure:
+  description: What Azure said - code, message, target, status, request_id - and what to do, remedy.
+  returned: failure
+  type: dict
+"""
+
+from typing import Any, NoReturn
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
+from ansible_collections.goldenimage.azure.plugins.module_utils._module import (
+    TAGS_SPEC,
+    Outcome,
+    azure_module,
+    fail,
+    run,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.job import UploadJob
+
+
+def finish(module: AnsibleModule, outcome: Outcome) -> NoReturn:
+    """End the module with the outcome of an upload that needed no session."""
+    for warning in outcome.warnings:
+        module.warn(warning)
+    diff = {"diff": {"before": outcome.before or {}, "after": outcome.after or {}}} if module._diff else {}
+    module.exit_json(**outcome.result, changed=outcome.changed, actions=outcome.actions, **diff)
+    raise AssertionError("exit_json does not return")
+
+
+def main() -> None:
+    module = azure_module(
+        {
+            "path": {"type": "path", "required": True},
+            "allow_unpartitioned": {"type": "bool", "default": False},
+            "resource_group": {"type": "str"},
+            "disk_name": {"type": "str"},
+            "location": {"type": "str"},
+            "sku": {
+                "type": "str",
+                "choices": [
+                    "Standard_LRS",
+                    "StandardSSD_LRS",
+                    "StandardSSD_ZRS",
+                    "Premium_LRS",
+                    "Premium_ZRS",
+                    "PremiumV2_LRS",
+                    "UltraSSD_LRS",
+                ],
+            },
+            "zone": {"type": "str", "choices": ["1", "2", "3"]},
+            "os_type": {"type": "str", "choices": ["Linux", "Windows"]},
+            "hyper_v_generation": {"type": "str", "choices": ["V1", "V2"]},
+            "architecture": {"type": "str", "choices": ["x64", "Arm64"]},
+            "disk_encryption_set": {"type": "str"},
+            "storage_account": {"type": "str"},
+            "container": {"type": "str"},
+            "blob": {"type": "str"},
+            "auth_mode": {"type": "str", "choices": ["key", "login"], "default": "key"},
+            "sas_url": {"type": "str", "no_log": True},
+            "connections": {"type": "int", "default": 8},
+            "verify": {"type": "str", "choices": ["ranges", "none"], "default": "ranges"},
+            "force": {"type": "bool", "default": False},
+            "progress_file": {"type": "path"},
+            "wait_timeout": {"type": "int", "default": 1800},
+            **TAGS_SPEC,
+        },
+        required_one_of=[("disk_name", "storage_account", "sas_url")],
+        mutually_exclusive=[("disk_name", "storage_account", "sas_url")],
+        required_by={
+            "disk_name": ("resource_group",),
+            "storage_account": ("container", "blob"),
+            "container": ("storage_account",),
+            "blob": ("storage_account",),
+        },
+    )
+    options: dict[str, Any] = module.params
+    failure: AzureError | None = None
+    try:
+        with UploadJob(options, check_mode=module.check_mode) as job:
+            if options["sas_url"]:
+                finish(module, job.run(None))
+            run(module, lambda _module, session: job.run(session))
+    except AzureError as error:
+        failure = error
+    # Outside of the handler: ansible-core would add the handled exception's chain to the message.
+    if failure is not None:
+        fail(module, failure)
+
+
+if __name__ == "__main__":
+    main()
