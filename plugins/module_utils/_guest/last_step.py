@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""The last step of generalizing, run by :mod:`detach` as a program of its own.
+
+It outlives the session that ordered it: it waits until that is over, quiets the host, deprovisions it,
+removes every selected trace, looks itself whether any is left, and only then closes the way in and switches
+off. When something is left or failed, the host stays on, says so on its console and in /run, and who waits
+for it to go away learns that it did not.
+"""
+
+import contextlib
+import os
+import shutil
+import sys
+from typing import List
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest import services
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.job import (
+    REPORT_FILE,
+    Job,
+    read_job,
+    write_report,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.removal import find, remove
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.session import wait_for_end
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.trace import Trace
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.traces import selected
+
+_IDLE_SECONDS = 3.0
+_TOOL_SECONDS = 300.0
+
+
+def main() -> int:
+    """Carry out the order; 0 when the host was left without traces."""
+    job = read_job()
+    write_report("waiting")
+    wait_for_end(job.caller, job.connection, _IDLE_SECONDS, job.session_timeout)
+    try:
+        failures = _work(job)
+    except (GuestError, OSError) as error:
+        failures = [str(error)]
+    if failures:
+        write_report("failed", failures)
+        _tell_console(failures)
+        return 1
+    return 0
+
+
+def _work(job: Job) -> List[str]:
+    guest = Guest(LiveRoot("/"), job.accounts, job.hostnames)
+    traces = selected(job.selection)
+    write_report("quieting")
+    uids = {account.uid for account in guest.passwd() if account.name in _leaving(guest, traces)}
+    services.quiet(uids)
+    write_report("deprovisioning")
+    _deprovision(job, guest)
+    write_report("removing")
+    failures = _remove(job, traces)
+    if failures:
+        return failures
+    # From here on nobody may log in: every try would leave a record.
+    services.close_the_way_in()
+    failures = _remove(job, traces)
+    if failures:
+        return failures
+    write_report("done")
+    if job.power_off:
+        services.switch_off()
+    return []
+
+
+def _leaving(guest: Guest, traces: List[Trace]) -> List[str]:
+    names = list(guest.accounts)
+    if any(trace.id == "people-accounts" for trace in traces):
+        names.extend(guest.people())
+    return names
+
+
+def _deprovision(job: Job, guest: Guest) -> None:
+    if job.agent:
+        services.run([job.agent, "-force", "-deprovision"], _TOOL_SECONDS)
+    cloud_init = shutil.which("cloud-init", path="/usr/bin:/usr/sbin:/bin:/usr/local/bin")
+    kept = "cloud-init-state" in job.selection.exclude
+    if cloud_init is not None and not kept and guest.root.stat("/var/lib/cloud") is not None:
+        services.run([cloud_init, "clean", "--logs", "--seed"], _TOOL_SECONDS)
+
+
+def _remove(job: Job, traces: List[Trace]) -> List[str]:
+    """Remove the traces and look again; sentences about what is left."""
+    failures = remove(Guest(LiveRoot("/"), job.accounts, job.hostnames), traces).failures
+    left = find(Guest(LiveRoot("/"), job.accounts, job.hostnames), traces)
+    return failures + ["{0}: {1} is still there".format(found.id, found.path) for found in left]
+
+
+def _tell_console(failures: List[str]) -> None:
+    lines = ["generalizing stopped, the host is NOT generalized; see " + REPORT_FILE]
+    lines.extend("  " + failure for failure in failures[:20])
+    with contextlib.suppress(OSError):
+        console = os.open("/dev/console", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            os.write(console, "".join("\r\n" + line for line in lines).encode("utf-8", "replace") + b"\r\n")
+        finally:
+            os.close(console)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

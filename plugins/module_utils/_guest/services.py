@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""Quieting a host: stopping what writes, ending sessions, switching off."""
+
+import contextlib
+import fnmatch
+import os
+import signal
+import subprocess
+import time
+from typing import List, Sequence, Set
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.session import processes_of
+
+UNIT = "goldenimage-generalize.service"
+_STOP_SECONDS = 60
+_SSH = ("ssh.socket", "ssh.service", "sshd.socket", "sshd.service", "dropbear.service")
+# What the way in and the disks need until the end. Everything else that runs may write.
+_KEPT = (
+    *_SSH,
+    UNIT,
+    "ssh@*",
+    "sshd@*",
+    "dbus*",
+    "systemd-udevd*",
+    "systemd-initctl*",
+    "systemd-networkd*",
+    "systemd-resolved*",
+    "networking*",
+    "NetworkManager*",
+    "wpa_supplicant*",
+    "ifup@*",
+    "dhcpcd*",
+    "firewalld*",
+    "iscsi*",
+    "open-iscsi*",
+    "multipath*",
+    "dm-event*",
+    "lvm2-*",
+    "mdmon*",
+)
+# They write when they stop at a shutdown, although nothing of them runs until then.
+_WRITE_AT_STOP = ("systemd-random-seed.service", "systemd-update-utmp.service")
+
+
+def has_systemd() -> bool:
+    """Whether systemd manages this host: sd_booted(3)."""
+    return os.path.isdir("/run/systemd/system")
+
+
+def quiet(uids: Set[int]) -> None:
+    """Stop every service that may write, and end all sessions and the processes of these user ids."""
+    if has_systemd():
+        _systemctl("kill", "--signal=HUP", "user.slice")
+    _end_processes(uids, signal.SIGTERM)
+    deadline = time.monotonic() + 3
+    while processes_of(uids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if has_systemd():
+        _systemctl("kill", "--signal=KILL", "user.slice")
+        units = [unit for unit in _active_units() if not any(fnmatch.fnmatch(unit, kept) for kept in _KEPT)]
+        _systemctl("stop", *units, *_WRITE_AT_STOP)
+    _end_processes(uids, signal.SIGKILL)
+
+
+def close_the_way_in() -> None:
+    """Stop the SSH server: from here on nobody can log in, and whoever waits sees its port closed."""
+    if has_systemd():
+        _systemctl("stop", *_SSH)
+        _systemctl("stop", "NetworkManager.service", "dhcpcd.service")
+
+
+def switch_off() -> None:
+    """Write everything to the disks and switch off; in a regular shutdown services would write again."""
+    os.sync()
+    command = ["systemctl", "poweroff", "--force"] if has_systemd() else ["poweroff", "-f"]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    if done.returncode:
+        raise GuestError("{0} failed: {1}".format(" ".join(command), done.stderr.decode("utf-8", "replace")))
+
+
+def run(command: Sequence[str], seconds: float) -> None:
+    """Run a program; a failure raises :class:`GuestError` with its last words."""
+    try:
+        done = subprocess.run(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=seconds,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise GuestError("{0}: {1}".format(" ".join(command), error)) from None
+    if done.returncode:
+        words = done.stdout.decode("utf-8", "replace").strip().splitlines()[-3:]
+        raise GuestError(
+            "{0} failed with exit status {1}: {2}".format(
+                " ".join(command), done.returncode, " / ".join(words)
+            )
+        )
+
+
+def _active_units() -> List[str]:
+    """Running services, and the timers, paths and sockets that could start them again."""
+    units: List[str] = []
+    for arguments in (
+        ["--type=service", "--state=running"],
+        ["--type=timer,path,socket", "--state=active"],
+    ):
+        shown = subprocess.run(
+            ["systemctl", "list-units", "--plain", "--no-legend", "--full", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        units.extend(line.split()[0] for line in shown.stdout.decode("utf-8", "replace").splitlines() if line)
+    return units
+
+
+def _systemctl(*arguments: str) -> None:
+    """systemctl, as far as it gets: what did not stop is killed when the host goes down."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(
+            ["systemctl", *arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_STOP_SECONDS,
+            check=False,
+        )
+
+
+def _end_processes(uids: Set[int], number: int) -> None:
+    for pid in processes_of(uids):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
