@@ -23,7 +23,7 @@ from tests.local_azure.blob_wire import BlobError
 CHECKOUT = Path(__file__).resolve().parents[2]
 AZURITE_PACKAGE = CHECKOUT / ".build/azurite/node_modules/azurite"
 LAUNCHER = Path(__file__).parent / "azurite/serve.js"
-# Reading its many files takes Azurite a second when they are cached, and 20 when they are not.
+# A second when its files are cached; a busy machine reads them from disk for many.
 START_SECONDS = 120
 STOP_SECONDS = 20
 
