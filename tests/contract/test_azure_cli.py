@@ -39,13 +39,17 @@ def secret_file(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> 
     return path
 
 
-@pytest.fixture(scope="module")
-def registered(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> AzureCli:
+def register(azure: LocalAzure, config_dir: Path) -> AzureCli:
     """A CLI that knows the local Azure as a cloud and has not signed in."""
-    cli = AzureCli(azure_cli_venv(), tmp_path_factory.mktemp("azure-config"), azure.env)
+    cli = AzureCli(azure_cli_venv(), config_dir, azure.env)
     cli("cloud", "register", "--name", CLOUD, "--endpoint-resource-manager", azure.url)
     cli("cloud", "set", "--name", CLOUD)
     return cli
+
+
+@pytest.fixture(scope="module")
+def registered(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> AzureCli:
+    return register(azure, tmp_path_factory.mktemp("azure-config"))
 
 
 def sign_in(cli: AzureCli, azure: LocalAzure, secret: Path) -> list[dict[str, object]]:
@@ -92,13 +96,13 @@ def test_service_principal_signs_in_and_out(
     assert "az login" in refused.errors
 
 
-def test_wrong_secret_is_refused_as_entra_refuses_it(
-    registered: AzureCli, azure: LocalAzure, tmp_path: Path
-) -> None:
+def test_wrong_secret_is_refused_as_entra_refuses_it(azure: LocalAzure, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_text("wrong-secret", encoding="utf-8")
     arguments = ("--username", azure.env["AZURE_CLIENT_ID"], "--tenant", azure.env["AZURE_TENANT"])
-    answer = registered.run("login", "--service-principal", *arguments, "--password", f"@{wrong}")
+    # A configuration of its own: one that signed in before still has a token and asks for none.
+    cli = register(azure, tmp_path / "config")
+    answer = cli.run("login", "--service-principal", *arguments, "--password", f"@{wrong}")
     assert answer.status != 0
     assert "AADSTS7000215" in answer.errors
     assert "Traceback" not in answer.errors
