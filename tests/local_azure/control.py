@@ -23,7 +23,7 @@ from tests.local_azure.server import Server
 from tests.local_azure.settings import Settings, private_file
 
 _START_SECONDS = 60
-_STOP_SECONDS = 90
+_STOP_SECONDS = 120
 
 
 class ControlError(Exception):

@@ -9,6 +9,7 @@ import shlex
 from tests.local_azure.certificates import Certificates
 from tests.local_azure.entra import Entra
 from tests.local_azure.guests_host import choose_ssh_port
+from tests.local_azure.managed_identity import PATH as IDENTITY_PATH
 from tests.local_azure.settings import Settings, private_file
 
 
@@ -29,6 +30,8 @@ def environment(settings: Settings, certificates: Certificates, entra: Entra) ->
         "LOCAL_AZURE_GUEST_SSH_PORT": str(choose_ssh_port(settings.state_dir)),
         "LOCAL_AZURE_CLIENT_CERTIFICATE": str(entra.client_certificate),
         "LOCAL_AZURE_CLIENT_THUMBPRINT": entra.thumbprint,
+        "LOCAL_AZURE_IDENTITY_ENDPOINT": settings.url + IDENTITY_PATH,
+        "LOCAL_AZURE_IDENTITY_HEADER": identity.identity_header,
         "LOCAL_AZURE_FEDERATED_TOKEN_FILE": str(entra.federated_token),
     }
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.local_azure.azure import LocalAzure
+from tests.local_azure.azure import LOCATIONS, LocalAzure
 from tests.local_azure.call import Call, Reply
 from tests.local_azure.clock import now
 from tests.local_azure.errors import ArmError, invalid_content
@@ -24,6 +24,7 @@ from tests.local_azure.tokens import Tokens
 
 _log = logging.getLogger("local_azure")
 _API_VERSION = re.compile(r"^20\d\d-\d\d-\d\d(-(preview|alpha|beta|privatepreview))?$")
+_FIRST_VERSION = "2015-06-15"
 _OPERATION_COLLECTIONS = {
     "operations",
     "diskoperations",
@@ -164,6 +165,7 @@ class Front:
                 f"'{','.join(sorted(k.type.partition('/')[2] for k in self._kinds.values()))}'.",
                 gateway=True,
             )
+        check_version_of(kind, call.api_version)
         if len(call.types) > len(call.names):
             if call.method != "GET":
                 raise method_not_allowed(call)
@@ -232,6 +234,21 @@ class Front:
         if request.method == "HEAD":
             content = b""
         return web.Response(status=reply.status, body=content, headers=headers)
+
+
+def check_version_of(kind: ResourceKind, version: str) -> None:
+    """Providers know versions from their own beginning to today; which ones exactly is not checked."""
+    if _FIRST_VERSION <= version[:10] <= f"{now():%Y-%m-%d}":
+        return
+    raise ArmError(
+        400,
+        "NoRegisteredProviderFound",
+        f"No registered resource provider found for location '{LOCATIONS[0].name}' and API version "
+        f"'{version}' "
+        f"for type '{kind.type.partition('/')[2]}'. The supported api-versions are the released ones from "
+        f"'{_FIRST_VERSION}' on. The supported locations are '{', '.join(p.name for p in LOCATIONS)}'.",
+        gateway=True,
+    )
 
 
 def _placed(call: Call, subscription: str, group: str, provider: str, tail: Sequence[str]) -> Call:

@@ -16,6 +16,9 @@ from tests.local_azure.operations import Operation
 from tests.local_azure.store import Json, Resource
 
 Verb = Callable[[Call], Awaitable[Reply]]
+# As Azure quotes it; what follows it here is the same rule for Python.
+_QUOTED_RULE = r"^[^_\W][\w-._]{0,79}(?<![-.])$"
+COMPUTE_NAME = r"^[^_\W][\w\-._]{0,79}(?<![-.])$"
 
 
 class ResourceKind:
@@ -23,7 +26,7 @@ class ResourceKind:
 
     type: ClassVar[str]
     #: Names as the provider accepts them, and what it answers otherwise.
-    name_rule: ClassVar[str] = r"^[^_\W][\w\-._]{0,79}(?<![-.])$"
+    name_rule: ClassVar[str] = COMPUTE_NAME
 
     def __init__(self, azure: LocalAzure) -> None:
         self.azure = azure
@@ -59,6 +62,25 @@ class ResourceKind:
             raise resource_not_found(self.type, "/".join(call.names), call.resource_group)
         return resource
 
+    def require_parent(self, call: Call) -> Resource:
+        """The resource a nested path begins with."""
+        if self.azure.group(call.resource_group) is None:
+            raise resource_group_not_found(call.resource_group)
+        parent_type = "/".join(self.type.split("/")[:2])
+        nested = self.id_of(call)
+        parent = self.azure.store.get("/".join(nested.split("/")[:9]))
+        if parent is not None:
+            return parent
+        if call.method == "GET":
+            raise resource_not_found(parent_type, call.parent_name, call.resource_group)
+        raise ArmError(
+            404,
+            "ParentResourceNotFound",
+            "Can not perform requested operation on nested resource. Parent resource "
+            f"'{call.parent_name}' not found.",
+            gateway=True,
+        )
+
     def render(self, resource: Resource, call: Call) -> Json:
         """The body as served."""
         del call
@@ -71,13 +93,7 @@ class ResourceKind:
         if call.resource_group and self.azure.group(call.resource_group) is None:
             raise resource_group_not_found(call.resource_group)
         found = self.azure.store.of_type(self.type, call.resource_group or None)
-        return Reply(200, {"value": [self.render(r, call) for r in found if self._below(r, call)]})
-
-    def _below(self, resource: Resource, call: Call) -> bool:
-        if not call.names:
-            return True
-        parent = self.id_of(call).lower().rpartition("/")[0] if len(call.names) == len(call.types) else ""
-        return not parent or resource.id.lower().startswith(parent + "/")
+        return Reply(200, {"value": [self.render(r, call) for r in found]})
 
     # Writing.
 
@@ -97,14 +113,7 @@ class ResourceKind:
     def check_write(self, call: Call, existing: Resource | None) -> Json:
         """What the front door and the provider look at before anything else: body, name, location, tags."""
         body = json_object(call)
-        if not re.match(self.name_rule, call.name):
-            raise ArmError(
-                400,
-                "InvalidParameter",
-                f"The entity name '{call.name}' is invalid according to its validation rule: "
-                f"{self.name_rule}.",
-                target="name",
-            )
+        check_entity_name(call.name, "name", self.name_rule)
         check_tags(body)
         location = body.get("location")
         if existing is None:
@@ -182,15 +191,44 @@ class ResourceKind:
 
         self.azure.operations.define(f"{self.type}:{work}", run)
 
+    def keep(self, resource: Resource) -> None:
+        """Stores what a work has changed, unless the resource was deleted or made anew meanwhile."""
+        present = self.azure.store.get(resource.id)
+        if present is not None and present.hidden.get("incarnation") == resource.hidden.get("incarnation"):
+            self.azure.store.put(resource)
+
     def succeed(self, resource: Resource) -> Json:
         resource.properties["provisioningState"] = "Succeeded"
-        self.azure.store.put(resource)
+        self.keep(resource)
         return resource.body
 
     def fail(self, resource: Resource) -> None:
         """A failed create leaves the resource there, to be deleted."""
         resource.properties["provisioningState"] = "Failed"
-        self.azure.store.put(resource)
+        self.keep(resource)
+
+    def refuse_concurrent(self, resource: Resource) -> None:
+        """Azure lets one change after the other happen to a resource."""
+        if self.azure.operations.busy(resource.id):
+            raise ArmError(
+                409,
+                "Conflict",
+                "The request failed due to conflict with a concurrent request. To resolve it, please refer "
+                "to "
+                "https://aka.ms/activitylog to get more details on the conflicting requests.",
+            )
+
+
+def check_entity_name(name: str, path: str, rule: str = COMPUTE_NAME) -> None:
+    """`path` is the parameter Azure complains of; it never repeats the bad name."""
+    if not re.match(rule, name, re.ASCII):
+        quoted = _QUOTED_RULE if rule == COMPUTE_NAME else rule
+        raise ArmError(
+            400,
+            "InvalidParameter",
+            f"The entity name '{path}' is invalid according to its validation rule: {quoted}.",
+            target=path,
+        )
 
 
 def json_object(call: Call) -> Json:

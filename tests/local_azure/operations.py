@@ -128,6 +128,15 @@ class Operations:
             for o in self._operations.values()
         )
 
+    async def others_done(self, resource_id: str, but: str) -> None:
+        """Waits until no operation of another kind than `but` is in progress on the resource."""
+        key = resource_id.lower()
+        while any(
+            o.status == IN_PROGRESS and o.kind != but and o.resource_id.lower() == key
+            for o in self._operations.values()
+        ):
+            await asyncio.sleep(0.05)
+
     def _run(self, operation: Operation) -> None:
         task = asyncio.get_running_loop().create_task(self._execute(operation))
         self._tasks.add(task)

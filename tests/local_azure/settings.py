@@ -25,6 +25,7 @@ class Identity:
     client_id: str
     object_id: str
     client_secret: str
+    identity_header: str
 
     @staticmethod
     def random() -> Identity:
@@ -34,6 +35,7 @@ class Identity:
             client_id=str(uuid.uuid4()),
             object_id=str(uuid.uuid4()),
             client_secret=secrets.token_urlsafe(30),
+            identity_header=secrets.token_hex(16),
         )
 
 

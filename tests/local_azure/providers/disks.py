@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from tests.local_azure.azure import LocalAzure
 from tests.local_azure.blobs import BlobAddress
@@ -17,14 +17,11 @@ from tests.local_azure.kinds import ResourceKind, Verb, check_tags, json_object
 from tests.local_azure.operations import Operation
 from tests.local_azure.providers import disk_shapes
 from tests.local_azure.providers.disk_content import DiskContent
+from tests.local_azure.providers.disk_sources import DISK, DiskSources
 from tests.local_azure.store import Json, Resource
-from tests.local_azure.vhd import FOOTER_SIZE, MIB, whole_gib
+from tests.local_azure.vhd import FOOTER_SIZE, whole_gib
 
-DISK = "Microsoft.Compute/disks"
-SNAPSHOT = "Microsoft.Compute/snapshots"
 _MAX_ACCESS_SECONDS = 5184000
-_MIN_UPLOAD = 20 * MIB + FOOTER_SIZE
-_MAX_UPLOAD = 32 * 1024 * 1024 * MIB + FOOTER_SIZE
 _KEPT = (
     "osType",
     "hyperVGeneration",
@@ -51,6 +48,7 @@ class DiskKind(ResourceKind):
     def __init__(self, azure: LocalAzure) -> None:
         super().__init__(azure)
         self.content = DiskContent(azure)
+        self.sources = DiskSources(azure, self.content, options=self.create_options, parameter=self.parameter)
         for name, work in (
             ("create", self._finish_create),
             ("update", self._finish_update),
@@ -76,7 +74,7 @@ class DiskKind(ResourceKind):
             return self._update(call, existing, body, properties_of(body))
         properties = properties_of(body)
         self._check_sku(body)
-        creation, hidden = await self._creation(call, body, properties)
+        creation, hidden = await self.sources.creation(call.name, body["location"], properties)
         resource = self.new_resource(
             call,
             {
@@ -121,105 +119,6 @@ class DiskKind(ResourceKind):
             given = sku.get("name") if isinstance(sku, dict) else sku
             raise invalid_value("sku", f"SKU {given} is not supported for resource type {self.parameter}s.")
 
-    async def _creation(self, call: Call, body: Json, properties: Json) -> tuple[Json, Json]:
-        """The creationData as kept, and where the content will come from."""
-        creation = properties.get("creationData")
-        if not isinstance(creation, dict):
-            raise missing_parameter("creationData")
-        option = creation.get("createOption")
-        if option is None:
-            raise missing_parameter("creationData.createOption")
-        if option not in self.create_options:
-            raise invalid_value("creationData.createOption")
-        kept = {k: v for k, v in creation.items() if v is not None}
-        wanted = properties.get("diskSizeGB")
-        if wanted is not None:
-            self._check_size(wanted)
-        hidden: Json = {"size": disk_shapes.size_bytes(wanted) if wanted else None}
-        if option == "Empty":
-            if wanted is None:
-                raise missing_parameter(f"{self.parameter}.diskSizeGB")
-        elif option == "Upload":
-            hidden["upload"] = self._upload_size(creation)
-        elif option in ("Copy", "CopyStart"):
-            source = self._copy_source(creation, body["location"])
-            kept["sourceUniqueId"] = source.hidden["unique_id"]
-            hidden |= {"source": source.hidden["blob"], "source_size": source.hidden["size"]}
-            for key in ("osType", "hyperVGeneration"):
-                if key in source.properties:
-                    properties.setdefault(key, source.properties[key])
-        elif option == "Import":
-            hidden |= await self._import_source(call, creation)
-        else:
-            raise ArmError(
-                404,
-                "PlatformImageNotFound",
-                "The local Azure has no platform or gallery images to make a disk of.",
-                target="imageReference",
-            )
-        return kept, hidden
-
-    def _check_size(self, wanted: Any) -> None:
-        if (
-            not isinstance(wanted, int)
-            or isinstance(wanted, bool)
-            or not 1 <= wanted <= disk_shapes.MAX_SIZE_GB
-        ):
-            raise invalid_value(
-                f"{self.parameter}.diskSizeGB",
-                f"The value '{wanted}' of parameter '{self.parameter}.diskSizeGB' is out of range. Value "
-                f"'{wanted}' must be between '1' and '{disk_shapes.MAX_SIZE_GB}' inclusive.",
-            )
-
-    def _upload_size(self, creation: Json) -> int:
-        size = creation.get("uploadSizeBytes")
-        if size is None:
-            raise missing_parameter("creationData.uploadSizeBytes")
-        if not isinstance(size, int) or isinstance(size, bool):
-            raise invalid_value("creationData.uploadSizeBytes")
-        if not _MIN_UPLOAD <= size <= _MAX_UPLOAD:
-            raise ArmError(
-                400,
-                "BadRequest",
-                f"The upload size in bytes {size} must be between {_MIN_UPLOAD} and {_MAX_UPLOAD}.",
-            )
-        if (size - FOOTER_SIZE) % MIB:
-            raise ArmError(
-                400,
-                "BadRequest",
-                f"The upload size in bytes {size} - 512 bytes for the VHD footer ({size - FOOTER_SIZE} in "
-                "this "
-                "case) must be a multiple of MiB.",
-            )
-        return size
-
-    def _copy_source(self, creation: Json, location: str) -> Resource:
-        source_id = creation.get("sourceResourceId") or creation.get("sourceUri")
-        if not isinstance(source_id, str):
-            raise missing_parameter("creationData.sourceResourceId")
-        source = self.azure.store.get(source_id)
-        name = source_id.rpartition("/")[2]
-        crosses = creation.get("createOption") == "CopyStart"
-        if (
-            source is None
-            or source.type not in (DISK, SNAPSHOT)
-            or not source.hidden.get("blob")
-            or (source.location != location and not crosses)
-        ):
-            raise ArmError(404, "NotFound", f"Resource {name} is not found.")
-        if source.properties.get("diskState") in ("ReadyToUpload", "ActiveUpload"):
-            raise not_allowed(f"Cannot copy disk {name}: its upload is not finished.")
-        return source
-
-    async def _import_source(self, call: Call, creation: Json) -> Json:
-        for key in ("sourceUri", "storageAccountId"):
-            if not isinstance(creation.get(key), str):
-                raise missing_parameter(f"creationData.{key}")
-        address, size = await self.content.imported(
-            creation["sourceUri"], call.name, "creationData.sourceUri"
-        )
-        return {"source": list(address), "source_size": size}
-
     async def _finish_create(self, resource: Resource, _arguments: Json) -> Json:
         hidden = resource.hidden
         upload = hidden.get("upload")
@@ -227,7 +126,7 @@ class DiskKind(ResourceKind):
         if address is None:
             address = self.content.new_address(upload=upload is not None)
             hidden["blob"] = list(address)
-            self.azure.store.put(resource)
+            self.keep(resource)
         if upload is not None:
             await self.content.for_upload(address, upload)
             return self.ready(resource, None)
@@ -262,7 +161,7 @@ class DiskKind(ResourceKind):
         properties["diskState"] = self.state_of(resource)
         properties["provisioningState"] = "Succeeded"
         resource.body["properties"] = properties
-        self.azure.store.put(resource)
+        self.keep(resource)
         return resource.body
 
     def state_of(self, resource: Resource) -> str:
@@ -292,6 +191,7 @@ class DiskKind(ResourceKind):
         return self._update(call, resource, body, properties_of(body))
 
     def _update(self, call: Call, resource: Resource, body: Json, properties: Json) -> Reply:
+        self.refuse_concurrent(resource)
         self._check_sku(body)
         creation = properties.get("creationData") or {}
         for key in ("createOption", "sourceResourceId", "sourceUri", "uploadSizeBytes"):
@@ -300,7 +200,7 @@ class DiskKind(ResourceKind):
                 raise property_change(f"creationData.{key}")
         wanted = properties.get("diskSizeGB")
         if wanted is not None:
-            self._check_size(wanted)
+            self.sources.check_size(wanted)
             self._check_growth(resource, wanted)
         change = {k: properties[k] for k in _KEPT if properties.get(k) is not None and k != "diskSizeGB"}
         preview = dict(resource.body)
@@ -348,6 +248,7 @@ class DiskKind(ResourceKind):
 
     async def _grant(self, call: Call) -> Reply:
         resource = self.require(call)
+        self.refuse_concurrent(resource)
         body = json_object(call)
         access, seconds = body.get("access"), body.get("durationInSeconds")
         if access not in ("Read", "Write"):
@@ -388,11 +289,12 @@ class DiskKind(ResourceKind):
         url = await self.content.grant(address, arguments["access"], arguments["seconds"])
         resource.hidden["access"] = {"access": arguments["access"]}
         resource.properties["diskState"] = self.state_of(resource)
-        self.azure.store.put(resource)
+        self.keep(resource)
         return {"accessSAS": url}
 
     async def _revoke(self, call: Call) -> Reply:
         resource = self.require(call)
+        self.refuse_concurrent(resource)
         size = None
         if resource.properties.get("diskState") == "ActiveUpload":
             # Refused here and now: the disk stays in upload, and the client can mend it.
@@ -406,7 +308,7 @@ class DiskKind(ResourceKind):
             self.ready(resource, arguments["uploaded"])
             return
         resource.properties["diskState"] = self.state_of(resource)
-        self.azure.store.put(resource)
+        self.keep(resource)
 
     # Deletion.
 
@@ -415,6 +317,7 @@ class DiskKind(ResourceKind):
         if resource is None:
             return Reply(204)
         owner = resource.body.get("managedBy")
+        self.refuse_concurrent(resource)
         if owner:
             raise not_allowed(f"Disk {resource.name} is attached to VM {owner}.")
         if resource.hidden.get("access"):

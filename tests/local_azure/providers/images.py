@@ -12,7 +12,7 @@ from tests.local_azure.call import Call, Reply, properties_of
 from tests.local_azure.errors import ArmError, invalid_value, missing_parameter, not_allowed
 from tests.local_azure.kinds import ResourceKind, check_tags, json_object
 from tests.local_azure.providers.disk_content import DiskContent
-from tests.local_azure.providers.disks import DISK, SNAPSHOT
+from tests.local_azure.providers.disk_sources import DISK, SNAPSHOT
 from tests.local_azure.store import Json, Resource
 from tests.local_azure.vhd import whole_gib
 
@@ -219,7 +219,7 @@ class Images(ResourceKind):
                 origin, size = await self._origin(source, resource.name)
                 target = BlobAddress(*blobs[key]) if key in blobs else self._content.new_address()
                 blobs[key], sizes[key] = list(target), size
-                self.azure.store.put(resource)
+                self.keep(resource)
                 await self._content.copy(origin, target)
         except ArmError:
             self.fail(resource)
@@ -249,12 +249,7 @@ class Images(ResourceKind):
         return self._update(call, resource, body)
 
     def _update(self, call: Call, resource: Resource, body: Json) -> Reply:
-        if resource.state == "Creating":
-            raise not_allowed(
-                f"Operation 'Update Image' is not allowed on Image '{resource.name}' since another "
-                "operation is "
-                "in progress."
-            )
+        self.refuse_concurrent(resource)
         if body.get("tags") is not None:
             resource.body["tags"] = body["tags"]
         resource.properties["provisioningState"] = "Updating"

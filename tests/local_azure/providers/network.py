@@ -205,37 +205,23 @@ class Subnets(NetworkKind):
         super().__init__(azure)
         self._networks = VirtualNetworks(azure)
 
-    def _network(self, call: Call) -> Resource:
-        owner = Call(
-            call.method,
-            call.path,
-            call.query,
-            None,
-            call.subscription,
-            call.resource_group,
-            call.provider,
-            call.types[:1],
-            call.names[:1],
-        )
-        return self._networks.require(owner)
-
     def _index(self, network: Resource, name: str) -> int | None:
         names = [s["name"].lower() for s in network.properties["subnets"]]
         return names.index(name.lower()) if name.lower() in names else None
 
     async def get(self, call: Call) -> Reply:
-        network = self._network(call)
+        network = self.require_parent(call)
         index = self._index(network, call.name)
         if index is None:
             raise resource_not_found(self.type, "/".join(call.names), call.resource_group)
         return Reply(200, self._networks.render(network, call)["properties"]["subnets"][index])
 
     async def list(self, call: Call) -> Reply:
-        network = self._networks.render(self._network(call), call)
+        network = self._networks.render(self.require_parent(call), call)
         return Reply(200, {"value": network["properties"]["subnets"]})
 
     async def put(self, call: Call) -> Reply:
-        network = self._network(call)
+        network = self.require_parent(call)
         body = json_object(call)
         spaces = [_prefix(t) for t in network.properties["addressSpace"]["addressPrefixes"]]
         subnet = self._networks.subnet(network.id, {**body, "name": call.name}, spaces)
@@ -250,7 +236,7 @@ class Subnets(NetworkKind):
         return Reply(200 if index is not None else 201, subnet, headers)
 
     async def delete(self, call: Call) -> Reply:
-        network = self._network(call)
+        network = self.require_parent(call)
         index = self._index(network, call.name)
         if index is None:
             return Reply(204)

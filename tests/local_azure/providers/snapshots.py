@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from tests.local_azure.providers import disk_shapes
-from tests.local_azure.providers.disks import SNAPSHOT, DiskKind
+from tests.local_azure.providers.disk_sources import SNAPSHOT
+from tests.local_azure.providers.disks import DiskKind
 from tests.local_azure.store import Json, Resource
 
 

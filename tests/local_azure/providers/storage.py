@@ -201,7 +201,7 @@ class BlobServices(ResourceKind):
     type = f"{ACCOUNT}/blobServices"
 
     async def get(self, call: Call) -> Reply:
-        account = require_account(self, call)
+        account = self.require_parent(call)
         resource_id = f"{account.id}/blobServices/default"
         properties: Json = {
             "cors": {"corsRules": []},
@@ -217,6 +217,9 @@ class BlobServices(ResourceKind):
                 "properties": properties,
             },
         )
+
+    async def list(self, call: Call) -> Reply:
+        return Reply(200, {"value": [(await self.get(call)).body]})
 
 
 class BlobContainers(ResourceKind):
@@ -249,13 +252,13 @@ class BlobContainers(ResourceKind):
         return await asyncio.to_thread(self.azure.blobs.list_containers, account.name)
 
     async def get(self, call: Call) -> Reply:
-        account = require_account(self, call)
+        account = self.require_parent(call)
         if call.name not in await self._names(account):
             raise ArmError(404, "ContainerNotFound", "The specified container does not exist.")
         return Reply(200, self._body(account, call.name))
 
     async def list(self, call: Call) -> Reply:
-        account = require_account(self, call)
+        account = self.require_parent(call)
         value = []
         for name in await self._names(account):
             entry = self._body(account, name)
@@ -263,7 +266,7 @@ class BlobContainers(ResourceKind):
         return Reply(200, {"value": value})
 
     async def put(self, call: Call) -> Reply:
-        account = require_account(self, call)
+        account = self.require_parent(call)
         if not re.match(self.name_rule, call.name):
             raise ArmError(
                 400,
@@ -279,23 +282,6 @@ class BlobContainers(ResourceKind):
         return Reply(201 if created else 200, body)
 
     async def delete(self, call: Call) -> Reply:
-        account = require_account(self, call)
+        account = self.require_parent(call)
         gone = await asyncio.to_thread(self.azure.blobs.delete_container, account.name, call.name)
         return Reply(200 if gone else 204)
-
-
-def require_account(kind: ResourceKind, call: Call) -> Resource:
-    """The storage account a nested path is about."""
-    accounts = next(k for k in (StorageAccounts(kind.azure),))
-    owner = Call(
-        call.method,
-        call.path,
-        call.query,
-        None,
-        call.subscription,
-        call.resource_group,
-        call.provider,
-        call.types[:1],
-        call.names[:1],
-    )
-    return accounts.require(owner)

@@ -141,14 +141,16 @@ class VirtualMachines(ResourceKind):
 
     async def _finish_create(self, resource: Resource, _arguments: Json) -> None:
         hidden, properties = resource.hidden, resource.properties
+        if "disk_plans" not in hidden:
+            return  # A stop of the server came between the end of the work and the note of it.
         try:
             await self._disks.make(resource, hidden["disk_plans"])
             self._disks.complete(properties["storageProfile"], hidden["disk_plans"])
             shown = self._network.make(resource, hidden["nic_plans"])
             properties["networkProfile"] = {"networkInterfaces": shown}
             hidden["power"] = "running"
-            self.azure.store.put(resource)
-            await self._power.start(resource)
+            self.keep(resource)
+            await self._power.start(resource, provisioning=not hidden["specialized"])
         except ArmError as fault:
             hidden["failure"] = fault.error()
             self._forget_secrets(resource)
@@ -302,7 +304,11 @@ class VirtualMachines(ResourceKind):
         return Reply(202, None, self.azure.operations.headers(operation, aao=True, location=True))
 
     async def _finish_delete(self, resource: Resource, _arguments: Json) -> None:
-        await self.remove(resource)
+        await self._power.unplug(resource)
+        await self.azure.operations.others_done(resource.id, f"{self.type}:delete")
+        latest = self.azure.store.get(resource.id)
+        if latest is not None:
+            await self.remove(latest)
 
     async def remove(self, resource: Resource) -> None:
         pairs = self._disks.attached(resource)

@@ -10,8 +10,10 @@ from typing import Any
 from tests.local_azure.azure import LocalAzure
 from tests.local_azure.blobs import BlobAddress
 from tests.local_azure.errors import ArmError, invalid_value, missing_parameter, not_allowed
+from tests.local_azure.kinds import check_entity_name
 from tests.local_azure.providers import disk_shapes
-from tests.local_azure.providers.disks import DISK, RESIZED_DOWN, Disks, active_access
+from tests.local_azure.providers.disk_sources import DISK
+from tests.local_azure.providers.disks import RESIZED_DOWN, Disks, active_access
 from tests.local_azure.providers.images import IMAGE
 from tests.local_azure.store import Json, Resource
 
@@ -143,7 +145,8 @@ class MachineDisks:
         )
 
     def _new(self, machine: Resource, disk: Json, key: str, name: str, more: Json) -> Json:
-        disk_name = disk.get("name") or f"{name}_{uuid.uuid4().hex}"
+        disk_name = str(disk.get("name") or f"{name}_{uuid.uuid4().hex}")
+        check_entity_name(disk_name, "osDisk.name" if key == "os" else "dataDisk.name")
         scope = machine.id.rpartition("/providers/")[0]
         disk_id = f"{scope}/providers/{DISK}/{disk_name}"
         if self._azure.store.get(disk_id) is not None:
@@ -201,7 +204,10 @@ class MachineDisks:
             raise ArmError(
                 409,
                 "ConflictingUserInput",
-                f"Disk '{found.id}' cannot be attached as the disk is already owned by VM '{owner}'.",
+                f"Cannot attach the disk {found.name} to VM {machine.id} because it is already attached to "
+                "VM "
+                f"{owner}. A disk can be attached to only one VM at a time.",
+                target=found.id,
             )
         if found.hidden.get("access"):
             raise active_access(found)

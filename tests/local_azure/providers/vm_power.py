@@ -31,13 +31,15 @@ class MachinePower:
             return "stopped"
         return power
 
-    async def start(self, machine: Resource) -> None:
-        """Starts the guest and waits until it can be reached; without guests only says so."""
+    async def start(self, machine: Resource, *, provisioning: bool = False) -> None:
+        """Starts the guest. `provisioning`: waits until it has been set up and can be reached."""
         self._network.lease_addresses(machine)
         guests = self._azure.guests
         if guests is None:
             return
         await asyncio.to_thread(guests.start, self._spec(machine))
+        if not provisioning:
+            return
         timeout = self._azure.settings.guest_timeout
         if not await asyncio.to_thread(guests.wait_ready, _key(machine), timeout):
             raise ArmError(
@@ -61,7 +63,19 @@ class MachinePower:
             return
         key = _key(machine)
         await asyncio.to_thread(guests.stop, key, hard)
-        await asyncio.to_thread(guests.sync_back, key)
+        if await self._is_known(key):
+            await asyncio.to_thread(guests.sync_back, key)
+
+    async def _is_known(self, key: str) -> bool:
+        """Whether the guest was ever started: a machine may fail before that."""
+        guests = self._azure.guests
+        return guests is not None and key in await asyncio.to_thread(guests.keys)
+
+    async def unplug(self, machine: Resource) -> None:
+        """Ends the guest at once, so that whoever waits for it stops waiting."""
+        guests = self._azure.guests
+        if guests is not None:
+            await asyncio.to_thread(guests.stop, _key(machine), True)
 
     async def forget(self, machine: Resource, *, keep_writes: bool) -> None:
         """The machine is deleted; disks that outlive it keep what the guest wrote."""
@@ -70,7 +84,7 @@ class MachinePower:
             return
         key = _key(machine)
         await asyncio.to_thread(guests.stop, key, True)
-        if keep_writes:
+        if keep_writes and await self._is_known(key):
             await asyncio.to_thread(guests.sync_back, key)
         await asyncio.to_thread(guests.delete, key)
 
