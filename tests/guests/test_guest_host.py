@@ -140,6 +140,10 @@ def test_guest_writes_reach_the_blob_when_synced(
     host.sync_back(spec.key)
     assert count_in_blob(store, disk) == 1
     assert store.inspect_vhd(disk).virtual_size == MIB
+    after = store.fingerprint(disk)
+    host.sync_back(spec.key)
+    host.sync_back("a VM that never started")
+    assert store.fingerprint(disk) == after
 
 
 def test_restarted_guest_goes_on_where_it_was(host: GuestHost, store: BlobStore, disk: BlobAddress) -> None:

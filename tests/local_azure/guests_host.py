@@ -63,6 +63,7 @@ class _GuestDisk(NamedTuple):
     address: BlobAddress
     base: str  # fingerprint of the content under the overlay
     content: str  # fingerprint that the blob has as long as the overlay continues it
+    synced: int = 0  # the overlay's time of last change, in nanoseconds, when it was last written back
 
     @property
     def overlay(self) -> str:
@@ -197,17 +198,19 @@ class GuestHost:
         return machine.console.read_text(errors="replace")
 
     def sync_back(self, key: str) -> None:
-        """Write what the guest has changed into its blobs. GuestError while it runs or when it is unknown."""
+        """Write what the guest has changed into its blobs; an unknown guest has changed nothing.
+
+        GuestError while the guest runs, and when a blob has been written to since the guest started from it.
+        """
         with self._alone(key):
             guest = self._load(key)
             if guest is None:
-                raise GuestError(f"There is no guest {key}")
+                return
             if self.is_running(key):
                 raise GuestError(f"Guest {guest.name} is running: its disks are changing")
-            for index, disk in enumerate(guest.disks):
-                content = self._write_back(guest.key, disk)
+            for index in range(len(guest.disks)):
                 disks = list(guest.disks)
-                disks[index] = disk._replace(content=content)
+                disks[index] = self._write_back(key, disks[index])
                 guest = guest._replace(disks=tuple(disks))
                 self._save(guest)
 
@@ -249,20 +252,23 @@ class GuestHost:
     def _exported(self, fingerprint: str) -> Path:
         return self._cache / f"{fingerprint}.raw"
 
-    def _write_back(self, key: str, disk: _GuestDisk) -> str:
-        """Bring one blob up to date with the guest's overlay; returns the blob's new fingerprint."""
+    def _write_back(self, key: str, disk: _GuestDisk) -> _GuestDisk:
+        """Bring one blob up to date with the guest's overlay."""
+        overlay = self._directory(key) / disk.overlay
+        changed = overlay.stat().st_mtime_ns
+        if changed == disk.synced:
+            return disk
         if self._blobs.fingerprint(disk.address) != disk.content:
             raise GuestError(f"{disk.address.path} has been written to since its guest started")
-        directory = self._directory(key)
-        whole = directory / f"{disk.overlay}.raw"
+        whole = overlay.with_suffix(".raw")
         try:
-            run_program(["qemu-img", "convert", "-O", "raw", str(directory / disk.overlay), str(whole)])
+            run_program(["qemu-img", "convert", "-O", "raw", str(overlay), str(whole)])
             # Once written back, the blob holds more than the export under the overlay.
             base = self._exported(disk.base) if disk.content == disk.base else None
             self._blobs.import_raw(whole, disk.address, base)
         finally:
             whole.unlink(missing_ok=True)
-        return self._blobs.fingerprint(disk.address)
+        return disk._replace(content=self._blobs.fingerprint(disk.address), synced=changed)
 
     def _drop_unused_exports(self) -> None:
         with self._export_lock:
