@@ -20,8 +20,8 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 from tests.contract.body_schema import DATE_TIME, READ_ONLY, BodySchema, Schema, forbidden
 from tests.contract.exchange import REQUEST
 
-# Enumerations that the service extends all the time and the SDK does not follow.
-OPEN_ENUMERATIONS = frozenset({"VirtualMachineSizeTypes"})
+# Enumerations that the service extends all the time and the SDK follows late or never.
+OPEN_ENUMERATIONS = frozenset({"VirtualMachineSizeTypes", "NetworkApiVersion"})
 
 _TEXT: Schema = {"type": "string"}
 _MSREST_SCALARS: dict[str, Schema] = {
