@@ -89,7 +89,8 @@ options:
     type: path
   thumbprint:
     description:
-      - Accepted for compatibility with azure.azcollection. It is computed from the certificate.
+      - Accepted for compatibility with azure.azcollection, as is the environment variable
+        E(AZURE_THUMBPRINT). It is computed from the certificate.
     type: str
   oidc_token:
     description:
