@@ -83,7 +83,7 @@ def build_debian(
     recipe = _Recipe(suite, tuple(packages), tuple(accounts), tuple(files), size_mib, mirror, keyring)
     cache_dir.mkdir(parents=True, exist_ok=True)
     target = cache_dir / f"{suite}-{recipe.digest()}"
-    with _locked(cache_dir / f"{target.name}.lock"):
+    with locked(cache_dir / f"{target.name}.lock"):
         if not target.exists():
             with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=cache_dir) as directory:
                 work = Path(directory) / "build"
@@ -225,7 +225,8 @@ def _builder_digest() -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on the file `path` during the block, against threads and processes alike."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

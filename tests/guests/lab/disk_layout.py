@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,7 +66,7 @@ def write_partitions(disk: Path, size: int, parts: Sequence[Part]) -> None:
     run_program(["sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", str(disk)], stdin="\n".join(lines))
 
 
-def make_ext4_command(disk: str, part: Part, label: str, uuid: str, tree: str) -> list[str]:
+def make_ext4_command(disk: str, part: Part, label: str, volume_id: str, tree: str) -> list[str]:
     """The command that makes an ext4 file system in a disk file's partition and fills it from a directory.
 
     The newest on-disk features stay off: boot loaders and e2fsck of older suites do not know them.
@@ -74,11 +75,11 @@ def make_ext4_command(disk: str, part: Part, label: str, uuid: str, tree: str) -
     extended = f"offset={part.offset},lazy_itable_init=1,lazy_journal_init=1"
     return [
         *("mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-O", features, "-E", extended),
-        *("-L", label, "-U", uuid, "-d", tree, disk, f"{part.length // 1024}k"),
+        *("-L", label, "-U", volume_id, "-d", tree, disk, f"{part.length // 1024}k"),
     ]
 
 
-def build_data_disk(path: Path, size_mib: int, label: str, uuid: str, files: dict[str, bytes]) -> None:
+def build_data_disk(path: Path, size_mib: int, label: str, files: Mapping[str, bytes]) -> None:
     """A raw sparse disk with one partition: ext4, labelled, holding `files` (relative path to content)."""
     size = size_mib * MEBIBYTE
     part = Part(1, MEBIBYTE, size - 2 * MEBIBYTE, _LINUX_DATA, label)
@@ -90,4 +91,4 @@ def build_data_disk(path: Path, size_mib: int, label: str, uuid: str, files: dic
             target = tree / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-        run_program(make_ext4_command(str(path), part, label, uuid, directory))
+        run_program(make_ext4_command(str(path), part, label, str(uuid.uuid4()), directory))
