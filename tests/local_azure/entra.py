@@ -23,6 +23,8 @@ from tests.local_azure.settings import Settings, private_file
 from tests.local_azure.tokens import LIFETIME, Tokens, load_or_create_key
 
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+# Names that stand for whatever tenant the user is of: clients that sign out look them up.
+_ANY_TENANT = ("organizations", "common")
 FEDERATED_SUBJECT = "system:serviceaccount:local:goldenimage"
 _FEDERATED_AUDIENCE = "api://AzureADTokenExchange"
 _RESOURCES = (
@@ -96,7 +98,8 @@ class Entra:
     async def _discovery(self, request: web.Request) -> web.Response:
         tenant = request.match_info["tenant"]
         try:
-            self._check_tenant(tenant)
+            if tenant not in _ANY_TENANT:
+                self._check_tenant(tenant)
         except EntraError as error:
             return web.json_response({**error.body(), "error": "invalid_tenant"}, status=400)
         base = f"{self._settings.url}/{tenant}"

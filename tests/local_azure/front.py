@@ -56,10 +56,8 @@ class Front:
         self._log = log
 
     def routes(self) -> list[web.RouteDef]:
-        return [
-            web.route("*", pattern, self._handle)
-            for pattern in ("/subscriptions{rest:.*}", "/tenants", "/providers{rest:.*}")
-        ]
+        """Everything that no route before it takes: paths are compared without case, which routes are not."""
+        return [web.route("*", "/{path:.*}", self._handle)]
 
     async def _handle(self, request: web.Request) -> web.Response:
         raw = await request.read()
@@ -129,8 +127,6 @@ class Front:
         pattern = [p if i % 2 == 0 else "*" for i, p in enumerate(lowered)]
         if lowered[0] in ("tenants", "providers"):
             pattern = [lowered[0]] + ["*"] * (len(parts) - 1)
-        if len(parts) == 5 and lowered[2] == "providers":
-            pattern[4] = lowered[4]
         handler = self._resources.get((call.method, "/".join(pattern)))
         if handler is None:
             if any(path == "/".join(pattern) for _, path in self._resources):

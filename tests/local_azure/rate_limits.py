@@ -61,12 +61,14 @@ def rate_limit(call: Call) -> dict[str, str]:
     if "microsoft.compute" not in parts:
         return {}
     tail = parts[parts.index("microsoft.compute") + 1 :]
+    if not tail:
+        return {}
     if "diskoperations" in tail:
         buckets: _Buckets = (("GetOperation3Min", 49999), ("GetOperation30Min", 399999))
     elif "operations" in tail:
         buckets = (("GetOperationResource", 44), ("GetOperationSubscriptionMaximum", 14999))
     else:
-        by_method = _BY_TYPE.get(tail[0] if tail else "", {})
+        by_method = _BY_TYPE.get(tail[0], {})
         method = "LIST" if call.method == "GET" and len(tail) == 1 else call.method
         buckets = by_method.get(tail[-1], by_method.get(method, ()))
     if not buckets:

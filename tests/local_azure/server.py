@@ -19,6 +19,7 @@ from tests.local_azure.exchange_log import ExchangeLog
 from tests.local_azure.front import Front
 from tests.local_azure.guests_host import GuestHost
 from tests.local_azure.kinds import ResourceKind
+from tests.local_azure.managed_identity import ManagedIdentity
 from tests.local_azure.metadata import Metadata
 from tests.local_azure.operations import Operations
 from tests.local_azure.providers.disks import Disks
@@ -83,7 +84,14 @@ class Server:
             log=self.log,
         )
         application = web.Application(client_max_size=_MAX_BODY)
-        application.add_routes([*Metadata(self.settings).routes(), *self.entra.routes(), *front.routes()])
+        application.add_routes(
+            [
+                *Metadata(self.settings).routes(),
+                *ManagedIdentity(self.settings, self.tokens).routes(),
+                *self.entra.routes(),
+                *front.routes(),
+            ]
+        )
         return application
 
     async def start(self) -> None:

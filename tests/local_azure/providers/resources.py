@@ -38,7 +38,7 @@ class Resources:
             ("GET", "subscriptions/*/providers/*"): self._provider,
             ("GET", "subscriptions/*/resources"): self._resources,
             ("GET", "subscriptions/*/operationresults/*"): self._operation_result,
-            ("POST", "subscriptions/*/providers/register"): self._register,
+            ("POST", "subscriptions/*/providers/*/register"): self._register,
             ("GET", "subscriptions/*/resourcegroups"): self._groups,
             ("GET", group): self._group,
             ("HEAD", group): self._group_exists,
