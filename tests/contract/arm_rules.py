@@ -23,6 +23,7 @@ TERMINAL = frozenset({"Succeeded", "Failed", "Canceled"})
 COMPUTE_STATUS_MEMBERS = frozenset(
     {"startTime", "endTime", "status", "name", "properties", "error", "percentComplete"}
 )
+STATUS_MEMBERS = COMPUTE_STATUS_MEMBERS | {"id", "resourceId", "operations"}
 # Sent to Azure once and never returned, whether or not the published file marks them as secret.
 WRITE_ONLY = frozenset({"adminpassword", "customdata", "protectedsettings", "sshpassword"})
 
@@ -79,20 +80,30 @@ def _status_problems(body: Mapping[str, Any], compute: bool) -> Iterator[tuple[s
     error = body.get("error")
     if status == "Failed" and not (isinstance(error, Mapping) and error.get("code") and error.get("message")):
         yield "/error", "must have code and message"
-    if not compute:
-        return
-    for name in sorted(body.keys() - COMPUTE_STATUS_MEMBERS):
+    for name in sorted(body.keys() - (COMPUTE_STATUS_MEMBERS if compute else STATUS_MEMBERS)):
         yield f"/{name}", "unknown member of an operation's status"
-    for name in ("startTime", "name"):
-        if name not in body:
-            yield f"/{name}", "is missing"
-    if (status in TERMINAL) != ("endTime" in body):
-        yield "/endTime", "is there exactly when the operation has ended"
+    if "name" in body and not isinstance(body["name"], str):
+        yield "/name", "must be text"
     for name in ("startTime", "endTime"):
         if name in body and not re.match(DATE_TIME, str(body[name])):
             yield f"/{name}", "is no date and time"
-    if "properties" in body and status != "Succeeded":
+    if compute:
+        yield from _compute_status_problems(body)
+
+
+def _compute_status_problems(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What Compute's collections always have, and others may leave out."""
+    for name in ("startTime", "name"):
+        if name not in body:
+            yield f"/{name}", "is missing"
+    if (body["status"] in TERMINAL) != ("endTime" in body):
+        yield "/endTime", "is there exactly when the operation has ended"
+    if "properties" not in body:
+        return
+    if body["status"] != "Succeeded":
         yield "/properties", "is there only when the operation succeeded"
+    if not isinstance(body["properties"], Mapping) or set(body["properties"]) != {"output"}:
+        yield "/properties", "must have output and nothing else"
 
 
 def _check_content(exchange: Exchange) -> Iterator[Finding]:

@@ -59,6 +59,9 @@ def test_sound_status_passes(body: dict[str, Any], full_judge: Judge) -> None:
         (changed(status_body("InProgress"), "name", remove=True), "/name"),
         (changed(status_body("InProgress"), "startTime", "now"), "/startTime"),
         (status_body("InProgress", percent=3), "/percent"),
+        (changed(status_body("InProgress"), "name", 1), "/name"),
+        (status_body("Succeeded", properties=DISK_ANSWER), "/properties"),
+        (status_body("Succeeded", properties=None), "/properties"),
     ],
 )
 def test_unsound_status_is_found(body: object, where: str, sdk_judge: Judge) -> None:
@@ -126,3 +129,4 @@ def test_operation_of_another_provider_need_only_tell_its_status(sdk_judge: Judg
     )
     assert findings_of_last(sdk_judge, start, status_polled({"status": "InProgress"}, url=url)) == []
     assert findings_of_last(sdk_judge, start, status_polled({"state": "InProgress"}, url=url))
+    assert findings_of_last(sdk_judge, start, status_polled({"status": "InProgress", "x": 1}, url=url))
