@@ -232,7 +232,7 @@ def error_from_answer(action: str, status: int, headers: Any, body: object, text
     elif status == 403:
         remedy = remedy or "Give the signed-in identity the role this needs."
     return kind(
-        f"Could not {action}: {reason} (HTTP {status}).".replace("..", "."),
+        f"Could not {action}: {reason.rstrip('.')} (HTTP {status}).",
         code=code,
         status=status,
         target=found.target if found else None,

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,8 @@ class SessionCredential:
             # The error code may be in an exception further down only.
             texts = [str(getattr(cause, "message", cause)) for cause in chain]
             said = next((text for text in texts if "AADSTS" in text), texts[0])
+            if any(isinstance(cause, json.JSONDecodeError) for cause in chain):
+                said = "the token service answered with something that is no token"
             raise sign_in_failed(said, self._how) from error
 
     def renew(self) -> None:

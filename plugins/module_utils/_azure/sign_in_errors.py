@@ -36,6 +36,14 @@ _AADSTS_REMEDIES = {
     "AADSTS50049": "Check cloud_environment and adfs_authority_url.",
 }
 
+_REMEDIES_BY_WAY = {
+    "the Azure CLI": "Run az login, or give another credential.",
+    "the managed identity": (
+        "auth_source=msi works on a machine in Azure that has a managed identity; "
+        "client_id chooses one of several."
+    ),
+}
+
 
 def sign_in_failed(text: str, how: str) -> CredentialError:
     """Condense what azure-identity says to one sentence that keeps the AADSTS code."""
@@ -56,6 +64,8 @@ def sign_in_failed(text: str, how: str) -> CredentialError:
         r"tenant .*not found|Unable to get authority configuration|invalid_tenant", text, re.I
     ):
         remedy = "Check tenant (AZURE_TENANT) and cloud_environment."
+    if remedy is None and code is None:
+        remedy = _REMEDIES_BY_WAY.get(how)
     return CredentialError(
         f"Could not sign in to Azure with {how}: {said.rstrip('.')}.",
         code=code,

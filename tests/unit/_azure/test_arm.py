@@ -94,7 +94,7 @@ def test_deleting_what_is_locked_is_an_error_that_says_what_to_do(
     with pytest.raises(AzureError) as caught:
         connect().arm.delete(NETWORK, API, quick())
     assert str(caught.value) == (
-        "Could not delete virtualNetworks/net: ScopeLocked: The scope is locked. (HTTP 409). "
+        "Could not delete virtualNetworks/net: ScopeLocked: The scope is locked (HTTP 409). "
         "Remove the lock named, or leave the resource as it is."
     )
 

@@ -129,7 +129,7 @@ def test_get_in_a_missing_group_says_so_and_what_to_do(azure: ScriptedAzure, con
         connect().compute.images.get("rg", "web")
     assert str(caught.value) == (
         "Could not read image web in resource group rg: ResourceGroupNotFound: Resource group 'rg' could "
-        "not be found. (HTTP 404). Create the resource group first, or correct its name or subscription_id."
+        "not be found (HTTP 404). Create the resource group first, or correct its name or subscription_id."
     )
     assert caught.value.request_id == "abc-1"
 

@@ -143,7 +143,7 @@ def test_what_is_no_error_body(body: Any) -> None:
 def test_statuses_have_their_class(status: int, kind: type[AzureError]) -> None:
     error = error_from_answer("x", status, {}, {"error": {"code": "C", "message": "m."}})
     assert type(error) is kind
-    assert error.message == f"Could not x: C: m. (HTTP {status})."
+    assert error.message == f"Could not x: C: m (HTTP {status})."
     assert error.status == status
 
 
@@ -233,6 +233,13 @@ def test_sign_in_errors_are_one_sentence_and_a_remedy(text: str, sentence: str) 
     assert "\n" not in str(error)
     for noise in ("Trace ID", "Correlation ID", "Timestamp", "To mitigate"):
         assert noise not in str(error)
+
+
+def test_the_remedy_fits_the_way_of_signing_in() -> None:
+    assert "machine in Azure that has a managed identity" in str(
+        sign_in_failed("No response.", "the managed identity")
+    )
+    assert "Run az login" in str(sign_in_failed("Not logged in.", "the Azure CLI"))
 
 
 def test_our_own_errors_pass_through_a_translation_unchanged() -> None:

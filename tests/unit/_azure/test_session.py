@@ -228,7 +228,7 @@ def test_a_token_that_is_never_accepted_is_an_error_about_the_credential(
         }
     }
     azure.respond = lambda _asked: Answer(401, body)
-    assert "wrong issuer. (HTTP 401). Sign in to the tenant that owns the subscription" in say(connect())
+    assert "wrong issuer (HTTP 401). Sign in to the tenant that owns the subscription" in say(connect())
     assert len(azure.asked) == 2
 
 
@@ -238,7 +238,7 @@ def test_a_missing_right_is_said_with_azures_words(azure: ScriptedAzure, connect
     }
     azure.respond = lambda _asked: Answer(403, body)
     assert say(connect()) == (
-        "Could not read resourceGroups/rg: AuthorizationFailed: The client 'c' does not have authorization. "
+        "Could not read resourceGroups/rg: AuthorizationFailed: The client 'c' does not have authorization "
         "(HTTP 403). Give the signed-in identity a role with that permission, such as Contributor."
     )
 
