@@ -12,8 +12,8 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: In check mode the module says what it would do and returns the predicted result; nothing is
-    changed.
+    description:
+      - In check mode the module says what it would do and returns the predicted result; nothing is changed.
   diff_mode:
     description: In diff mode the resource before and after the change is returned, without secrets.
   idempotent:

@@ -8,13 +8,14 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import pytest
 import yaml
 from ansible.module_utils import testing
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.goldenimage.azure.plugins.doc_fragments import azure, tags, wait
+from ansible_collections.goldenimage.azure.plugins.doc_fragments import attributes, azure, tags, wait
 from ansible_collections.goldenimage.azure.plugins.module_utils import _module
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.credentials import ENVIRONMENT
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
@@ -289,6 +290,14 @@ def test_the_documentation_says_what_the_options_are(fragment: Any, spec: dict[s
     assert {name: _facts(option) for name, option in documented.items()} == {
         name: _facts(option) for name, option in spec.items()
     }
+
+
+@pytest.mark.parametrize("fragment", [attributes, azure, tags, wait])
+def test_every_section_of_a_fragment_is_yaml(fragment: ModuleType) -> None:
+    sections = {name: text for name, text in vars(fragment.ModuleDocFragment).items() if name.isupper()}
+    assert "DOCUMENTATION" in sections
+    for text in sections.values():
+        assert isinstance(yaml.safe_load(text)["options"], dict)
 
 
 def _facts(option: dict[str, Any]) -> tuple[Any, Any, Any]:
