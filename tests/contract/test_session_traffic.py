@@ -80,6 +80,8 @@ def sessions(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Sess
     """Sessions whose logs are not those of the session that runs these tests."""
     monkeypatch.setattr(session_traffic, "_watched", {})
     monkeypatch.delenv(ENVIRONMENT, raising=False)
+    # Plugins that happen to be installed would be imported anew by every session.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     return Sessions(pytester)
 
 
