@@ -77,23 +77,26 @@ def wait_for_end(
     return "deadline"
 
 
-def _has_work(connection: Process) -> bool:
-    """Whether the connection has a process that is not part of sshd itself."""
-    table: Dict[int, _Stat] = {}
+def descendants(pid: int) -> Set[int]:
+    """The numbers of all processes below one."""
+    parents: Dict[int, int] = {}
     for name in os.listdir("/proc"):
         stat = _stat(int(name)) if name.isdigit() else None
         if stat is not None:
-            table[int(name)] = stat
-    family: Set[int] = {connection.pid}
+            parents[int(name)] = stat.parent
+    family = {pid}
     grew = True
     while grew:
-        members = {pid for pid, stat in table.items() if stat.parent in family and pid not in family}
-        family |= members
-        grew = bool(members)
-    return any(
-        pid in table and table[pid].name not in _SSHD and table[pid].state not in {"Z", "X"}
-        for pid in family - {connection.pid}
-    )
+        grown = family | {child for child, parent in parents.items() if parent in family}
+        grew = len(grown) > len(family)
+        family = grown
+    return family - {pid}
+
+
+def _has_work(connection: Process) -> bool:
+    """Whether the connection has a process that is not part of sshd itself."""
+    stats = [_stat(pid) for pid in descendants(connection.pid)]
+    return any(stat is not None and stat.name not in _SSHD and stat.state not in {"Z", "X"} for stat in stats)
 
 
 def processes_of(uids: Set[int]) -> Set[int]:

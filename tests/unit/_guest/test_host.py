@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""What keeps a host from being generalized by mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import stat
+from pathlib import Path
+
+import pytest
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest import host
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
+
+from tests.unit._guest.planting import make_root, write
+
+MACHINE_ID = "0123456789abcdef0123456789abcdef"
+IDENTITY = host.Identity("web1.example", MACHINE_ID, ("web1.example", "web1"), "debian")
+
+
+@pytest.mark.parametrize("confirm", ["web1", "WEB1.example", MACHINE_ID, " web1 "])
+def test_host_named_by_any_of_its_names_is_accepted(confirm: str) -> None:
+    host.check_confirmed(IDENTITY, confirm)
+
+
+@pytest.mark.parametrize("confirm", ["", " ", "web2", "web", "localhost", MACHINE_ID[:8]])
+def test_other_hosts_are_refused_with_both_names(confirm: str) -> None:
+    with pytest.raises(GuestError) as refused:
+        host.check_confirmed(IDENTITY, confirm)
+    assert repr(confirm) in str(refused.value)
+    assert "web1.example" in str(refused.value)
+    assert MACHINE_ID in str(refused.value)
+
+
+def test_host_without_machine_id_is_not_confirmed_by_nothing() -> None:
+    with pytest.raises(GuestError):
+        host.check_confirmed(IDENTITY._replace(machine_id="", names=()), "")
+
+
+def test_names_of_an_unfinished_last_step_still_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = tmp_path / "job.json"
+    job.write_text(json.dumps({"hostnames": ["web1"], "machine_id": MACHINE_ID}))
+    monkeypatch.setattr(host, "JOB_FILE", str(job))
+    monkeypatch.setattr(platform, "node", lambda: "localhost.localdomain")
+    identity = host.identify(Guest(LiveRoot(str(make_root(tmp_path / "root")))))
+    if os.geteuid() == 0:
+        assert (identity.hostname, identity.machine_id) == ("web1", MACHINE_ID)
+    os.chown(job, 1234, 1234) if os.geteuid() == 0 else None
+    identity = host.identify(Guest(LiveRoot(str(tmp_path / "root"))))
+    assert identity.names == ()
+
+
+@pytest.mark.parametrize(
+    ("release", "named"),
+    [
+        ('ID=fedora\nPRETTY_NAME="Fedora Linux 42"\n', "Fedora Linux 42"),
+        ("ID=alpine\n", "alpine"),
+        ("", "an unknown distribution"),
+    ],
+)
+def test_other_distributions_are_refused_by_name(release: str, named: str, tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    write(top, "/etc/os-release", release.encode())
+    guest = Guest(LiveRoot(str(top)))
+    with pytest.raises(GuestError, match=f"runs {named}; supported distributions are debian and ubuntu"):
+        host.check_distribution(guest, host.identify(guest))
+
+
+def test_other_systems_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "FreeBSD")
+    with pytest.raises(GuestError, match="runs FreeBSD, not Linux"):
+        host.check_platform()
+
+
+def test_ordinary_users_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(GuestError, match="use become"):
+        host.check_platform()
+
+
+@pytest.mark.parametrize("name", ["root", "toor", "a b", "../x", ""])
+def test_accounts_that_must_not_go_are_refused(name: str, tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    write(top, "/etc/passwd", b"root:x:0:0::/root:/bin/sh\ntoor:x:0:0::/root:/bin/sh\n")
+    with pytest.raises(GuestError, match="account"):
+        host.check_accounts(Guest(LiveRoot(str(top))), [name])
+
+
+def test_missing_agent_is_refused_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_args, **_kwargs: None)
+    with pytest.raises(GuestError, match="install package waagent"):
+        host.find_agent()
+
+
+def test_agent_that_does_not_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = tmp_path / "waagent"
+    agent.write_text("#!/bin/sh\necho no module named distro\nexit 1\n")
+    agent.chmod(agent.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr("shutil.which", lambda *_args, **_kwargs: str(agent))
+    with pytest.raises(GuestError, match="exit status 1: no module named distro"):
+        host.find_agent()
+
+
+@pytest.mark.parametrize(
+    ("files", "agent", "refused"),
+    [
+        ({}, False, True),
+        ({"/usr/bin/cloud-init": ""}, False, False),
+        ({"/usr/bin/cloud-init": "", "/etc/cloud/cloud-init.disabled": ""}, False, True),
+        ({"/etc/waagent.conf": "Provisioning.Agent=waagent\n"}, True, False),
+        ({"/etc/waagent.conf": "Provisioning.Agent=cloud-init\n"}, True, True),
+        ({"/etc/waagent.conf": "Provisioning.RegenerateSshHostKeyPair=n\n"}, True, True),
+        ({"/usr/lib/systemd/system/sshd-keygen@.service": ""}, False, False),
+    ],
+)
+def test_host_keys_go_only_where_new_ones_are_made(
+    files: dict[str, str], agent: bool, refused: bool, tmp_path: Path
+) -> None:
+    top = tmp_path / "root"
+    for path, text in {"/usr/sbin/sshd": "", **files}.items():
+        write(top, path, text.encode())
+    guest = Guest(LiveRoot(str(top)))
+    if refused:
+        with pytest.raises(GuestError, match="new SSH host keys"):
+            host.check_new_host_keys(guest, agent)
+    else:
+        host.check_new_host_keys(guest, agent)

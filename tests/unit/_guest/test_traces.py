@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""Every trace is found and removed by its one definition, and nothing else is touched."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+import pytest
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.audit import audit
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.removal import remove
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.trace import SEVERITIES, Trace
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.traces import (
+    TRACES,
+    Selection,
+    audited,
+    selected,
+)
+
+from tests.unit._guest.planting import BUILD_ACCOUNT, HOSTNAME, KEPT, SECRET, make_root, plant, write
+
+TREE_OF_ACCOUNTS = ("build-accounts", "people-accounts")
+
+
+def guest_of(top: Path) -> Guest:
+    return Guest(LiveRoot(str(top)), [BUILD_ACCOUNT], [HOSTNAME])
+
+
+def snapshot(top: Path) -> dict[str, tuple[int, bytes | str]]:
+    seen: dict[str, tuple[int, bytes | str]] = {}
+    for path in top.rglob("*"):
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            seen[f"/{path.relative_to(top)}"] = (mode, str(path.readlink()))
+        elif stat.S_ISREG(mode):
+            seen[f"/{path.relative_to(top)}"] = (mode, path.read_bytes())
+    seen.pop("/etc/.pwd.lock", None)
+    return seen
+
+
+def test_clean_root_has_no_findings(tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    assert audit(guest_of(top), audited([], [])) == []
+
+
+@pytest.mark.parametrize("trace", TRACES, ids=[trace.id for trace in TRACES])
+def test_planted_trace_is_seen_then_removed_then_not_seen(trace: Trace, tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    clean = snapshot(top)
+    plant(top, trace)
+    planted = snapshot(top)
+    assert planted != clean
+
+    findings = [finding for finding in audit(guest_of(top), audited([], [])) if finding.id == trace.id]
+    assert findings
+    assert all(SECRET not in str(finding) for finding in findings)
+    found = {finding.path for finding in findings}
+
+    done = remove(guest_of(top), [trace])
+
+    assert done.failures == []
+    assert {item.path for item in done.removed} == found
+    assert audit(guest_of(top), [trace]) == []
+    after = snapshot(top)
+    for path, content in planted.items():
+        touched = any(path == hit or path.startswith(hit + "/") for hit in found)
+        assert touched or after.get(path) == content, f"{path} was changed without being reported"
+    for path, text in KEPT.items():
+        assert after[path][1] == text.encode(), f"{path} is needed"
+
+
+@pytest.mark.parametrize("trace", TRACES, ids=[trace.id for trace in TRACES])
+def test_planting_covers_every_pattern_of_a_trace(trace: Trace, tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    before = set(snapshot(top))
+    plant(top, trace)
+    planted = {path for path in set(snapshot(top)) - before if not path.endswith("/.keep")}
+    found = {hit.path for _place, hit in trace.find(guest_of(top))}
+    if trace.id not in TREE_OF_ACCOUNTS:
+        links = {path.replace("/var/spool/mail", "/var/mail") for path in planted}
+        assert links <= {path for path in links if any(path == f or path.startswith(f + "/") for f in found)}
+
+
+def test_everything_at_once_leaves_nothing(tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    for trace in TRACES:
+        plant(top, trace)
+    ids = tuple(trace.id for trace in TRACES)
+    assert {finding.id for finding in audit(guest_of(top), audited([], []))} == set(ids)
+
+    done = remove(guest_of(top), selected(Selection(include=ids)))
+
+    assert done.failures == []
+    assert audit(guest_of(top), audited([], [])) == []
+    assert not [
+        path
+        for path, (_mode, data) in snapshot(top).items()
+        if isinstance(data, bytes) and SECRET.encode() in data
+    ]
+
+
+def test_second_removal_finds_nothing(tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    for trace in TRACES:
+        plant(top, trace)
+    remove(guest_of(top), selected(Selection()))
+    assert remove(guest_of(top), selected(Selection())).removed == []
+
+
+def test_definitions_are_complete() -> None:
+    ids = [trace.id for trace in TRACES]
+    assert len(set(ids)) == len(ids)
+    for trace in TRACES:
+        assert re.fullmatch(r"[a-z][a-z-]+", trace.id)
+        assert trace.severity in SEVERITIES
+        assert trace.reason.endswith(".")
+        assert trace.default or "Off: " in trace.reason, f"{trace.id}: say why it is off by default"
+        assert set(trace.families) <= {"debian", "ubuntu"} and trace.families
+
+
+def test_accounts_of_others_and_shared_groups_stay(tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    write(
+        top,
+        "/etc/passwd",
+        (
+            KEPT["/etc/passwd"] + "packer:x:1000:1000::/home/packer:/bin/sh\n"
+            "deploy:x:1001:1000::/srv/deploy:/bin/sh\n"
+        ).encode(),
+    )
+    write(top, "/etc/group", b"root:x:0:\npacker:x:1000:\nsudo:x:27:deploy,packer\n")
+    write(top, "/etc/sudoers.d/team", b"deploy ALL=(ALL) ALL\npacker ALL=(ALL) ALL\npackers ALL=(ALL) ALL\n")
+    remove(guest_of(top), selected(Selection()))
+    assert "packer" not in (top / "etc/passwd").read_text()
+    assert "deploy:x:1001:1000" in (top / "etc/passwd").read_text()
+    assert (top / "etc/group").read_text() == "root:x:0:\npacker:x:1000:\nsudo:x:27:deploy\n"
+    assert (top / "etc/sudoers.d/team").read_text() == "deploy ALL=(ALL) ALL\npackers ALL=(ALL) ALL\n"
+
+
+def test_account_whose_home_is_a_system_directory_keeps_it(tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    write(top, "/srv/data", b"x")
+    write(top, "/etc/passwd", (KEPT["/etc/passwd"] + f"packer:x:{os.getuid()}:1000::/srv:/bin/sh\n").encode())
+    remove(guest_of(top), selected(Selection()))
+    assert (top / "srv/data").exists()
+
+
+def test_mode_and_owner_of_rewritten_files_stay(tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    for trace in TRACES:
+        plant(top, trace)
+    (top / "etc/shadow").chmod(0o640)
+    remove(guest_of(top), selected(Selection()))
+    assert stat.S_IMODE((top / "etc/shadow").stat().st_mode) == 0o640
+
+
+def test_resolver_that_is_a_link_stays(tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    write(top, "/run/resolv.conf", b"nameserver 192.0.2.1\n")
+    (top / "etc/resolv.conf").symlink_to("../run/resolv.conf")
+    remove(guest_of(top), selected(Selection()))
+    assert (top / "etc/resolv.conf").is_symlink()
+    assert (top / "run/resolv.conf").read_text() == "nameserver 192.0.2.1\n"
+
+
+@pytest.mark.parametrize("how", ["no cloud-init", "disabled", "network disabled"])
+def test_network_configuration_stays_where_nothing_would_write_it_again(how: str, tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    write(top, "/etc/netplan/50-cloud-init.yaml", b"network: {}\n")
+    if how == "no cloud-init":
+        (top / "usr/bin/cloud-init").unlink()
+    elif how == "disabled":
+        write(top, "/etc/cloud/cloud-init.disabled", b"")
+    else:
+        write(top, "/etc/cloud/cloud.cfg.d/99-net.cfg", b"network:\n  config: disabled\n")
+    remove(guest_of(top), selected(Selection()))
+    assert (top / "etc/netplan/50-cloud-init.yaml").exists()
+
+
+def test_links_lead_nowhere_outside_of_the_root(tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    outside = tmp_path / "outside"
+    write(outside, "/authorized_keys", b"ssh-ed25519 AAAA\n")
+    write(outside, "/precious", b"x")
+    for name, target in (("absolute", str(outside)), ("upwards", "../../../../outside")):
+        (top / "home" / name).mkdir(parents=True)
+        (top / "home" / name / ".ssh").symlink_to(target)
+        (top / "home" / name / ".cache").symlink_to(target)
+    (top / "home/loop").symlink_to("loop")
+    remove(guest_of(top), selected(Selection()))
+    assert (outside / "authorized_keys").exists()
+    assert (outside / "precious").exists()
+    assert not (top / "home/absolute/.cache").is_symlink()
+
+
+class ReadOnlyFiles(LiveRoot):
+    """A root whose files cannot be written, as with chattr +i."""
+
+    def write(self, path: str, data: bytes) -> None:
+        raise GuestError(f"{path}: cannot be changed to {len(data)} bytes: Operation not permitted")
+
+
+def test_one_trace_that_cannot_be_removed_does_not_keep_the_others(tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    for trace in TRACES:
+        plant(top, trace)
+    lines = next(trace for trace in TRACES if trace.id == "hostname")
+    later = next(trace for trace in TRACES if trace.id == "journal")
+    done = remove(Guest(ReadOnlyFiles(str(top))), [lines, later])
+    assert "Operation not permitted" in done.failures[0]
+    assert [item.id for item in done.removed] == ["journal", "journal"]
+
+
+@pytest.mark.parametrize("path", ["etc/x", "/", "/etc", "/*/x", "~/", "~", "/etc/../x", "/e\0/x"])
+def test_extra_traces_that_would_take_too_much_are_refused(path: str) -> None:
+    with pytest.raises(GuestError, match="extra trace"):
+        selected(Selection(extra=(path,)))
+
+
+def test_extra_traces_are_removed_in_every_home(tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    write(top, "/home/alice/.config/app/token", b"x")
+    write(top, "/opt/app/license.key", b"x")
+    remove(guest_of(top), selected(Selection(extra=("~/.config/app", "/opt/app/*.key"))))
+    assert not (top / "home/alice/.config/app").exists()
+    assert not (top / "opt/app/license.key").exists()
+
+
+def test_unknown_ids_are_refused_with_the_known_ones() -> None:
+    with pytest.raises(GuestError, match=r"no trace 'machineid'.*machine-id"):
+        selected(Selection(exclude=("machineid",)))
+
+
+def test_excluded_traces_stay_and_waived_ones_are_not_reported(tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    write(top, "/etc/machine-id", b"0123\n")
+    remove(guest_of(top), selected(Selection(exclude=("machine-id",))))
+    assert (top / "etc/machine-id").read_bytes() == b"0123\n"
+    assert audit(guest_of(top), audited([], ["machine-id"]), ["machine-id"]) == []
+
+
+def test_memory_file_systems_are_left_out() -> None:
+    assert Path("/proc/version").exists()
+    assert LiveRoot("/").glob("/proc/version") == []
+
+
+def test_role_documents_every_trace() -> None:
+    readme = (Path(__file__).parents[3] / "roles/linux_generalize/README.md").read_text()
+    for trace in TRACES:
+        default = "removed" if trace.default else "kept"
+        reason = trace.reason.partition(" Off:")[0]
+        assert f"| `{trace.id}` | {trace.title}. {reason} | {default} |" in readme
