@@ -58,7 +58,7 @@ def make_disk(path: Path, trees: list[Path], label: str = "gpt") -> Path:
             str(tree),
             *options,
             str(path),
-            f"{size // 1024}k",
+            blocks,
         ]
         subprocess.run(command, check=True, capture_output=True)
     return path
