@@ -167,7 +167,7 @@ class LocalAzure:
             "grant_type": "client_credentials",
             "client_id": self.env["AZURE_CLIENT_ID"],
             "client_secret": self.secret,
-            "scope": f"{self.url}/.default",
+            "scope": "https://management.azure.com/.default",
         }
         answer = self._send(
             "POST",

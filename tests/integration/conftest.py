@@ -8,6 +8,10 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import (
+    AzureSession,
+    open_session,
+)
 
 from tests.integration.cloud import LocalAzure
 from tests.integration.plays import Player
@@ -16,7 +20,7 @@ from tests.integration.plays import Player
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
     """A local Azure without guests that lives as long as the test session."""
-    cloud = LocalAzure(tmp_path_factory.mktemp("local-azure"))
+    cloud = LocalAzure(tmp_path_factory.mktemp("local-azure"), "--speed", "5")
     try:
         cloud.start()
         yield cloud
@@ -28,6 +32,15 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
 def play(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> Player:
     """Runs playbooks, task lists or single modules against the session's local Azure."""
     return Player(tmp_path_factory.mktemp("plays"), azure.env)
+
+
+@pytest.fixture(scope="session")
+def session(azure: LocalAzure) -> Iterator[AzureSession]:
+    """The collection's own session, for what does not need a playbook: a table of refusals, for instance."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", azure.env["REQUESTS_CA_BUNDLE"])
+        with open_session({}, azure.env) as opened:
+            yield opened
 
 
 @pytest.fixture(scope="module")

@@ -177,6 +177,17 @@ class Player:
         """Run one module of the collection as the only task of a play; `.last` is its result."""
         return self([{"name": name, f"goldenimage.azure.{name}": dict(args)}], **options)
 
+    def each(self, name: str, every_args: Sequence[Mapping[str, Any]], **options: Any) -> list[TaskResult]:
+        """Run one module with each of the given arguments in one play that goes on after failures."""
+        tasks = [
+            {"name": f"{name} {number}", f"goldenimage.azure.{name}": dict(args), "ignore_errors": True}
+            for number, args in enumerate(every_args)
+        ]
+        done = self(tasks, **options)
+        assert "Traceback" not in done.output, done.output
+        assert len(done.results) == len(tasks), done.output
+        return done.results
+
     def _playbook_file(self, playbook: Path | str | Sequence[Task], run_dir: Path) -> Path:
         if isinstance(playbook, Path):
             return playbook

@@ -12,6 +12,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
     AzureError,
     InvalidInput,
     NotFound,
+    OperationFailed,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
@@ -20,6 +21,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     parse_resource_id,
     resource_id,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_body import Connection
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_request import VmRequest
 
@@ -65,19 +67,19 @@ class OwnNetwork:
                 )
 
     def create(self, request: VmRequest, location: str) -> None:
-        """Make what is missing. The security group is waited for: the machine refers to it."""
+        """Make both parts at the same time, and wait for them: the machine refers to them."""
         tags = {**merged_tags({}, request.tags, True), OWNER_TAG: self._vm_name}
         rules = [
             _rule(position, port, request.network.open_ports_from)
             for position, port in enumerate(request.network.open_ports)
         ]
         group = {"location": location, "tags": tags, "properties": {"securityRules": rules}}
-        self._arm.put(self.security_group_id, group, NETWORK_API, Waiter())
+        self._arm.put(self.security_group_id, group, NETWORK_API, Waiter(wait=False))
         subnets = [{"name": _SUBNET, "properties": {"addressPrefix": _ADDRESSES}}]
         space = {"addressSpace": {"addressPrefixes": [_ADDRESSES]}, "subnets": subnets}
-        self._arm.put(
-            self.network_id, {"location": location, "tags": tags, "properties": space}, NETWORK_API, Waiter()
-        )
+        network = {"location": location, "tags": tags, "properties": space}
+        self._arm.put(self.network_id, network, NETWORK_API, Waiter())
+        self._wait_for(self.security_group_id)
 
     def remove(self, timeout: float) -> list[str]:
         """Delete what belongs to the machine; returns the ids. `timeout` is in seconds."""
@@ -85,6 +87,15 @@ class OwnNetwork:
         for part in parts:
             delete_when_free(self._arm, part, timeout)
         return parts
+
+    def _wait_for(self, part: str) -> None:
+        def read() -> dict[str, Any] | None:
+            return self._get(part)
+
+        made = settled(part, read(), read, Waiter())
+        state = ((made or {}).get("properties") or {}).get("provisioningState")
+        if state != "Succeeded":
+            raise OperationFailed(f"Could not create {part}: its provisioning state is {state}.", target=part)
 
     def _get(self, part: str) -> dict[str, Any] | None:
         try:
