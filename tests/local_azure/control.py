@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.local_azure.azure import console_path
-from tests.local_azure.server import Server
+from tests.local_azure.server import PortTakenError, Server
 from tests.local_azure.settings import Settings, private_file
 
 _START_SECONDS = 60
@@ -44,14 +44,20 @@ def _pid_file(state_dir: Path) -> Path:
     return state_dir / "server.pid"
 
 
-def running_pid(state_dir: Path) -> int | None:
-    """The server's process id, if that process is still the one which wrote it."""
+def _running(state_dir: Path) -> tuple[int, str] | None:
+    """Process id and start time of the server, if that process is still the one which wrote them."""
     try:
         record = json.loads(_pid_file(state_dir).read_text(encoding="utf-8"))
-        pid, started = int(record["pid"]), record["started"]
+        pid, started = int(record["pid"]), str(record["started"])
     except (FileNotFoundError, ValueError, KeyError):
         return None
-    return pid if started is not None and process_start_time(pid) == started else None
+    return (pid, started) if process_start_time(pid) == started else None
+
+
+def running_pid(state_dir: Path) -> int | None:
+    """The server's process id; None when it does not run."""
+    running = _running(state_dir)
+    return running[0] if running else None
 
 
 def _answers(settings: Settings) -> bool:
@@ -62,6 +68,11 @@ def _answers(settings: Settings) -> bool:
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
 
 
 def start(settings: Settings, options: Sequence[str]) -> bool:
@@ -83,7 +94,7 @@ def start(settings: Settings, options: Sequence[str]) -> bool:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise ControlError(f"The local Azure ended at once; {log} says why.")
+            raise ControlError(f"The local Azure ended at once: {_last_line(log)} ({log} says more)")
         if _answers(settings):
             return True
         time.sleep(0.1)
@@ -93,12 +104,13 @@ def start(settings: Settings, options: Sequence[str]) -> bool:
 
 def stop(state_dir: Path) -> bool:
     """Ends the server and all it started; False when it did not run."""
-    pid = running_pid(state_dir)
-    if pid is None:
+    running = _running(state_dir)
+    if running is None:
         return False
+    pid, started = running
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_SECONDS
-    while running_pid(state_dir) is not None:
+    while process_start_time(pid) == started:
         if time.monotonic() > deadline:
             raise ControlError(f"The local Azure (process {pid}) did not end within {_STOP_SECONDS} s.")
         time.sleep(0.05)
@@ -127,5 +139,7 @@ def run(settings: Settings) -> None:
     private_file(_pid_file(settings.state_dir), json.dumps(record))
     try:
         asyncio.run(_serve(settings))
+    except PortTakenError as error:
+        raise ControlError(str(error)) from error
     finally:
         _pid_file(settings.state_dir).unlink(missing_ok=True)

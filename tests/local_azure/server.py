@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 
 from aiohttp import web
@@ -36,6 +37,22 @@ from tests.local_azure.tokens import Tokens
 
 _MAX_BODY = 4 * 1024 * 1024
 _log = logging.getLogger("local_azure")
+
+
+class PortTakenError(Exception):
+    """Another program listens where Azure Resource Manager is to be."""
+
+
+def _bind(port: int) -> socket.socket:
+    """A socket that does not listen yet, so that nobody is let in before everything is ready."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        listener.close()
+        raise PortTakenError(f"Port {port} of 127.0.0.1 is taken; give another one with --port.") from error
+    return listener
 
 
 class Server:
@@ -96,6 +113,7 @@ class Server:
 
     async def start(self) -> None:
         """Serves from now on; operations that a stop interrupted are taken up again."""
+        listener = _bind(self.settings.ports.arm)
         await asyncio.to_thread(self.blobs.start)
         application = self._application()
         write_environment(self.settings, self.certificates, self.entra)
@@ -103,7 +121,7 @@ class Server:
         context.load_cert_chain(self.certificates.server, self.certificates.key)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.settings.ports.arm, ssl_context=context).start()
+        await web.SockSite(self._runner, listener, ssl_context=context).start()
         self.operations.resume()
         _log.info("serving %s", self.settings.url)
 
