@@ -316,7 +316,7 @@ def translated(action: str, *, leave: tuple[type[Exception], ...] = (), host: st
         raise
     except leave:
         raise
-    except (core.DecodeError, json.JSONDecodeError) as error:
+    except (core.DecodeError, core.DeserializationError, json.JSONDecodeError) as error:
         raise no_json(action) from error
     except core.HttpResponseError as error:
         raise error_from_answer(action, *_answer_of(error)) from error

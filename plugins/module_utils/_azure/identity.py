@@ -71,8 +71,7 @@ class SessionCredential:
             raise sign_in_failed(said, self._how) from error
 
     def renew(self) -> None:
-        """Forget every token."""
-        self.close()
+        """Forget every token; another thread may still be using the credential so far."""
         self._inner = self._make()
 
     def close(self) -> None:

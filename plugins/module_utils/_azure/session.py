@@ -214,16 +214,18 @@ def _subscription(credentials: Credentials, account: CliAccount | None) -> str:
     return given.removeprefix("/subscriptions/").strip("/")
 
 
-def open_session(options: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> AzureSession:
+def open_session(options: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> AzureSession:
     """Find the credential and the cloud and connect to them; Azure is asked for a token with the first
     request.
 
-    ``options`` are the credential options of the modules, see `credentials`. Raises CredentialError,
-    InvalidInput, MissingLibrary, or AzureError when a custom cloud's metadata cannot be read.
+    ``options`` are the credential options of the modules, see `credentials`; ``environ`` is for tests. Raises
+    CredentialError, InvalidInput, MissingLibrary, or AzureError when a custom cloud's metadata cannot be
+    read.
     """
     for library in ("azure", "msal"):
         # What they log on failure is said in our errors; unhandled, it would go to stderr.
         logging.getLogger(library).addHandler(logging.NullHandler())
+    environ = os.environ if environ is None else environ
     credentials = find_credentials(options, environ)
     mode = credentials.get("cert_validation_mode") or "validate"
     if mode not in ("validate", "ignore"):
