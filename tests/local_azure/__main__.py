@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.local_azure import control
-from tests.local_azure.environment import instructions
+from tests.local_azure.instructions import instructions
 from tests.local_azure.settings import DEFAULT_STATE_DIR, Pace, Settings, load_or_create
 
 
@@ -72,7 +72,10 @@ def main() -> int:
             control.start(settings, _options(arguments))
             print(instructions(settings))
         else:
-            control.run(_settings(arguments))
+            # Only the server itself pays for loading all of it.
+            from tests.local_azure.foreground import run  # noqa: PLC0415
+
+            run(_settings(arguments))
     except control.ControlError as error:
         print(error, file=sys.stderr)
         return 1

@@ -7,7 +7,6 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from tests.local_azure.blobs import BlobStore
@@ -88,8 +87,3 @@ class LocalAzure:
 
 def new_account_key() -> str:
     return base64.b64encode(secrets.token_bytes(64)).decode()
-
-
-def console_path(settings: Settings) -> Path:
-    """Where the background server writes what it has to say."""
-    return settings.state_dir / "server.log"

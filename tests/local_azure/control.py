@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 import os
 import signal
 import ssl
@@ -18,9 +16,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.local_azure.azure import console_path
-from tests.local_azure.server import PortTakenError, Server
-from tests.local_azure.settings import Settings, private_file
+from tests.local_azure.settings import Settings
 
 _START_SECONDS = 60
 _STOP_SECONDS = 120
@@ -40,14 +36,14 @@ def process_start_time(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
-def _pid_file(state_dir: Path) -> Path:
+def pid_file(state_dir: Path) -> Path:
     return state_dir / "server.pid"
 
 
 def _running(state_dir: Path) -> tuple[int, str] | None:
     """Process id and start time of the server, if that process is still the one which wrote them."""
     try:
-        record = json.loads(_pid_file(state_dir).read_text(encoding="utf-8"))
+        record = json.loads(pid_file(state_dir).read_text(encoding="utf-8"))
         pid, started = int(record["pid"]), str(record["started"])
     except (FileNotFoundError, ValueError, KeyError):
         return None
@@ -79,7 +75,7 @@ def start(settings: Settings, options: Sequence[str]) -> bool:
     """Starts the server in the background and waits until it answers; False when it ran already."""
     if running_pid(settings.state_dir) is not None:
         return False
-    log = console_path(settings)
+    log = settings.state_dir / "server.log"
     command = [sys.executable, "-m", "tests.local_azure", "run", *options]
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "ab") as stream:
@@ -115,31 +111,3 @@ def stop(state_dir: Path) -> bool:
             raise ControlError(f"The local Azure (process {pid}) did not end within {_STOP_SECONDS} s.")
         time.sleep(0.05)
     return True
-
-
-async def _serve(settings: Settings) -> None:
-    server = Server(settings)
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
-    try:
-        await server.start()
-        await ended.wait()
-    finally:
-        await server.stop()
-
-
-def run(settings: Settings) -> None:
-    """Serves in the foreground until SIGTERM or SIGINT."""
-    if running_pid(settings.state_dir) is not None:
-        raise ControlError(f"A local Azure with state directory {settings.state_dir} runs already.")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    record = {"pid": os.getpid(), "started": process_start_time(os.getpid())}
-    private_file(_pid_file(settings.state_dir), json.dumps(record))
-    try:
-        asyncio.run(_serve(settings))
-    except PortTakenError as error:
-        raise ControlError(str(error)) from error
-    finally:
-        _pid_file(settings.state_dir).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
-"""The environment that makes clients use the local Azure, and what a user is told about it."""
+"""The environment that makes clients use the local Azure."""
 
 from __future__ import annotations
 
@@ -40,23 +40,3 @@ def write_environment(settings: Settings, certificates: Certificates, entra: Ent
     """STATE_DIR/env: to be sourced by a shell, or read line by line as NAME=value."""
     lines = [f"export {k}={shlex.quote(v)}" for k, v in environment(settings, certificates, entra).items()]
     private_file(settings.state_dir / "env", "\n".join(lines) + "\n")
-
-
-def instructions(settings: Settings) -> str:
-    env = settings.state_dir / "env"
-    return f"""The local Azure answers at {settings.url}
-
-  . {env}
-
-  Ansible      nothing more: the variables above are the ones goldenimage.azure and azure.azcollection read
-  Azure CLI    az cloud register -n local --endpoint-resource-manager "$LOCAL_AZURE_URL" \\
-                 --endpoint-active-directory "$LOCAL_AZURE_URL/" \\
-                 --endpoint-active-directory-resource-id https://management.azure.com/ \\
-                 --endpoint-management "$LOCAL_AZURE_URL/"
-               az cloud set -n local
-               az login --service-principal -u "$AZURE_CLIENT_ID" -p "$AZURE_SECRET" --tenant "$AZURE_TENANT"
-  Python SDK   ClientSecretCredential(tenant, client, secret, authority=url, disable_instance_discovery=True)
-               ComputeManagementClient(credential, subscription, base_url=url,
-                                       credential_scopes=["https://management.azure.com/.default"])
-
-  State and exchanges.jsonl are in {settings.state_dir}"""
