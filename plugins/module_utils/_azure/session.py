@@ -45,9 +45,10 @@ if TYPE_CHECKING:
     from azure.core.pipeline.transport import RequestsTransport
 
 _USER_AGENT = "ansible-goldenimage.azure"
-# Seconds. azure-core's own 300 s per attempt look like a hang where a firewall drops packets.
+# Seconds. azure-core's own 300 s per attempt look like a hang where a firewall drops packets; Resource
+# Manager itself gives up on a request after 60 s.
 _CONNECT_TIMEOUT = 15
-_READ_TIMEOUT = 120
+_READ_TIMEOUT = 75
 # Repeats of one request that was throttled or met a passing fault; pauses grow to the given seconds.
 _RETRIES = 5
 _CONNECT_RETRIES = 2

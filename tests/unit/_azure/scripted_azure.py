@@ -42,6 +42,8 @@ class Asked(NamedTuple):
 
 
 class Answer(NamedTuple):
+    """Status 0 closes the connection without an answer."""
+
     status: int = 200
     body: Any = None
     headers: Mapping[str, str] = {}
@@ -107,6 +109,9 @@ class ScriptedAzure:
                 headers = CaseInsensitiveDict(self.headers.items())
                 asked = Asked(self.command, parts.path, parts.query, headers, self.rfile.read(length))
                 answer = outer._answer(asked)
+                if answer.status == 0:
+                    self.close_connection = True
+                    return
                 body = answer.body if isinstance(answer.body, bytes) else b""
                 if answer.body is not None and not isinstance(answer.body, bytes):
                     body = json.dumps(answer.body).encode()

@@ -8,7 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import NotFound, OperationFailed
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
+    AzureError,
+    NotFound,
+    OperationFailed,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
@@ -310,3 +314,48 @@ def test_a_poll_that_meets_503_is_repeated_by_the_waiter_alone(
     )
     assert connect().compute.images.put("rg", "web", BODY, Waiter(timeout=20, sleep=slept.append)) == RESOURCE
     assert slept == [0.2, 7.0, pytest.approx(0.45)]
+
+
+def test_a_connection_that_drops_during_a_poll_is_waited_out(azure: ScriptedAzure, connect: Connect) -> None:
+    Script(
+        azure,
+        Answer(201, RESOURCE, operation(azure)),
+        Answer(0),
+        Answer(body={"status": "InProgress"}),
+        Answer(0),
+        Answer(body={"status": "Succeeded"}),
+        Answer(0),
+        Answer(body=RESOURCE),
+    )
+    assert connect().compute.images.put("rg", "web", BODY, quick()) == RESOURCE
+    assert len(azure.asked) == 7
+
+
+def test_a_token_that_expires_while_waiting_is_renewed(azure: ScriptedAzure, connect: Connect) -> None:
+    expired = Answer(401, {"error": {"code": "ExpiredAuthenticationToken", "message": "expired"}})
+
+    def respond(asked: Asked) -> Answer:
+        if asked.method == "PUT":
+            return Answer(201, RESOURCE, operation(azure))
+        if asked.headers["Authorization"] != "Bearer token-2":
+            return expired
+        return Answer(body=RESOURCE if asked.path == IMAGE else {"status": "Succeeded"})
+
+    azure.respond = respond
+    assert connect().compute.images.put("rg", "web", BODY, quick()) == RESOURCE
+    assert [asked.headers["Authorization"][-1] for asked in azure.asked] == ["1", "1", "2", "2"]
+
+
+def test_a_request_that_only_reads_is_repeated_when_the_connection_drops(
+    azure: ScriptedAzure, connect: Connect
+) -> None:
+    Script(azure, Answer(0), Answer(body=RESOURCE))
+    assert connect().compute.images.get("rg", "web") == RESOURCE
+
+
+def test_an_action_is_not_repeated_when_the_connection_drops(azure: ScriptedAzure, connect: Connect) -> None:
+    # Whether Azure has accepted it is unknown.
+    Script(azure, Answer(0), Answer(200))
+    with pytest.raises(AzureError, match="the connection was closed early"):
+        connect().compute.virtual_machines.action("rg", "vm", "restart", None, quick())
+    assert len(azure.asked) == 1
