@@ -23,6 +23,7 @@ def test_two_thawed_copies_run_side_by_side_and_share_nothing(thaw_guest: Callab
 
 def test_thawed_guest_is_settled_and_knows_the_time(debian_guest: DebianGuest) -> None:
     assert debian_guest.ssh.run("systemctl is-system-running") == "running\n"
+    assert debian_guest.ssh.run("test -d /sys/firmware/efi && echo uefi || echo bios") == "bios\n"
     assert debian_guest.ssh.run("cloud-init status").strip() == "status: done"
     assert abs(float(debian_guest.ssh.run("date +%s.%N")) - time.time()) < 5
 

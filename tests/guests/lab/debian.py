@@ -15,7 +15,6 @@ import io
 import os
 import shlex
 import tarfile
-import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.guests.lab import bootloader, disk_layout, guest_configuration
+from tests.guests.lab.cache import cached
 from tests.guests.lab.machine import DirectBoot
 from tests.guests.lab.programs import run_program
 
@@ -81,15 +81,7 @@ def build_debian(
     mirror = os.environ.get("GUEST_MIRROR")
     keyring = os.environ.get("GUEST_KEYRING")
     recipe = _Recipe(suite, tuple(packages), tuple(accounts), tuple(files), size_mib, mirror, keyring)
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    target = cache_dir / f"{suite}-{recipe.digest()}"
-    with locked(cache_dir / f"{target.name}.lock"):
-        if not target.exists():
-            with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=cache_dir) as directory:
-                work = Path(directory) / "build"
-                work.mkdir()
-                _Build(work, recipe).run()
-                work.rename(target)
+    target = cached(cache_dir, f"{suite}-{recipe.digest()}", lambda work: _Build(work, recipe).run())
     return target / "disk.raw"
 
 
@@ -159,6 +151,8 @@ class _Build:
             'chroot "$1" systemctl --quiet enable systemd-networkd systemd-resolved',
             # apt's timers would take its lock whenever a thawed guest notices how late it is.
             'chroot "$1" systemctl --quiet disable apt-daily.timer apt-daily-upgrade.timer',
+            # Online checks of LVM volumes, which this disk has none of.
+            'chroot "$1" systemctl --quiet disable e2scrub_all.timer e2scrub_reap.service',
             f'cat "$1"/boot/vmlinuz-* > /proc/self/fd/{kernel}',
             f'cat "$1"/boot/initrd.img-* > /proc/self/fd/{initrd}',
             # A plain bind mount leaves out /proc and the like, which are mounted in the tree just now.
@@ -222,11 +216,3 @@ def _builder_digest() -> str:
     sources = [Path(module.__file__ or "") for module in (bootloader, disk_layout, guest_configuration)]
     content = b"".join(source.read_bytes() for source in [Path(__file__), *sources])
     return hashlib.sha256(content).hexdigest()
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the file `path` during the block, against threads and processes alike."""
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

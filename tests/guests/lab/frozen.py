@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -19,7 +18,8 @@ from typing import Literal, NamedTuple
 from tests.guests.lab import machine as machine_module
 from tests.guests.lab import seed as seed_module
 from tests.guests.lab.accelerator import accelerator
-from tests.guests.lab.debian import build_debian, locked
+from tests.guests.lab.cache import cached, locked
+from tests.guests.lab.debian import build_debian
 from tests.guests.lab.disk_layout import build_data_disk
 from tests.guests.lab.machine import Disk, Forward, Machine, MachineError, free_port, make_overlay
 from tests.guests.lab.programs import run_program
@@ -140,16 +140,14 @@ def freeze_guest(
     cache_dir.mkdir(parents=True, exist_ok=True)
     with locked(cache_dir / "key.lock"):
         public_key = make_key(key)
+    progress(f"Looking for a {recipe.suite} disk; building one takes about a minute")
     disk = build_debian(cache_dir, recipe.suite, packages=recipe.packages)
-    target = cache_dir / f"frozen-{_digest(recipe, disk, public_key)}"
-    with locked(cache_dir / f"{target.name}.lock"):
-        if not target.exists():
-            progress(f"Booting a {recipe.suite} guest once, to freeze it")
-            with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=cache_dir) as directory:
-                work = Path(directory) / "freeze"
-                work.mkdir()
-                _freeze(work, recipe, disk, key, public_key)
-                work.rename(target)
+
+    def build(work: Path) -> None:
+        progress(f"Booting a {recipe.suite} guest once, to freeze it")
+        _freeze(work, recipe, disk, key, public_key)
+
+    target = cached(cache_dir, f"frozen-{_digest(recipe, disk, public_key)}", build)
     return FrozenGuest(target, recipe, key)
 
 

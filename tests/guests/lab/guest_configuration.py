@@ -52,5 +52,7 @@ def _cloud_settings() -> str:
         "locale": "C.UTF-8",
         "apt_preserve_sources_list": True,
         "ssh_genkeytypes": ["ed25519", "ecdsa"],
+        # There is no grub-pc package whose debconf answers would want an update.
+        "grub_dpkg": {"enabled": False},
     }
     return "#cloud-config\n" + json.dumps(settings) + "\n"
