@@ -25,6 +25,8 @@ _OBSERVED = frozenset(
         ("providers", "unknown-property", "/authorizations"),
         # Recordings of 2020: disks from Upload, while they come to be.
         ("disks", "unknown-property", "/properties/isArmResource"),
+        # Recordings of azure-cli of 2022: "FULL", where the file has "Full".
+        ("storageaccounts", "unknown-value", "/keys/permissions"),
         # Transcripts of the public cloud: a count beside the subscriptions, and no link when all are shown.
         ("subscriptions", "unknown-property", "/count"),
         ("subscriptions", "missing-property", "/nextLink"),
