@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.local_azure import control
 from tests.local_azure.instructions import instructions
-from tests.local_azure.settings import DEFAULT_STATE_DIR, Pace, Settings, load_or_create
+from tests.local_azure.settings import DEFAULT_STATE_DIR, GUEST_TIMEOUT, Pace, Settings, load_or_create
 
 
 def _positive(text: str) -> float:
@@ -25,6 +25,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("command", choices=("start", "stop", "status", "run"))
     parser.add_argument("--state-dir", type=Path, default=DEFAULT_STATE_DIR, help="default: %(default)s")
     parser.add_argument("--guests", action="store_true", help="virtual machines are real guests in QEMU")
+    parser.add_argument(
+        "--guest-timeout",
+        type=_positive,
+        default=GUEST_TIMEOUT,
+        help="seconds a guest has to answer before its creation fails (default: %(default)s)",
+    )
     parser.add_argument("--port", type=int, help="port of Azure Resource Manager; chosen at the first start")
     parser.add_argument("--speed", type=_positive, default=1.0, help="divides how long operations take")
     parser.add_argument(
@@ -39,11 +45,13 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         arm_port=arguments.port,
         pace=Pace(arguments.speed, arguments.azure_retry_after),
         with_guests=arguments.guests,
+        guest_timeout=arguments.guest_timeout,
     )
 
 
 def _options(arguments: argparse.Namespace) -> list[str]:
     options = ["--state-dir", str(arguments.state_dir.resolve()), "--speed", str(arguments.speed)]
+    options += ["--guest-timeout", str(arguments.guest_timeout)]
     if arguments.port is not None:
         options += ["--port", str(arguments.port)]
     if arguments.guests:

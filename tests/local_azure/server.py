@@ -8,6 +8,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
 
@@ -35,6 +36,7 @@ from tests.local_azure.settings import Settings
 from tests.local_azure.store import Store
 from tests.local_azure.tokens import Tokens
 
+_THREADS = 64
 _MAX_BODY = 4 * 1024 * 1024
 _log = logging.getLogger("local_azure")
 
@@ -114,6 +116,8 @@ class Server:
     async def start(self) -> None:
         """Serves from now on; operations that a stop interrupted are taken up again."""
         listener = _bind(self.settings.ports.arm)
+        # Waiting for a guest takes a thread for minutes; blobs must not wait behind it.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
         await asyncio.to_thread(self.blobs.start)
         application = self._application()
         write_environment(self.settings, self.certificates, self.entra)

@@ -13,6 +13,8 @@ import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+# Azure gives up after twenty minutes, too.
+GUEST_TIMEOUT = 1200.0
 DEFAULT_STATE_DIR = Path(__file__).resolve().parents[2] / ".build" / "local-azure"
 
 
@@ -69,7 +71,7 @@ class Settings:
     operation_key: str
     pace: Pace = Pace()
     with_guests: bool = False
-    guest_timeout: float = 1200.0
+    guest_timeout: float = GUEST_TIMEOUT
 
     @property
     def url(self) -> str:
@@ -94,7 +96,12 @@ def free_port() -> int:
 
 
 def load_or_create(
-    state_dir: Path, *, arm_port: int | None = None, pace: Pace | None = None, with_guests: bool = False
+    state_dir: Path,
+    *,
+    arm_port: int | None = None,
+    pace: Pace | None = None,
+    with_guests: bool = False,
+    guest_timeout: float = GUEST_TIMEOUT,
 ) -> Settings:
     """Reads the identity and ports of a state directory, or chooses them on the first start."""
     path = state_dir / "identity.json"
@@ -118,4 +125,5 @@ def load_or_create(
         operation_key=stored["operation_key"],
         pace=pace or Pace(),
         with_guests=with_guests,
+        guest_timeout=guest_timeout,
     )
