@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -187,3 +188,15 @@ def test_line_cut_off_with_its_server_is_left_out(tmp_path: Path) -> None:
     log = tmp_path / "exchanges.jsonl"
     log.write_text(SOUND + SOUND[:40], encoding="utf-8")
     assert len(list(read_exchanges(log))) == 1
+
+
+@pytest.mark.parametrize(("said", "status"), [(SOUND, 0), (UNSOUND, 1), ("{}\n", 2)])
+def test_log_is_judged_by_hand(
+    said: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "exchanges.jsonl"
+    log.write_text(said, encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["contract", str(log)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("tests.contract", run_name="__main__")
+    assert ended.value.code == status
