@@ -54,6 +54,7 @@ def plan(order: Order) -> Plan:
     identity = host.identify(Guest(root))
     host.check_confirmed(identity, order.confirm)
     host.check_distribution(Guest(root), identity)
+    host.check_root()
     traces = selected(order.selection)
     accounts = list(order.accounts)
     own = own_account() if order.own_account else None

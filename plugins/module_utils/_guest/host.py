@@ -66,13 +66,17 @@ def _earlier_job() -> Optional[Identity]:
 
 
 def check_platform() -> None:
-    """Refuse what is no Linux, and users who may not change it."""
+    """Refuse what is no Linux."""
     if platform.system() != "Linux":
         raise GuestError(
             "this host runs {0}, not Linux; only Linux guests can be generalized this way".format(
                 platform.system() or "an unknown system"
             )
         )
+
+
+def check_root() -> None:
+    """Refuse users who may not change the host."""
     if os.geteuid() != 0:
         raise GuestError(
             "generalizing needs root, but this runs as user id {0}; use become".format(os.geteuid())

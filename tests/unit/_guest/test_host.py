@@ -82,7 +82,7 @@ def test_other_systems_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ordinary_users_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(GuestError, match="use become"):
-        host.check_platform()
+        host.check_root()
 
 
 @pytest.mark.parametrize("name", ["root", "toor", "a b", "../x", ""])
