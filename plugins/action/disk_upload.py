@@ -18,7 +18,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 _MODULE = "goldenimage.azure.disk_upload"
-_EVERY = 5.0
+_EVERY = 3.0
 _display = Display()
 
 

@@ -282,7 +282,7 @@ blob:
       description: URL, without a SAS.
       type: str
       returned: always
-      sample: https://mystorage.blob.core.windows.net:443/vhds/web-1.0.vhd
+      sample: https://mystorage.blob.core.windows.net/vhds/web-1.0.vhd
     name:
       description: Last part of the name.
       type: str

@@ -18,7 +18,8 @@ _CHECKSUM_OFFSET = 64
 _FEATURES = 0x00000002  # the reserved bit that the specification wants set
 _VERSION = 0x00010000
 _NO_NEXT_STRUCTURE = 0xFFFFFFFFFFFFFFFF
-_CREATOR = b"gimg"
+# QEMU takes the size and not the geometry only from creators it knows; this is Hyper-V's name.
+_CREATOR = b"win "
 _CREATOR_VERSION = 0x00010000
 _HOST_WINDOWS = b"Wi2k"
 _MAX_GEOMETRY = (65535, 16, 255)

@@ -119,19 +119,29 @@ def find_target(session: AzureSession, request: BlobRequest, waiter: Waiter) -> 
             code="ResourceNotFound",
             remedy="Create it first, or correct storage_account or resource_group.",
         )
-    container = f"{account}/blobServices/default/containers/{request.container}"
-    if session.arm.get(container, _STORAGE_API) is None:
-        raise NotFound(
-            f"There is no container {request.container} in storage account {request.storage_account}.",
-            code="ContainerNotFound",
-            remedy="Create the container first, or correct its name.",
-        )
+    _check_container(session, account, request)
     url = f"{found['properties']['primaryEndpoints']['blob'].rstrip('/')}/{path}"
     if request.auth_mode == "login":
         return BlobTarget(parse_blob_url(url), _Bearer(session))
     keys: Mapping[str, Any] = session.arm.post(f"{account}/listKeys", None, _STORAGE_API, waiter)
     sas = _sas_by_key(request, str(keys["keys"][0]["value"]))
     return BlobTarget(parse_blob_url(f"{url}?{sas}"), no_authorization)
+
+
+def _check_container(session: AzureSession, account: str, request: BlobRequest) -> None:
+    try:
+        path = f"{account}/blobServices/default/containers/{request.container}"
+        found = session.arm.get(path, _STORAGE_API)
+    except NotFound as error:
+        if error.code != "ContainerNotFound":
+            raise
+        found = None
+    if found is None:
+        raise NotFound(
+            f"There is no container {request.container} in storage account {request.storage_account}.",
+            code="ContainerNotFound",
+            remedy="Create the container first, or correct its name.",
+        )
 
 
 def _sas_by_key(request: BlobRequest, key: str) -> str:

@@ -16,6 +16,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors i
 
 Body = Union[bytes, memoryview]
 USER_AGENT = "goldenimage.azure"
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 class BlobUrl(NamedTuple):
@@ -28,7 +29,8 @@ class BlobUrl(NamedTuple):
     query: str
 
     def __str__(self) -> str:
-        return "{0}://{1}:{2}{3}".format(*self[:4])
+        port = "" if self.port == _DEFAULT_PORTS[self.scheme] else ":{0}".format(self.port)
+        return "{0}://{1}{2}{3}".format(self.scheme, self.host, port, self.path)
 
     def __repr__(self) -> str:
         return "BlobUrl({0})".format(self)
@@ -37,7 +39,7 @@ class BlobUrl(NamedTuple):
 def parse_blob_url(url: str) -> BlobUrl:
     """Take a blob's URL, with or without a SAS, apart; anything else raises :class:`UploadError`."""
     parts = urlsplit(url)
-    default = {"https": 443, "http": 80}.get(parts.scheme, 0)
+    default = _DEFAULT_PORTS.get(parts.scheme, 0)
     try:
         port = parts.port or default
     except ValueError:

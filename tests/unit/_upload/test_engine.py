@@ -82,7 +82,8 @@ def test_the_blob_becomes_a_fixed_vhd_of_the_disk(
     verify(plan, client(server))
     (tmp_path / "blob.vhd").write_bytes(blob.data)
     qemu_img("convert", "-f", "vpc", "-O", "raw", tmp_path / "blob.vhd", tmp_path / "judge")
-    assert (tmp_path / "judge").read_bytes()[: reader.virtual_size] == reader.read(0, reader.virtual_size)
+    judged = (tmp_path / "judge").read_bytes()
+    assert judged == reader.read(0, reader.virtual_size) + bytes(plan.virtual_size - reader.virtual_size)
 
 
 def test_connections_are_kept_and_limited(server: PageBlobServer, plan: Plan, reader: DiskReader) -> None:
