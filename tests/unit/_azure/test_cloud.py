@@ -77,6 +77,12 @@ def test_metadata_as_object_and_as_array(metadata: Any) -> None:
     assert cloud.scope == "https://arm.local/.default"
 
 
+@pytest.mark.parametrize(("named", "tenant"), [("common", None), ("", None), (None, None), ("t-1", "t-1")])
+def test_the_tenant_is_that_of_a_cloud_with_only_one(named: str | None, tenant: str | None) -> None:
+    login = {"loginEndpoint": "https://login.local", "audiences": ["https://arm.local"], "tenant": named}
+    assert find_cloud(BASE, lambda _url: {"authentication": login}).tenant == tenant
+
+
 def test_the_entry_of_this_resource_manager_is_taken_out_of_several() -> None:
     other = entry(name="Other", resourceManager="https://elsewhere")
     mine = entry(name="Mine", resourceManager=f"{BASE.upper()}/")

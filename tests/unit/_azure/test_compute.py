@@ -182,7 +182,7 @@ def test_list_follows_next_link_and_returns_items_as_they_came(
 def test_list_does_not_return_a_page_twice_when_it_was_asked_for_again(
     azure: ScriptedAzure, connect: Connect
 ) -> None:
-    Script(azure, Answer(503), Answer(body={"value": [RESOURCE]}))
+    Script(azure, Answer(503, {"value": [RESOURCE]}), Answer(body={"value": [RESOURCE]}))
     assert connect().compute.images.list("rg") == [RESOURCE]
 
 

@@ -58,6 +58,7 @@ def home(tmp_path: Path) -> Path:
             "file-client",
             "profile default of",
         ),
+        ({"auth_source": "env"}, {**ENVIRON, "AZURE_PROFILE": "user"}, "password", None, "profile user of"),
         ({"auth_source": "credential_file"}, {"AZURE_PROFILE": "user"}, "password", None, "profile user of"),
         ({**OPTIONS, "auth_source": "cli"}, ENVIRON, "cli", None, "az login"),
         ({"auth_source": "msi"}, {}, "msi", None, "auth_source=msi"),

@@ -277,6 +277,18 @@ def test_put_without_any_operation_is_followed_on_the_resource_itself() -> None:
     assert world.asked == [IMAGE, IMAGE]
 
 
+def test_put_that_is_accepted_without_a_word_is_followed_on_the_resource_itself() -> None:
+    world = World(Response(200, RESOURCE))
+    assert world.follow(accepted("PUT", 202)) == RESOURCE
+    assert world.asked == [IMAGE]
+
+
+def test_reading_the_result_again_starts_with_short_pauses() -> None:
+    world = World(*[RUNNING] * 9, DONE, Response(503), Response(503), Response(200, RESOURCE))
+    world.follow(accepted(Azure_AsyncOperation=STATE))
+    assert world.slept[-3:] == [5.0, 0.2, 0.3]
+
+
 @pytest.mark.parametrize("body", [RESOURCE, {"properties": {"accepted": True}}, {"id": "i"}])
 def test_put_that_is_done_at_once(body: Any) -> None:
     world = World()
