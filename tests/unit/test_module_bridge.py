@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
 import pytest
 import yaml
-from ansible.module_utils import testing
+from ansible.module_utils import basic
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.doc_fragments import attributes, azure, tags, wait
 from ansible_collections.goldenimage.azure.plugins.module_utils import _module
@@ -35,6 +36,18 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._module import (
     run,
     waiter_from,
 )
+
+
+@contextmanager
+def module_arguments(arguments: dict[str, Any]) -> Iterator[None]:
+    """What Ansible would hand to a module started in this context, on every release of ansible-core."""
+    text = json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(basic, "_ANSIBLE_ARGS", text)
+        # ansible-core 2.19 and newer.
+        patch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        yield
+
 
 SIGN_IN = {"client_id": "c", "secret": "top-secret-value", "tenant": "t", "subscription_id": "s"}
 
@@ -64,7 +77,7 @@ def run_module(capsys: pytest.CaptureFixture[str]) -> RunModule:
     def start(work: Work, options: dict[str, Any] | None = None, **special: bool) -> Ended:
         arguments = {**SIGN_IN, **(options or {})}
         arguments.update({f"_ansible_{name}": value for name, value in special.items()})
-        with testing.patch_module_args(arguments), pytest.raises(SystemExit) as ended:
+        with module_arguments(arguments), pytest.raises(SystemExit) as ended:
             run(azure_module({"name": {"type": "str"}, **WAIT_SPEC, **TAGS_SPEC}), work)
         return Ended(capsys.readouterr().out, ended.value.code)
 
@@ -209,7 +222,7 @@ def test_a_mistake_in_the_code_is_not_hidden() -> None:
     def work(_module: AnsibleModule, _session: AzureSession) -> Outcome:
         raise KeyError("mistake")
 
-    with testing.patch_module_args(dict(SIGN_IN)), pytest.raises(KeyError):
+    with module_arguments(dict(SIGN_IN)), pytest.raises(KeyError):
         run(azure_module({}), work)
 
 
