@@ -122,6 +122,7 @@ class Player:
             PYTHONDONTWRITEBYTECODE="1",
             ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),
             ANSIBLE_HOME=str(home / "ansible"),
+            ANSIBLE_REMOTE_TEMP=str(home / "remote"),
             ANSIBLE_CONFIG=str(home / "ansible.cfg"),
             ANSIBLE_NOCOLOR="1",
             ANSIBLE_RETRY_FILES_ENABLED="0",
