@@ -17,7 +17,7 @@ from tests.guests.lab.ssh import SshGuest
 
 GUESTS_CACHE = Path(__file__).resolve().parents[2] / ".build" / "guests"
 # A cold cache means a build and a boot inside the first test that needs them.
-_COLD_SECONDS = 900
+_COLD_SECONDS = 1800
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""The lab's disks boot by UEFI, and data disks are where Azure would have them.
+"""The lab's disks: what is in them, that they boot by UEFI, and that data disks are at their LUNs.
 
 By BIOS boot the guests that are frozen (test_lab_frozen.py).
 """
@@ -12,24 +12,40 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.guests.lab.disk_layout import build_data_disk
+from tests.guests.lab.debian import Account, PlantedFile, direct_boot
+from tests.guests.lab.disk_layout import bootable_layout, build_data_disk
 from tests.guests.lab.machine import AZURE_CHASSIS_ASSET_TAG, Disk, Forward, Machine, free_port, make_overlay
+from tests.guests.lab.programs import run_program
 from tests.guests.lab.seed import write_nocloud_seed
 from tests.guests.lab.ssh import connected, make_key, wait_for_ssh
 
 
-def test_disk_boots_by_uefi_with_its_data_disk_at_the_requested_lun(
-    build_debian_disk: Callable[..., Path], tmp_path: Path
+def test_disk_is_small_clean_and_has_no_identity(build_debian_disk: Callable[..., Path]) -> None:
+    disk = build_debian_disk()
+    assert disk.stat().st_blocks * 512 <= 450 << 20
+    root = f"{disk}?offset={bootable_layout(2048).root.offset}"
+    run_program(["e2fsck", "-f", "-n", root])
+    assert run_program(["debugfs", "-R", "cat /etc/machine-id", root]) == ""
+    assert "ssh_host_" not in run_program(["debugfs", "-R", "ls -p /etc/ssh", root])
+    kernel, initrd, command_line = direct_boot(disk)
+    assert kernel.stat().st_size > 1 << 20
+    assert initrd.stat().st_size > 1 << 20
+    assert "root=UUID=" in command_line
+
+
+def test_disk_boots_by_uefi_with_its_account_and_its_data_disk_at_the_requested_lun(
+    build_debian_disk: Callable[..., Path], guests_cache: Path, tmp_path: Path
 ) -> None:
-    key = tmp_path / "key"
+    # A key of the cache's, not of the test's: the disk is cached by its recipe, and the key is part of that.
+    key = guests_cache / "image-key"
+    account = Account("imager", (make_key(key),))
+    planted = PlantedFile("/opt/made/here.txt", b"planted\n", 0o640, uid=1000, gid=1000)
+    disk = build_debian_disk(accounts=[account], files=[planted])
     seed = tmp_path / "seed.img"
-    public_key = make_key(key)
-    write_nocloud_seed(
-        seed, instance_id="boot-1", hostname="fresh", user="tester", ssh_public_keys=[public_key]
-    )
+    write_nocloud_seed(seed, instance_id="boot-1", hostname="fresh")
     data = tmp_path / "data.raw"
     build_data_disk(data, 64, "data", {"hello/world.txt": b"kept\n"})
-    disks = [make_overlay(tmp_path / "os.qcow2", build_debian_disk()), Disk(data, "raw", lun=5)]
+    disks = [make_overlay(tmp_path / "os.qcow2", disk), Disk(data, "raw", lun=5)]
     port = free_port()
     machine = Machine(
         "boot",
@@ -42,19 +58,20 @@ def test_disk_boots_by_uefi_with_its_data_disk_at_the_requested_lun(
     )
     try:
         machine.start()
-        with connected("127.0.0.1", port, "tester", key) as guest:
-            wait_for_ssh(guest, 420, is_running=machine.is_running)
-            listing = json.loads(guest.run("lsblk --json --paths --output NAME,HCTL,LABEL,TYPE"))
+        with connected("127.0.0.1", port, "imager", key) as guest:
+            wait_for_ssh(guest, 600, is_running=machine.is_running)
+            listing = json.loads(guest.run("lsblk --json --paths --output NAME,HCTL,TYPE"))
             luns = {entry["name"]: (entry["hctl"] or "").split(":")[-1] for entry in listing["blockdevices"]}
             assert luns["/dev/sda"] == "0"
             assert luns["/dev/sdb"] == "5"
             assert guest.run("hostname") == "fresh\n"
+            assert guest.run("cat /opt/made/here.txt; stat -c %U:%a /opt/made/here.txt") == (
+                "planted\nimager:640\n"
+            )
             assert guest.sudo("mount LABEL=data /mnt && cat /mnt/hello/world.txt") == "kept\n"
-            assert guest.run("ls /sys/firmware/efi/runtime >/dev/null && echo uefi") == "uefi\n"
+            assert guest.run("ls /sys/firmware/efi > /dev/null && echo uefi") == "uefi\n"
             assert guest.run("cat /sys/class/dmi/id/chassis_asset_tag") == f"{AZURE_CHASSIS_ASSET_TAG}\n"
-            # The partition and the file system reach the end of the disk.
-            assert int(guest.run("df --output=size -B1M / | tail -1")) > 1850
-        assert machine.power_off(120)
+        assert machine.power_off(180)
     finally:
         machine.kill()
     assert "Power down" in machine.console.read_text(errors="replace")
