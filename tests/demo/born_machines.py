@@ -67,7 +67,7 @@ def _identity_problems(machine: Machine, others: Sequence[Machine]) -> list[str]
 def problems_of(
     machines: Sequence[Machine], source: Machine, admin_user: str, data_content: str
 ) -> list[str]:
-    """Everything that is wrong with `machines`, each one a sentence; `source` is the machine they came from."""
+    """Everything that is wrong with `machines`, in sentences; `source` is the machine they came from."""
     problems = []
     for position, machine in enumerate(machines):
         problems += _identity_problems(machine, [source, *machines[:position]])

@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 CALLBACKS = CHECKOUT / "tests" / "integration" / "callbacks"
 
 
-class PlaybookFailed(Exception):
+class PlaybookError(Exception):
     """A playbook ended with an error; its output has said why."""
 
 
@@ -46,7 +46,9 @@ class Playbooks:
         self.azure = dict(azure)
 
     def _environment(self, record: Path) -> dict[str, str]:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "ARM_"))}
+        environ = {
+            name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "ARM_"))
+        }
         environ.update(
             ANSIBLE_COLLECTIONS_PATH=str(CHECKOUT / ".build" / "collections"),
             ANSIBLE_HOME=str(self.work_dir / "ansible"),
@@ -65,7 +67,7 @@ class Playbooks:
         return environ
 
     def run(self, name: str, variables: Mapping[str, Any], inventory: str | None = None) -> Finished:
-        """Run playbook `name` of the collection. Raises PlaybookFailed when it does not succeed."""
+        """Run playbook `name` of the collection. Raises PlaybookError when it does not succeed."""
         record = self.work_dir / f"{name}.results.jsonl"
         record.unlink(missing_ok=True)
         file = self.work_dir / f"{name}.vars.json"
@@ -75,9 +77,11 @@ class Playbooks:
             hosts = self.work_dir / f"{name}.inventory"
             hosts.write_text(inventory, encoding="utf-8")
             command += ["--inventory", str(hosts)]
-        done = subprocess.run(command, cwd=self.work_dir, env=self._environment(record), stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            command, cwd=self.work_dir, env=self._environment(record), stdin=subprocess.DEVNULL, check=False
+        )
         if done.returncode != 0:
-            raise PlaybookFailed(f"playbook {name} ended with exit code {done.returncode}")
+            raise PlaybookError(f"playbook {name} ended with exit code {done.returncode}")
         entries = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
         stats = [entry for entry in entries if entry["kind"] == "stats"][-1]["custom"]
         return Finished(

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.demo.born_machines import Machine, problems_of
 
 SOURCE = Machine("elsewhere", "0" * 32, ["SHA256:source"], "elsewhere", "builder", "content", True, True)
@@ -26,7 +27,10 @@ def test_two_machines_of_their_own_are_right() -> None:
         ({"machine_id": "1" * 32}, "web2 has the machine-id of web1"),
         ({"machine_id": "0" * 32}, "web2 has the machine-id of elsewhere"),
         ({"machine_id": ""}, "web2 has no identity of its own"),
-        ({"host_key_fingerprints": ["SHA256:new", "SHA256:one"]}, "web2 has SSH host keys of web1: SHA256:one"),
+        (
+            {"host_key_fingerprints": ["SHA256:new", "SHA256:one"]},
+            "web2 has SSH host keys of web1: SHA256:one",
+        ),
         ({"host_key_fingerprints": ["SHA256:source"]}, "web2 has SSH host keys of elsewhere: SHA256:source"),
         ({"host_key_fingerprints": []}, "web2 has no identity of its own"),
         ({"hostname": "web1"}, "web2 has the host name of web1"),
