@@ -21,7 +21,7 @@ def _machine(machine: Machine) -> dict[str, Any]:
 
 
 def write_report(path: Path, report: dict[str, Any], phases: Phases) -> None:
-    """Write the report; sizes in bytes, times in seconds. What a failed run did not reach is null or empty."""
+    """Write the report; sizes in bytes, times in seconds. What a failed run did not reach is null."""
     content = {
         "ok": not report["problems"],
         "problems": report["problems"],
