@@ -90,6 +90,8 @@ def cpu_model(kind: Literal["kvm", "tcg"]) -> str:
 class Machine:
     """One virtual machine and its files `<name>.*` in `work_dir`.
 
+    One processor is the default: an emulated second one spends more on waiting for the first than it gives.
+
     Everything about a running machine is in those files, so another process that makes the same object sees
     whether it runs and controls it. A machine ends with the process that started it.
 
@@ -106,7 +108,7 @@ class Machine:
         seed: Path | None = None,
         forwards: Sequence[Forward] = (),
         memory_mib: int = 768,
-        vcpus: int = 2,
+        vcpus: int = 1,
         firmware: Literal["bios", "uefi"] = "bios",
         chassis_asset_tag: str | None = None,
         direct_boot: DirectBoot | None = None,
