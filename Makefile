@@ -15,6 +15,7 @@ BUILD := $(ROOT)/.build
 VENV := $(BUILD)/venv
 BIN := $(VENV)/bin
 STAMPS := $(BUILD)/stamps
+OLDEST_SDK := $(BUILD)/oldest-sdk
 COLLECTION := $(BUILD)/collections/ansible_collections/goldenimage/azure
 
 export PATH := $(BIN):$(PATH)
@@ -29,19 +30,26 @@ help: ## List the targets
 ##### set-up #####
 
 .PHONY: setup
-setup: $(STAMPS)/system $(STAMPS)/python $(STAMPS)/azurite $(COLLECTION) ## Install what the project needs (system packages by apt, the rest below .build)
+setup: $(STAMPS)/system $(STAMPS)/python $(STAMPS)/oldest-sdk $(STAMPS)/azurite $(COLLECTION) ## Install what the project needs (system packages by apt, the rest below .build)
 
 $(STAMPS)/system: tools/install-system-packages tools/system-packages.txt
 	tools/install-system-packages tools/system-packages.txt
 	@mkdir -p $(@D) && touch $@
 
-$(STAMPS)/python: $(STAMPS)/system meta/ee-requirements.txt test-requirements.txt
+$(STAMPS)/python: meta/ee-requirements.txt test-requirements.txt | $(STAMPS)/system
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -r meta/ee-requirements.txt -r test-requirements.txt
 	@mkdir -p $(@D) && touch $@
 
+# The oldest release that meta/ee-requirements.txt allows; tests put it before the newest one.
+$(STAMPS)/oldest-sdk: meta/ee-requirements.txt | $(STAMPS)/python
+	rm -rf $(OLDEST_SDK)
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --target $(OLDEST_SDK) \
+	    $$(sed -n 's/^azure-mgmt-compute>=/azure-mgmt-compute==/p' meta/ee-requirements.txt) azure-common
+	@touch $@
+
 # Node.js comes with the Python requirements, so that no system Node.js is needed.
-$(STAMPS)/azurite: tests/local_azure/azurite/package-lock.json $(STAMPS)/python
+$(STAMPS)/azurite: tests/local_azure/azurite/package-lock.json | $(STAMPS)/python
 	mkdir -p $(BUILD)/azurite
 	cp tests/local_azure/azurite/package.json tests/local_azure/azurite/package-lock.json $(BUILD)/azurite/
 	cd $(BUILD)/azurite && npm ci --no-audit --no-fund --omit=dev
@@ -57,6 +65,11 @@ $(COLLECTION):
 .PHONY: test
 test: setup ## Run all tests
 	$(BIN)/python -m pytest
+	$(MAKE) --no-print-directory test-oldest-sdk
+
+.PHONY: test-oldest-sdk
+test-oldest-sdk: setup ## Run the tests of the session with the oldest SDK that the collection supports
+	PYTHONPATH=$(OLDEST_SDK) $(BIN)/python -m pytest tests/unit/_azure
 
 .PHONY: unit
 unit: setup ## Run the tests that need no server and no guest

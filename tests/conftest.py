@@ -5,12 +5,18 @@
 from __future__ import annotations
 
 import os
+from importlib import metadata
 
 import pytest
 
 from tests.contract import session_traffic
 
 _LINES = pytest.StashKey[list[str]]()
+
+
+def pytest_report_header() -> str:
+    """Which Azure SDK the session runs with: `make test` runs parts of it with the oldest one too."""
+    return f"azure-mgmt-compute: {metadata.version('azure-mgmt-compute')}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
