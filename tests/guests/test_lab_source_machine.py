@@ -25,7 +25,7 @@ def test_source_machine_has_traces_and_data_and_leaves_two_disk_files(
         assert "correct-horse-battery" in source.guest.run("cat ~/.bash_history")
         assert "backup.example.net" in source.guest.run("cat ~/.ssh/known_hosts")
         assert source.guest.run("sudo -n id -u") == "0\n"
-        assert source.guest.run("command -v waagent cloud-init python3 | wc -l") == "3\n"
+        assert source.guest.sudo("which waagent cloud-init python3 | wc -l") == "3\n"
         source.guest.sudo("systemd-run --on-active=1 systemctl poweroff")
         source.wait_off(120)
     finally:

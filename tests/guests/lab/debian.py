@@ -42,6 +42,10 @@ _EXCLUDED = (
     "/usr/lib/udev/hwdb.d/*",
 )
 _BUILD_SECONDS = 1200
+# Part of every digest, so that no disk of an older builder is taken for today's. Read when the code is loaded: a
+# process that goes on with older code must not put its work under the name of newer one.
+_SOURCES = (Path(module.__file__ or "") for module in (bootloader, disk_layout, guest_configuration))
+_CODE = "".join(source.read_text() for source in [Path(__file__), *_SOURCES])
 
 
 class Account(NamedTuple):
@@ -101,7 +105,7 @@ class _Recipe(NamedTuple):
     keyring: str | None
 
     def digest(self) -> str:
-        return hashlib.sha256((repr(tuple(self)) + _builder_digest()).encode()).hexdigest()[:16]
+        return hashlib.sha256((repr(tuple(self)) + _CODE).encode()).hexdigest()[:16]
 
 
 class _Build:
@@ -209,10 +213,3 @@ def _write_tar(path: Path, files: Iterator[PlantedFile]) -> None:
             entry = tarfile.TarInfo(file.path.lstrip("/"))
             entry.size, entry.mode, entry.uid, entry.gid = len(file.content), file.mode, file.uid, file.gid
             archive.addfile(entry, io.BytesIO(file.content))
-
-
-def _builder_digest() -> str:
-    """Changes with the code that builds, so that no disk of an older builder is taken for today's."""
-    sources = [Path(module.__file__ or "") for module in (bootloader, disk_layout, guest_configuration)]
-    content = b"".join(source.read_bytes() for source in [Path(__file__), *sources])
-    return hashlib.sha256(content).hexdigest()

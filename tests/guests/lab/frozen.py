@@ -27,8 +27,11 @@ from tests.guests.lab.seed import write_nocloud_seed
 from tests.guests.lab.ssh import SshGuest, make_key, wait_for_ssh
 
 _BOOT_SECONDS = 420
-_THAW_SECONDS = 60
+_THAW_SECONDS = 180
 _PORT_ATTEMPTS = 5
+# As with disks: what was frozen by other code does not fit, and the code meant is what is loaded.
+_SOURCES = (Path(module.__file__ or "") for module in (machine_module, seed_module))
+_CODE = "".join(source.read_text() for source in [Path(__file__), *_SOURCES])
 _SETTLE = "cloud-init status --wait > /dev/null; systemctl is-system-running --wait; true"
 # Read what the first task of a play reads, so that it is in memory when a guest is thawed.
 _WARM_UP = "sudo -n true; python3 -c 'import json, platform, subprocess, tempfile, zipfile, apt'; sync"
@@ -195,7 +198,5 @@ def _freeze(work: Path, recipe: GuestRecipe, disk: Path, key: Path, public_key: 
 def _digest(recipe: GuestRecipe, disk: Path, public_key: str) -> str:
     """Changes with all that a frozen state depends on, QEMU and the machine's make-up included."""
     version = run_program(["qemu-system-x86_64", "--version"])
-    modules = (machine_module, seed_module)
-    code = [Path(module.__file__ or "").read_text() for module in modules] + [Path(__file__).read_text()]
-    parts = repr((tuple(recipe), disk.parent.name, public_key, version, accelerator(), code))
+    parts = repr((tuple(recipe), disk.parent.name, public_key, version, accelerator(), _CODE))
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
