@@ -179,13 +179,19 @@ class Player:
         return self([{"name": name, f"goldenimage.azure.{name}": dict(args)}], **options)
 
     def each(self, name: str, every_args: Sequence[Mapping[str, Any]], **options: Any) -> list[TaskResult]:
-        """Run one module with each of the given arguments in one play that goes on after failures."""
-        tasks = [
-            {"name": f"{name} {number}", f"goldenimage.azure.{name}": dict(args), "ignore_errors": True}
-            for number, args in enumerate(every_args)
-        ]
+        """Run one module with each of the given arguments in one play that goes on after failures.
+
+        `check_mode` among the arguments is the task's keyword.
+        """
+        tasks: list[Task] = []
+        for number, given in enumerate(every_args):
+            args = dict(given)
+            keywords = {"check_mode": args.pop("check_mode")} if "check_mode" in args else {}
+            task = {"name": f"{name} {number}", f"goldenimage.azure.{name}": args, "ignore_errors": True}
+            tasks.append({**task, **keywords})
         done = self(tasks, **options)
         assert "Traceback" not in done.output, done.output
+        assert not done.warnings, done.warnings
         assert len(done.results) == len(tasks), done.output
         return done.results
 

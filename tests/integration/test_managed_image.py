@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.blobs import page_blob
 from tests.integration.cloud import LocalAzure
-from tests.integration.plays import Player, TaskResult
+from tests.integration.plays import Player
 
 IMAGES = "Microsoft.Compute/images"
 
@@ -24,10 +24,6 @@ def disks(azure: LocalAzure, group: str) -> dict[str, str]:
     }
 
 
-def ensure(play: Player, args: dict[str, Any], **options: Any) -> TaskResult:
-    return play.module("managed_image", args, **options).succeeded().last
-
-
 def two_disks(group: str, name: str, **more: Any) -> dict[str, Any]:
     return {
         "resource_group": group,
@@ -39,108 +35,82 @@ def two_disks(group: str, name: str, **more: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.usefixtures("disks")
-def test_check_mode_predicts_the_image_and_changes_nothing(
-    azure: LocalAzure, play: Player, group: str, disks: dict[str, str]
-) -> None:
-    mark = azure.mark()
-    predicted = ensure(play, two_disks(group, "predicted"), check=True, diff=True)
-    assert predicted.changed
-    assert azure.writes(mark) == []
-    assert azure.get(azure.id(group, IMAGES, "predicted")) is None
-    made = ensure(play, two_disks(group, "predicted"), diff=True)
-    assert predicted["image"]["id"] == made["image"]["id"] == azure.id(group, IMAGES, "predicted")
-    assert predicted["image"]["location"] == "eastus"
-    assert predicted["image"]["hyper_v_generation"] == "V2"
-    assert predicted["image"]["location"] == "eastus"
-    for result in (predicted, made):
-        assert result["diff"]["before"] == {}
-        assert result["diff"]["after"]["os_disk"]["source"] == disks["os"]
-        assert result["diff"]["after"]["data_disks"][0]["source"] == disks["data"]
-
-
-@pytest.mark.usefixtures("disks")
-def test_an_image_of_two_disks_is_made_once_updated_and_deleted(
+def test_an_image_of_two_disks_is_predicted_made_once_updated_and_deleted(
     azure: LocalAzure, play: Player, group: str, disks: dict[str, str]
 ) -> None:
     image_id = azure.id(group, IMAGES, "web")
-    made = ensure(play, two_disks(group, "web"))
+    args = two_disks(group, "web")
+    # By id instead of by name, in another case: the same disks.
+    by_id = {**args, "os_disk": {"source": disks["os"].replace("resourceGroups", "RESOURCEGROUPS")}}
+    mark = azure.mark()
+    predicted, made, again = play.each(
+        "managed_image", [{**args, "check_mode": True}, args, by_id], diff=True
+    )
+    assert azure.writes(mark) == [f"PUT {image_id}"]
     storage = azure.get(image_id)["properties"]["storageProfile"]
     assert storage["osDisk"]["managedDisk"]["id"] == disks["os"]
     assert storage["osDisk"]["osState"] == "Generalized"
     assert [(disk["lun"], disk["managedDisk"]["id"]) for disk in storage["dataDisks"]] == [(3, disks["data"])]
-    assert made["image"]["os_disk"]["os_type"] == "Linux"
     assert made["image"]["provisioning_state"] == "Succeeded"
-    assert made["actions"] == [f"Created image {image_id}"]
+    assert made["image"]["os_disk"]["disk_size_gb"] == 1
+    for result in (predicted, made):
+        assert result.changed
+        assert result["actions"] == [f"Created image {image_id}"]
+        assert result["image"]["id"] == image_id
+        assert result["image"]["location"] == "eastus"
+        assert result["image"]["hyper_v_generation"] == "V2"
+        assert result["image"]["os_disk"]["os_type"] == "Linux"
+        assert result["diff"]["before"] == {}
+        assert result["diff"]["after"]["os_disk"]["source"] == disks["os"]
+        assert result["diff"]["after"]["data_disks"][0]["source"] == disks["data"]
+    assert not again.changed
+    assert again["diff"]["before"] == again["diff"]["after"]
 
+    more = {**args, "tags": {"stage": "test"}}
+    only = {**more, "append_tags": False}
     mark = azure.mark()
-    # By id instead of by name, in another case: the same disks.
-    again = two_disks(
-        group, "web", os_disk={"source": disks["os"].replace("resourceGroups", "RESOURCEGROUPS")}
-    )
-    second = ensure(play, again, diff=True)
-    assert not second.changed
-    assert second["diff"]["before"] == second["diff"]["after"]
-    assert azure.writes(mark) == []
-
-    tagged = ensure(play, two_disks(group, "web", tags={"stage": "test"}), diff=True)
-    assert tagged.changed
-    assert azure.get(image_id)["tags"].items() >= {"release": "1", "stage": "test"}.items()
-    assert "stage" not in tagged["diff"]["before"]["tags"]
-    only = two_disks(group, "web", tags={"stage": "test"}, append_tags=False)
-    assert ensure(play, only).changed
+    added, replaced, again = play.each("managed_image", [more, only, only], diff=True)
+    assert [result.changed for result in (added, replaced, again)] == [True, True, False]
+    assert azure.writes(mark) == [f"PATCH {image_id}"] * 2
+    assert added["image"]["tags"].items() >= {"release": "1", "stage": "test"}.items()
+    assert "stage" not in added["diff"]["before"]["tags"]
     assert "release" not in azure.get(image_id)["tags"]
-    assert not ensure(play, only).changed
+    assert azure.get(image_id)["tags"]["stage"] == "test"
 
-    absent = {"resource_group": group, "name": "web", "state": "absent"}
+    absent: dict[str, Any] = {"resource_group": group, "name": "web", "state": "absent"}
     mark = azure.mark()
-    assert ensure(play, absent, check=True).changed
-    assert azure.writes(mark) == []
-    gone = ensure(play, absent, diff=True)
+    steps = [{**absent, "check_mode": True}, absent, absent]
+    predicted, gone, again = play.each("managed_image", steps, diff=True)
+    assert [result.changed for result in (predicted, gone, again)] == [True, True, False]
+    assert azure.writes(mark) == [f"DELETE {image_id}"]
     assert gone["image"] is None
     assert gone["diff"]["before"]["name"] == "web"
     assert gone["diff"]["after"] == {}
     assert azure.get(image_id) is None
     assert azure.get(disks["os"]) is not None, "the source of a deleted image stays"
-    assert not ensure(play, absent).changed
 
 
 def test_an_image_of_that_name_with_another_source_is_refused_or_replaced(
     azure: LocalAzure, play: Player, group: str, disks: dict[str, str]
 ) -> None:
-    ensure(play, two_disks(group, "other"))
+    image_id = azure.id(group, IMAGES, "other")
     other = azure.disk(group, "other-os", osType="Linux", hyperVGeneration="V2")
     wanted = two_disks(group, "other", os_disk={"source": "other-os"})
+    anew = {**wanted, "replace": True}
     mark = azure.mark()
-    refused = play.module("managed_image", wanted).failed_with(disks["os"], "other-os", "replace: true")
-    assert "os_disk.source" in refused.msg
-    assert azure.writes(mark) == []
-    wanted["replace"] = True
-    assert ensure(play, wanted, check=True).changed
-    assert azure.writes(mark) == []
-    replaced = ensure(play, wanted, diff=True)
-    assert replaced["actions"] == [f"Replaced image {azure.id(group, IMAGES, 'other')}"]
-    assert replaced["diff"]["before"]["os_disk"]["source"] == disks["os"]
-    assert replaced["image"]["os_disk"]["source"] == other
-    assert replaced["image"]["tags"]["release"] == "1"
-    assert not ensure(play, wanted).changed
-
-
-def test_a_source_that_was_made_anew_under_its_old_name_is_noticed(
-    azure: LocalAzure, play: Player, group: str
-) -> None:
-    disk = azure.disk(group, "anew-os", osType="Linux", hyperVGeneration="V1")
-    wanted = {"resource_group": group, "name": "anew", "os_disk": {"source": "anew-os"}}
-    ensure(play, wanted)
-    azure.do("DELETE", disk)
-    # The image does not need its source any more.
-    assert not ensure(play, wanted).changed
-    azure.disk(group, "anew-os", osType="Linux", hyperVGeneration="V1")
-    play.module("managed_image", wanted).failed_with(
-        "replaced by another one of the same name", "replace: true"
-    )
-    assert ensure(play, {**wanted, "replace": True}).changed
-    assert not ensure(play, wanted).changed
+    steps = [two_disks(group, "other"), wanted, {**anew, "check_mode": True}, anew, anew]
+    made, refused, predicted, replaced, again = play.each("managed_image", steps, diff=True)
+    assert azure.writes(mark) == [f"PUT {image_id}", f"DELETE {image_id}", f"PUT {image_id}"]
+    assert made.changed
+    assert refused.failed
+    for fragment in ("os_disk.source", disks["os"], "other-os", "replace: true"):
+        assert fragment in refused.msg
+    for result in (predicted, replaced):
+        assert result["actions"] == [f"Replaced image {image_id}"]
+        assert result["diff"]["before"]["os_disk"]["source"] == disks["os"]
+        assert result["image"]["os_disk"]["source"] == other
+        assert result["image"]["tags"]["release"] == "1"
+    assert not again.changed
 
 
 def test_snapshots_and_blobs_are_sources_too(
@@ -157,14 +127,14 @@ def test_snapshots_and_blobs_are_sources_too(
         "os_disk": {"source": blob, "os_type": "Linux", "os_state": "Specialized"},
         "data_disks": [{"lun": 0, "source": "web-snapshot", "storage_account_type": "Premium_LRS"}],
     }
-    made = ensure(play, wanted)
+    made, again = play.each("managed_image", [wanted, wanted])
+    assert [made.changed, again.changed] == [True, False]
     storage = azure.get(azure.id(group, IMAGES, "mixed"))["properties"]["storageProfile"]
     assert storage["osDisk"]["blobUri"] == blob
     assert storage["osDisk"]["osState"] == "Specialized"
     assert storage["dataDisks"][0]["snapshot"]["id"] == snapshot
     assert storage["dataDisks"][0]["storageAccountType"] == "Premium_LRS"
     assert made["image"]["data_disks"][0]["source"] == snapshot
-    assert not ensure(play, wanted).changed
 
 
 def test_bad_input_fails_the_task_before_any_write(

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
-"""What managed_image refuses after a look at Azure: each with a clear sentence and before any write."""
+"""What managed_image refuses after a look at Azure: with a clear sentence, and before any write."""
 
 from __future__ import annotations
 
@@ -73,3 +73,22 @@ def test_an_image_that_azure_would_not_make_is_refused_before_any_write(
         assert fragment in str(refused.value)
     assert azure.writes(mark) == []
     assert azure.get(azure.id(sources, "Microsoft.Compute/images", "bad")) is None
+
+
+def test_a_source_that_was_made_anew_under_its_old_name_is_noticed(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    def ensured(**more: Any) -> bool:
+        options = {"resource_group": group, "name": "anew", "os_disk": {"source": "anew-os"}, **more}
+        request = ImageRequest.from_options(options)
+        return ensure_image(session, request, check_mode=False, waiter=Waiter()).changed
+
+    disk = azure.disk(group, "anew-os", osType="Linux", hyperVGeneration="V1")
+    assert ensured()
+    azure.do("DELETE", disk)
+    assert not ensured(), "an image does not need its source any more"
+    azure.disk(group, "anew-os", osType="Linux", hyperVGeneration="V1")
+    with pytest.raises(AzureError, match=r"replaced by another one of the same name.*replace: true"):
+        ensured()
+    assert ensured(replace=True)
+    assert not ensured()

@@ -48,14 +48,17 @@ def test_a_machine_is_predicted_made_once_changed_and_deleted_with_all_that_came
         tags={"stage": "test"},
     )
     before = in_group(azure, group)
+    vm_id = azure.id(group, VMS, "web-1")
     mark = azure.mark()
-    predicted = ensure(play, args, check=True, diff=True)
-    assert predicted.changed
-    assert azure.writes(mark) == []
-    made = ensure(play, args, diff=True)
+    predicted, made, again = play.each("vm", [{**args, "check_mode": True}, args, args], diff=True)
+    assert [result.changed for result in (predicted, made, again)] == [True, True, False]
+    assert again["diff"]["before"] == again["diff"]["after"]
+    parts = [f"{NETWORK}/networkSecurityGroups/web-1-nsg", f"{NETWORK}/virtualNetworks/web-1-vnet"]
+    written = [f"PUT {azure.id(group)}/providers/{part}" for part in parts]
+    assert azure.writes(mark) == [*written, f"PUT {vm_id}"]
     for result in (predicted, made):
         vm = result["vm"]
-        assert vm["id"] == azure.id(group, VMS, "web-1")
+        assert vm["id"] == vm_id
         assert (vm["computer_name"], vm["admin_username"], vm["os_type"]) == ("web-1", "ops", "Linux")
         assert vm["image"]["id"] == image
         assert [disk["lun"] for disk in vm["data_disks"]] == [3, 10]
@@ -72,43 +75,35 @@ def test_a_machine_is_predicted_made_once_changed_and_deleted_with_all_that_came
     assert ports == {"22", "443"}
     assert {rule["properties"]["sourceAddressPrefix"] for rule in rules} == {"127.0.0.0/8"}
 
-    mark = azure.mark()
-    second = ensure(play, args, diff=True)
-    assert not second.changed
-    assert second["diff"]["before"] == second["diff"]["after"]
-    assert azure.writes(mark) == []
-
     update = {"resource_group": group, "name": "web-1", "size": "Standard_D4s_v5", "tags": {"owner": "ops"}}
-    predicted = ensure(play, update, check=True, diff=True)
-    assert azure.writes(mark) == []
-    changed = ensure(play, update, diff=True)
+    mark = azure.mark()
+    predicted, changed, again = play.each("vm", [{**update, "check_mode": True}, update, update], diff=True)
+    assert not again.changed
+    assert azure.writes(mark) == [f"PATCH {vm_id}"]
     for result in (predicted, changed):
         assert result.changed
         assert result["vm"]["size"] == "Standard_D4s_v5"
         assert result["vm"]["tags"] == {"stage": "test", "owner": "ops"}
         assert result["diff"]["before"]["size"] == "Standard_D2s_v5"
-    assert not ensure(play, update).changed
 
-    absent = {"resource_group": group, "name": "web-1", "state": "absent"}
+    absent: dict[str, Any] = {"resource_group": group, "name": "web-1", "state": "absent"}
     mark = azure.mark()
-    assert ensure(play, absent, check=True).changed
-    assert azure.writes(mark) == []
-    gone = ensure(play, absent, diff=True)
-    assert gone.changed
+    steps = [{**absent, "check_mode": True}, absent, absent]
+    predicted, gone, again = play.each("vm", steps, diff=True)
+    assert [result.changed for result in (predicted, gone, again)] == [True, True, False]
+    assert azure.writes(mark)[0] == f"DELETE {vm_id}"
+    assert len(azure.writes(mark)) == 3, "the machine, its network and its security group"
     assert gone["vm"] is None
     assert gone["diff"]["before"]["name"] == "web-1"
     assert in_group(azure, group) == before
-    assert not ensure(play, absent).changed
 
 
 @pytest.mark.usefixtures("image")
 def test_a_machine_is_stopped_started_and_generalized(azure: LocalAzure, play: Player, group: str) -> None:
-    ensure(play, wanted(group, "power"))
     base = {"resource_group": group, "name": "power"}
-    mark = azure.mark()
-    assert ensure(play, {**base, "power_state": "stopped"}, check=True)["vm"]["power_state"] == "stopped"
-    assert azure.writes(mark) == []
     steps: list[tuple[dict[str, Any], bool, str, bool]] = [
+        (wanted(group, "power"), True, "running", False),
+        ({"power_state": "stopped", "check_mode": True}, True, "stopped", False),
         ({"power_state": "stopped"}, True, "stopped", False),
         ({"power_state": "stopped"}, False, "stopped", False),
         ({"power_state": "running"}, True, "running", False),
@@ -122,14 +117,15 @@ def test_a_machine_is_stopped_started_and_generalized(azure: LocalAzure, play: P
             power,
             generalized,
         ), step
-    assert results[3]["actions"] == ["Deallocated virtual machine power", "Generalized virtual machine power"]
-    assert results[3]["diff"]["before"]["generalized"] is False
+    assert results[5]["actions"] == ["Deallocated virtual machine power", "Generalized virtual machine power"]
+    assert results[5]["diff"]["before"]["generalized"] is False
     image = {"resource_group": group, "name": "of-power", "source_vm": "power"}
-    made = play.module("managed_image", image).succeeded().last["image"]
+    first, second = play.each("managed_image", [image, image])
+    assert [first.changed, second.changed] == [True, False]
+    made = first["image"]
     assert made["source_virtual_machine"] == azure.id(group, VMS, "power")
     assert [disk["lun"] for disk in made["data_disks"]] == [3]
     assert made["hyper_v_generation"] == "V1"
-    assert not play.module("managed_image", image).succeeded().last.changed
 
 
 @pytest.mark.usefixtures("image")
@@ -145,17 +141,17 @@ def test_existing_networks_and_kept_disks_survive_the_machine(
     azure.put(interface, {"location": "eastus", "properties": {"ipConfigurations": [address]}})
 
     by_name = wanted(group, "by-name", virtual_network="corporate", subnet="servers")
-    assert ensure(play, by_name)["vm"]["private_ip_addresses"][0].startswith("10.9.0.")
-    assert not ensure(play, by_name).changed
     by_interface = wanted(group, "by-interface", network_interfaces=[interface])
-    assert ensure(play, by_interface)["vm"]["network_interfaces"] == [interface]
+    made, again, attached = play.each("vm", [by_name, by_name, by_interface])
+    assert [made.changed, again.changed] == [True, False]
+    assert made["vm"]["private_ip_addresses"][0].startswith("10.9.0.")
+    assert attached["vm"]["network_interfaces"] == [interface]
 
     absent = {"resource_group": group, "state": "absent"}
-    disks = ensure(play, {**by_name, "data_disks": []})["vm"]["data_disks"]
-    ensure(play, {**absent, "name": "by-name", "keep": ["os_disk", "data_disks"]})
-    ensure(play, {**absent, "name": "by-interface"})
+    keep = {**absent, "name": "by-name", "keep": ["os_disk", "data_disks"]}
+    assert all(result.changed for result in play.each("vm", [keep, {**absent, "name": "by-interface"}]))
     left = in_group(azure, group)
-    assert {"corporate", "spare", disks[0]["name"]} <= left
+    assert {"corporate", "spare", made["vm"]["os_disk"]["name"]} <= left
     assert len([name for name in left if name.startswith("by-name")]) == 2, "both disks stay, nothing else"
     assert not [name for name in left if name.startswith("by-interface")]
 
@@ -163,12 +159,14 @@ def test_existing_networks_and_kept_disks_survive_the_machine(
 @pytest.mark.usefixtures("image")
 def test_a_machine_that_was_not_waited_for_is_waited_for_by_the_next_run(play: Player, group: str) -> None:
     args = [wanted(group, name, wait=wait) for wait in (False, True) for name in ("async-1", "async-2")]
-    results = play.each("vm", args)
+    contradiction = wanted(group, "async-3", wait=False, power_state="stopped")
+    *results, refused = play.each("vm", [*args, contradiction])
     assert [result.changed for result in results] == [True, True, False, False]
     assert results[2]["vm"]["provisioning_state"] == "Succeeded"
     assert results[3]["vm"]["power_state"] == "running"
     assert results[3]["vm"]["private_ip_addresses"]
-    play.module("vm", wanted(group, "async-3", wait=False, power_state="stopped")).failed_with("wait")
+    assert refused.failed
+    assert "wait: power_state" in refused.msg
 
 
 def test_bad_input_fails_the_task_before_any_write(
