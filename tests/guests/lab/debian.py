@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.guests.lab import bootloader, disk_layout, guest_configuration
-from tests.guests.lab.cache import cached
+from tests.guests.lab.cache import cached, code_digest
 from tests.guests.lab.machine import DirectBoot
 from tests.guests.lab.programs import run_program
 
@@ -42,10 +42,7 @@ _EXCLUDED = (
     "/usr/lib/udev/hwdb.d/*",
 )
 _BUILD_SECONDS = 1200
-# Part of every digest, so that no disk of an older builder is taken for today's. Read when the code is loaded: a
-# process that goes on with older code must not put its work under the name of newer one.
-_SOURCES = (Path(module.__file__ or "") for module in (bootloader, disk_layout, guest_configuration))
-_CODE = "".join(source.read_text() for source in [Path(__file__), *_SOURCES])
+_CODE = code_digest(__file__, bootloader.__file__, disk_layout.__file__, guest_configuration.__file__)
 
 
 class Account(NamedTuple):

@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 from tests.guests.lab import machine as machine_module
 from tests.guests.lab import seed as seed_module
 from tests.guests.lab.accelerator import accelerator
-from tests.guests.lab.cache import cached, locked
+from tests.guests.lab.cache import cached, code_digest, locked
 from tests.guests.lab.debian import build_debian
 from tests.guests.lab.disk_layout import build_data_disk
 from tests.guests.lab.machine import Disk, Forward, Machine, MachineError, free_port, make_overlay
@@ -29,9 +29,7 @@ from tests.guests.lab.ssh import SshGuest, make_key, wait_for_ssh
 _BOOT_SECONDS = 420
 _THAW_SECONDS = 180
 _PORT_ATTEMPTS = 5
-# As with disks: what was frozen by other code does not fit, and the code meant is what is loaded.
-_SOURCES = (Path(module.__file__ or "") for module in (machine_module, seed_module))
-_CODE = "".join(source.read_text() for source in [Path(__file__), *_SOURCES])
+_CODE = code_digest(__file__, machine_module.__file__, seed_module.__file__)
 _SETTLE = "cloud-init status --wait > /dev/null; systemctl is-system-running --wait; true"
 # Read what the first task of a play reads, so that it is in memory when a guest is thawed.
 _WARM_UP = "sudo -n true; python3 -c 'import json, platform, subprocess, tempfile, zipfile, apt'; sync"

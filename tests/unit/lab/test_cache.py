@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.guests.lab.cache import cached
+from tests.guests.lab.cache import cached, code_digest
 
 
 def test_second_request_does_not_build_again(tmp_path: Path) -> None:
@@ -62,3 +62,13 @@ def test_new_build_removes_leftovers_and_what_is_unused_for_long(tmp_path: Path)
     cached(tmp_path, "thing-used", lambda _work: None)
     cached(tmp_path, "thing-new", lambda _work: None)
     assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"thing-used", "thing-new"}
+
+
+def test_code_digest_follows_the_code_and_not_its_comments(tmp_path: Path) -> None:
+    source = tmp_path / "module.py"
+    source.write_text("size = 1\n")
+    first = code_digest(str(source))
+    source.write_text("# why\nsize = (\n    1\n)\n")
+    assert code_digest(str(source)) == first
+    source.write_text("size = 2\n")
+    assert code_digest(str(source)) != first
