@@ -22,8 +22,8 @@ _UNUSED_DAYS = 14
 def code_digest(*sources: str | None) -> str:
     """A digest of Python files that comments and layout do not change: what older code built is not today's.
 
-    Call it while a module is loaded. A process that goes on with older code must not put its work under the name
-    of newer code, which it would if it looked into the files later.
+    Call it while a module is loaded: a process that goes on with older code must not put its work under the
+    name of newer code, which it would if it looked into the files later.
     """
     parsed = [ast.dump(ast.parse(Path(source).read_bytes())) for source in sources if source]
     return hashlib.sha256("\n".join(parsed).encode()).hexdigest()
