@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -25,6 +29,26 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     raw = raw_disk(directory / "os.raw", boot=EFI_SYSTEM, filled=1 << 20)
     data = raw_disk(directory / "data.raw", filled=1 << 20)
     return {"os": converted(raw, directory / "os.qcow2", "-O", "qcow2"), "data": data}
+
+
+@contextmanager
+def ssh_banners(addresses: list[str]) -> Iterator[int]:
+    """Answer at these addresses of loopback as an SSH server begins to; gives the port."""
+    with ExitStack() as stack:
+        port = 0
+        for address in addresses:
+            server = stack.enter_context(socket.create_server((address, port)))
+            port = server.getsockname()[1]
+            Thread(target=answer, args=(server,), daemon=True).start()
+        yield port
+
+
+def answer(server: socket.socket) -> None:
+    with suppress(OSError):
+        while True:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"SSH-2.0-OpenSSH_9.2p1\r\n")
 
 
 def test_upload_image_makes_both_kinds_once_and_provision_vm_goes_on_with_its_statistics(
@@ -64,16 +88,16 @@ def test_upload_image_makes_both_kinds_once_and_provision_vm_goes_on_with_its_st
     assert again.custom_stats == made.custom_stats
 
     names = ["born-1", "born-2"]
-    provisioned = play(
-        PROVISION,
-        provision_vm_resource_group=group,
-        provision_vm_names=names,
-        provision_vm_ssh_public_keys=[f"{public_key()}\n", public_key("second")],
-        provision_vm_admin_user="",
-        provision_vm_public_ip="true",
-        provision_vm_tags={"stage": "test"},
+    survey = {
+        "provision_vm_resource_group": group,
+        "provision_vm_names": names,
+        "provision_vm_ssh_public_keys": [f"{public_key()}\n", public_key("second")],
+        "provision_vm_admin_user": "",
+        "provision_vm_public_ip": "true",
+        "provision_vm_tags": {"stage": "test"},
         **made.custom_stats,
-    ).succeeded()
+    }
+    provisioned = play(PROVISION, **survey).succeeded()
     assert [result["vm"]["name"] for result in provisioned.tasks["Wait for the machines"]["results"]] == names
     started = provisioned.tasks["Start making the machines"]["results"]
     assert [result["changed"] for result in started] == [True, True]
@@ -89,6 +113,13 @@ def test_upload_image_makes_both_kinds_once_and_provision_vm_goes_on_with_its_st
         assert machine["public_ip_addresses"][0] in line
     rules = azure.get(azure.id(group, "Microsoft.Network/networkSecurityGroups", "born-1-nsg"))["properties"]
     assert [rule["properties"]["destinationPortRange"] for rule in rules["securityRules"]] == ["22"]
+
+    addresses = [vm["public_ip_addresses"][0] for vm in provisioned.custom_stats["provision_vm_machines"]]
+    with ssh_banners(addresses) as port:
+        waiting: dict[str, Any] = {"provision_vm_wait_for_ssh": "yes", "provision_vm_ssh_port": str(port)}
+        again = play(PROVISION, **survey, **waiting).succeeded()
+    assert again.stats["localhost"]["changed"] == 0
+    assert len(again.tasks["Wait for SSH"]["results"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@
 
 What came with it: its disks made from an image, disks, interfaces and public addresses that Azure was told to
 delete with it, and the network that was made for it. Azure deletes according to the delete options that the
-machine has, so these are set first.
+machine has. What is to be kept is taken out of them first; what Azure leaves behind is deleted afterwards.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class _Parts(NamedTuple):
-    """Ids of what goes with the machine, and its storage profile with the delete options to match."""
+    """Ids of what goes with the machine; `storage` is what to set first so that nothing else goes."""
 
     disks: list[str]
     interfaces: list[str]
@@ -84,13 +84,15 @@ def _parts(session: AzureSession, machine: Mapping[str, Any], keep: tuple[str, .
     data_disks = storage.get("dataDisks") or []
     wanted_data = [_with_option(disk, "data_disks" not in keep) for disk in data_disks]
     going = [disk for disk in (wanted_os, *wanted_data) if disk.get("deleteOption") == "Delete"]
-    differs = wanted_os != os_disk or wanted_data != data_disks
+    pairs = zip((os_disk, *data_disks), (wanted_os, *wanted_data), strict=True)
+    # A generalized machine refuses every update, so there is none unless something has to be saved.
+    saved = any(has.get("deleteOption") == "Delete" != wish.get("deleteOption") for has, wish in pairs)
     interfaces, addresses = _network_parts(session, machine)
     return _Parts(
         disks=[disk["managedDisk"]["id"] for disk in going if (disk.get("managedDisk") or {}).get("id")],
         interfaces=interfaces,
         addresses=addresses,
-        storage={"osDisk": wanted_os, "dataDisks": wanted_data} if differs else None,
+        storage={"osDisk": wanted_os, "dataDisks": wanted_data} if saved else None,
     )
 
 

@@ -200,6 +200,26 @@ def test_the_network_of_a_machine_that_is_gone_is_removed_and_no_other() -> None
     assert not remove_vm(session.use(), wanted(), check_mode=False, waiter=Waiter()).changed
 
 
+def test_disks_that_azure_would_leave_behind_are_deleted_without_an_update_of_the_machine() -> None:
+    def disk(name: str, **members: Any) -> dict[str, Any]:
+        return {"managedDisk": {"id": f"{GROUP}/providers/Microsoft.Compute/disks/{name}"}, **members}
+
+    sealed = machine("Succeeded", "OSState/generalized", "PowerState/deallocated")
+    sealed["properties"]["storageProfile"] = {
+        "osDisk": disk("os", createOption="FromImage", deleteOption="Detach"),
+        "dataDisks": [
+            disk("from-image", lun=0, createOption="FromImage"),
+            disk("attached", lun=1, createOption="Attach", deleteOption="Detach"),
+        ],
+    }
+    disks = StandIn(f"{GROUP}/", {name: {} for name in ("os", "from-image", "attached")})
+    machines = StandIn(f"{GROUP}/", {"vm": sealed})
+    session = Session(virtual_machines=machines, disks=disks)
+    assert remove_vm(session.use(), wanted(), check_mode=False, waiter=Waiter()).changed
+    assert machines.deleted == ["vm"]
+    assert disks.deleted == ["os", "from-image"]
+
+
 def test_a_resource_in_the_making_is_read_until_it_is_ready(no_pauses: list[float]) -> None:
     states = iter(["Updating", "Succeeded"])
     seen: list[str] = []
