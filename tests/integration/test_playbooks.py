@@ -57,7 +57,7 @@ def test_upload_image_makes_both_kinds_once_and_provision_vm_goes_on_with_its_st
     survey: dict[str, Any] = {
         "upload_image_resource_group": group,
         "upload_image_name": "web-1.0",
-        "upload_image_os_disk": str(files["os"]),
+        "upload_image_os_disk": files["os"].name,
         "upload_image_data_disks": f"4={files['data']}",
         "upload_image_kinds": "vm_image, os_image",
         "upload_image_tags": "release=1.0, cost center = web \n",
@@ -67,10 +67,11 @@ def test_upload_image_makes_both_kinds_once_and_provision_vm_goes_on_with_its_st
         "upload_image_replace": "",
         "upload_image_os_image_name": "",
     }
+    here = {"PWD": str(files["os"].parent)}
     mark = azure.mark()
-    play(UPLOAD, check=True, **survey).succeeded()
+    play(UPLOAD, check=True, env=here, **survey).succeeded()
     assert azure.writes(mark) == []
-    made = play(UPLOAD, **survey).succeeded()
+    made = play(UPLOAD, env=here, **survey).succeeded()
     vm_image = azure.get(azure.id(group, f"{COMPUTE}/images", "web-1.0"))
     os_image = azure.get(azure.id(group, f"{COMPUTE}/images", "web-1.0-os"))
     assert [disk["lun"] for disk in vm_image["properties"]["storageProfile"]["dataDisks"]] == [4]
@@ -82,7 +83,7 @@ def test_upload_image_makes_both_kinds_once_and_provision_vm_goes_on_with_its_st
     assert made.custom_stats["provision_vm_image"] == vm_image["id"]
 
     mark = azure.mark()
-    again = play(UPLOAD, **survey).succeeded()
+    again = play(UPLOAD, env=here, **survey).succeeded()
     assert again.stats["localhost"]["changed"] == 0
     assert azure.writes(mark) == []
     assert again.custom_stats == made.custom_stats
