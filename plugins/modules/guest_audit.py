@@ -173,8 +173,12 @@ def main() -> None:
         required_by={"partition": ["disk"]},
         supports_check_mode=True,
     )
+    options = dict(module.params)
+    for name in ("accounts", "hostnames", "extra_traces", "waive"):
+        # Surveys send an empty text for what was left out.
+        options[name] = [item for item in options[name] if item]
     try:
-        findings = look(module.params)
+        findings = look(options)
     except (DiskError, GuestError) as error:
         module.fail_json(msg=str(error))
     result = {

@@ -198,14 +198,15 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    options = module.params
+    options = dict(module.params)
+    for name in ("accounts", "traces_include", "traces_exclude", "extra_traces"):
+        # Surveys send an empty text for what was left out.
+        options[name] = tuple(item for item in options[name] if item)
     order = Order(
         confirm=options["confirm"],
-        accounts=tuple(options["accounts"]),
+        accounts=options["accounts"],
         own_account=options["remove_own_account"],
-        selection=Selection(
-            tuple(options["traces_include"]), tuple(options["traces_exclude"]), tuple(options["extra_traces"])
-        ),
+        selection=Selection(options["traces_include"], options["traces_exclude"], options["extra_traces"]),
         agent=options["agent"] == "waagent",
         power_off=options["power_off"],
         session_timeout=float(options["session_timeout"]),
