@@ -13,6 +13,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session i
     open_session,
 )
 
+from tests.contract.session_traffic import watch_exchanges
 from tests.integration.cloud import LocalAzure
 from tests.integration.plays import Player
 
@@ -21,6 +22,7 @@ from tests.integration.plays import Player
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
     """A local Azure without guests that lives as long as the test session."""
     cloud = LocalAzure(tmp_path_factory.mktemp("local-azure"), "--speed", "5")
+    watch_exchanges(cloud.state_dir / "exchanges.jsonl")
     try:
         cloud.start()
         yield cloud
