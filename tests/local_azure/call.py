@@ -15,7 +15,7 @@ from tests.local_azure.store import Json
 class Call:
     """`types` and `names` are the parts behind the provider: ("disks",), ("os",) for .../disks/os.
 
-    A collection has one type more than names. `verb` is the last part of a POST, or of a GET on a view.
+    A collection has one type more than names.
     """
 
     method: str
@@ -27,7 +27,6 @@ class Call:
     provider: str = ""
     types: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
-    verb: str | None = None
 
     @property
     def api_version(self) -> str:

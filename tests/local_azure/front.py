@@ -9,6 +9,7 @@ import logging
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -64,9 +65,9 @@ class Front:
         body: Any = None
         call: Call | None = None
         try:
-            body = _parse(raw)
-            call = self._call(request, body)
             self._tokens.check_bearer(request.headers.get("Authorization"))
+            body = _parse(raw)
+            call = Call(request.method, request.path.rstrip("/"), dict(request.query), body)
             self._check_version(call)
             reply = await self._dispatch(call)
         except ArmError as fault:
@@ -75,10 +76,6 @@ class Front:
             _log.exception("%s %s broke", request.method, request.path)
             reply = Reply(500, {"error": {"code": "InternalServerError", "message": "See the server's log."}})
         return self._respond(request, body, reply, call)
-
-    def _call(self, request: web.Request, body: Any) -> Call:
-        query = {k: v for k, v in request.query.items()}  # noqa: C416 - a plain dict of a multi-dict
-        return Call(method=request.method, path=request.path.rstrip("/"), query=query, body=body)
 
     def _check_version(self, call: Call) -> None:
         version = call.api_version
@@ -190,19 +187,7 @@ class Front:
                 f"'{kind.namespace}' for api version '{call.api_version}'.",
                 gateway=True,
             )
-        placed = Call(
-            call.method,
-            call.path,
-            call.query,
-            call.body,
-            call.subscription,
-            call.resource_group,
-            call.provider,
-            call.types[:-1],
-            call.names,
-            name,
-        )
-        return await verb(placed)
+        return await verb(replace(call, types=call.types[:-1]))
 
     def _respond(self, request: web.Request, body: Any, reply: Reply, call: Call | None) -> web.Response:
         headers = _standard_headers(request, reply)
@@ -248,16 +233,13 @@ def check_version_of(kind: ResourceKind, version: str) -> None:
 
 
 def _placed(call: Call, subscription: str, group: str, provider: str, tail: Sequence[str]) -> Call:
-    return Call(
-        call.method,
-        call.path,
-        call.query,
-        call.body,
-        subscription,
-        group,
-        provider,
-        tuple(tail[0::2]),
-        tuple(tail[1::2]),
+    return replace(
+        call,
+        subscription=subscription,
+        resource_group=group,
+        provider=provider,
+        types=tuple(tail[0::2]),
+        names=tuple(tail[1::2]),
     )
 
 

@@ -113,6 +113,9 @@ class ResourceKind:
     def check_write(self, call: Call, existing: Resource | None) -> Json:
         """What the front door and the provider look at before anything else: body, name, location, tags."""
         body = json_object(call)
+        group = self.azure.group(call.resource_group)
+        if group is not None and group.state == "Deleting":
+            raise being_deleted(group.name)
         check_entity_name(call.name, "name", self.name_rule)
         check_tags(body)
         location = body.get("location")
@@ -217,6 +220,15 @@ class ResourceKind:
                 "to "
                 "https://aka.ms/activitylog to get more details on the conflicting requests.",
             )
+
+
+def being_deleted(group: str) -> ArmError:
+    return ArmError(
+        409,
+        "ResourceGroupBeingDeleted",
+        f"The resource group '{group}' is in deprovisioning state and cannot perform this operation.",
+        gateway=True,
+    )
 
 
 def check_entity_name(name: str, path: str, rule: str = COMPUTE_NAME) -> None:

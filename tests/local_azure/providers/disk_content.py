@@ -7,21 +7,17 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import Literal
 
 from tests.local_azure import vhd
 from tests.local_azure.azure import LocalAzure, new_account_key
 from tests.local_azure.blobs import BlobAddress, BlobError, parse_blob_url
 from tests.local_azure.errors import ArmError, invalid_value
 from tests.local_azure.store import Resource
+from tests.local_azure.threads import in_thread
 
 _ACCOUNT = "md-local"
 _UPLOAD_ACCOUNT = "md-impexp-local"
-
-
-async def _blocking(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    return await asyncio.to_thread(function, *arguments, **options)
 
 
 class DiskContent:
@@ -40,53 +36,49 @@ class DiskContent:
         if known is None:
             known = Resource(f"/hidden/{account}", "hidden", "", account, {}, {"key": new_account_key()})
             self._azure.store.put(known)
-        await _blocking(self._blobs.ensure_account, account, known.hidden["key"])
+        await in_thread(self._blobs.ensure_account, account, known.hidden["key"])
 
     async def empty(self, address: BlobAddress, size: int) -> None:
         """A disk of zeros with its footer."""
         await self.for_upload(address, size + vhd.FOOTER_SIZE)
-        await _blocking(vhd.write_footer, self._blobs, address, size, time.time())
+        await in_thread(vhd.write_footer, self._blobs, address, size, time.time())
 
     async def for_upload(self, address: BlobAddress, blob_size: int) -> None:
         await self._ready(address)
-        await _blocking(self._blobs.create_page_blob, address, blob_size)
+        await in_thread(self._blobs.create_page_blob, address, blob_size)
 
     async def copy(self, source: BlobAddress, target: BlobAddress) -> None:
         await self._ready(target)
-        await _blocking(self._blobs.copy, source, target)
+        await in_thread(self._blobs.copy, source, target)
 
     async def grow(self, address: BlobAddress, old: int, new: int) -> None:
         if new > old:
-            await _blocking(vhd.grow, self._blobs, address, old, new, time.time())
+            await in_thread(vhd.grow, self._blobs, address, old, new, time.time())
 
     async def delete(self, resource: Resource) -> None:
         """Removes what the resource's hidden part names: one blob, or an image's several."""
         for stored in (resource.hidden.get("blob"), *resource.hidden.get("blobs", {}).values()):
             if stored:
-                try:
-                    await _blocking(self._blobs.delete, BlobAddress(*stored))
-                except BlobError as error:
-                    if error.status != 404:
-                        raise
+                await in_thread(self._blobs.delete, BlobAddress(*stored))
 
-    async def grant(self, address: BlobAddress, access: str, seconds: int) -> str:
-        url: str = await _blocking(self._blobs.grant, address, access, seconds)
-        return url
+    async def grant(self, address: BlobAddress, access: Literal["Read", "Write"], seconds: int) -> str:
+        return await in_thread(self._blobs.grant, address, access, seconds)
 
     async def revoke(self, address: BlobAddress) -> None:
-        await _blocking(self._blobs.revoke, address)
+        await in_thread(self._blobs.revoke, address)
 
     async def uploaded_size(self, address: BlobAddress) -> int:
         """Bytes of the disk that was uploaded; InvalidVhd when it is no fixed VHD."""
         url = f"{self._blobs.endpoint}{address.path}"
-        size: int = await _blocking(vhd.disk_size, self._blobs, address, "abcd", url, importing=False)
-        return size
+        return await in_thread(vhd.disk_size, self._blobs, address, "abcd", url, importing=False)
 
     async def imported(self, url: str, name: str, target: str) -> tuple[BlobAddress, int]:
         """The user's blob behind a URL and its disk size; `target` is the property that named it."""
         address = self._blob_address(url, target)
         try:
-            size: int = await _blocking(vhd.disk_size, self._blobs, address, name, url, importing=True)
+            size: int = await asyncio.to_thread(
+                vhd.disk_size, self._blobs, address, name, url, importing=True
+            )
         except BlobError as error:
             raise ArmError(
                 400, "InvalidParameter", f"The source blob {url} is not accessible.", target="disks"

@@ -120,6 +120,13 @@ class DiskKind(ResourceKind):
             raise invalid_value("sku", f"SKU {given} is not supported for resource type {self.parameter}s.")
 
     async def _finish_create(self, resource: Resource, _arguments: Json) -> Json:
+        try:
+            return await self._create(resource)
+        except ArmError:
+            self.fail(resource)
+            raise
+
+    async def _create(self, resource: Resource) -> Json:
         hidden = resource.hidden
         upload = hidden.get("upload")
         address = BlobAddress(*hidden["blob"]) if hidden.get("blob") else None
@@ -136,7 +143,6 @@ class DiskKind(ResourceKind):
             await self.content.empty(address, size)
             return self.ready(resource, size)
         if size is not None and size < hidden["source_size"]:
-            self.fail(resource)
             raise ArmError(400, "InvalidParameter", RESIZED_DOWN)
         await self.content.copy(BlobAddress(*source), address)
         await self.content.grow(address, hidden["source_size"], size or hidden["source_size"])

@@ -12,7 +12,7 @@ from typing import Any
 from tests.local_azure.azure import LOCATIONS, LocalAzure
 from tests.local_azure.call import Call, Reply
 from tests.local_azure.errors import ArmError, resource_group_not_found
-from tests.local_azure.kinds import ResourceKind, Verb, check_location, check_tags, json_object
+from tests.local_azure.kinds import ResourceKind, Verb, being_deleted, check_location, check_tags, json_object
 from tests.local_azure.store import Json, Resource
 
 GROUP = "Microsoft.Resources/resourceGroups"
@@ -196,12 +196,7 @@ class Resources:
             )
         resource_id = existing.id if existing else f"{self._azure.subscription_path}/resourceGroups/{name}"
         if existing is not None and existing.state == "Deleting":
-            raise ArmError(
-                409,
-                "ResourceGroupBeingDeleted",
-                f"The resource group '{name}' is in deprovisioning state and cannot perform this operation.",
-                gateway=True,
-            )
+            raise being_deleted(name)
         group_body: Json = {
             "id": resource_id,
             "name": existing.name if existing else name,

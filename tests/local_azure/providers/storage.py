@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import uuid
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from tests.local_azure.clock import now, storage_time
 from tests.local_azure.errors import ArmError, invalid_value
 from tests.local_azure.kinds import ResourceKind, Verb, json_object
 from tests.local_azure.store import Json, Resource
+from tests.local_azure.threads import in_thread
 
 ACCOUNT = "Microsoft.Storage/storageAccounts"
 _NAME = re.compile(r"^[a-z0-9]{3,24}$")
@@ -134,7 +134,7 @@ class StorageAccounts(ResourceKind):
 
     async def _finish_create(self, resource: Resource, _arguments: Json) -> Json:
         first, second = resource.hidden["keys"]
-        await asyncio.to_thread(self.azure.blobs.ensure_account, resource.name, first, second)
+        await in_thread(self.azure.blobs.ensure_account, resource.name, first, second)
         return self.succeed(resource)
 
     async def patch(self, call: Call) -> Reply:
@@ -148,7 +148,7 @@ class StorageAccounts(ResourceKind):
         return Reply(200)
 
     async def remove(self, resource: Resource) -> None:
-        await asyncio.to_thread(self.azure.blobs.remove_account, resource.name)
+        await in_thread(self.azure.blobs.remove_account, resource.name)
         await super().remove(resource)
 
     async def _list_keys(self, call: Call) -> Reply:
@@ -162,7 +162,7 @@ class StorageAccounts(ResourceKind):
             raise invalid_value("keyName", "Values for request parameters are invalid: keyName.")
         resource.hidden["keys"][names.index(wanted)] = new_account_key()
         first, second = resource.hidden["keys"]
-        await asyncio.to_thread(self.azure.blobs.ensure_account, resource.name, first, second)
+        await in_thread(self.azure.blobs.ensure_account, resource.name, first, second)
         self.azure.store.put(resource)
         return Reply(200, _key_list(resource))
 
@@ -249,7 +249,7 @@ class BlobContainers(ResourceKind):
         }
 
     async def _names(self, account: Resource) -> list[str]:
-        return await asyncio.to_thread(self.azure.blobs.list_containers, account.name)
+        return await in_thread(self.azure.blobs.list_containers, account.name)
 
     async def get(self, call: Call) -> Reply:
         account = self.require_parent(call)
@@ -274,7 +274,7 @@ class BlobContainers(ResourceKind):
                 f"{call.name} is not a valid container name: 3 to 63 lower-case letters, digits and single "
                 "hyphens, a letter or digit first and last.",
             )
-        created = await asyncio.to_thread(self.azure.blobs.create_container, account.name, call.name)
+        created = await in_thread(self.azure.blobs.create_container, account.name, call.name)
         body: dict[str, Any] = self._body(account, call.name)
         if created:
             body = {k: v for k, v in body.items() if k != "properties"}
@@ -283,5 +283,5 @@ class BlobContainers(ResourceKind):
 
     async def delete(self, call: Call) -> Reply:
         account = self.require_parent(call)
-        gone = await asyncio.to_thread(self.azure.blobs.delete_container, account.name, call.name)
+        gone = await in_thread(self.azure.blobs.delete_container, account.name, call.name)
         return Reply(200 if gone else 204)

@@ -245,13 +245,16 @@ class VirtualMachines(ResourceKind):
         return self._powered(call, "reapply", None, None)
 
     async def _finish_start(self, resource: Resource, _arguments: Json) -> None:
-        await self._power.start(resource)
+        try:
+            await self._power.start(resource)
+        except ArmError:
+            self._done(resource, "stopped")
+            raise
         self._done(resource, "running")
 
-    async def _finish_restart(self, resource: Resource, _arguments: Json) -> None:
+    async def _finish_restart(self, resource: Resource, arguments: Json) -> None:
         await self._power.stop(resource)
-        await self._power.start(resource)
-        self._done(resource, "running")
+        await self._finish_start(resource, arguments)
 
     async def _finish_reapply(self, resource: Resource, _arguments: Json) -> None:
         self._done(resource)

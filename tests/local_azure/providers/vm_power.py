@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from typing import Literal
 
@@ -15,6 +14,7 @@ from tests.local_azure.guests_host import GuestSpec, choose_ssh_port
 from tests.local_azure.providers.vm_disks import MachineDisks
 from tests.local_azure.providers.vm_network import MachineNetwork
 from tests.local_azure.store import Resource
+from tests.local_azure.threads import in_thread
 
 
 class MachinePower:
@@ -37,11 +37,11 @@ class MachinePower:
         guests = self._azure.guests
         if guests is None:
             return
-        await asyncio.to_thread(guests.start, self._spec(machine))
+        await in_thread(guests.start, self._spec(machine))
         if not provisioning:
             return
         timeout = self._azure.settings.guest_timeout
-        if not await asyncio.to_thread(guests.wait_ready, _key(machine), timeout):
+        if not await in_thread(guests.wait_ready, _key(machine), timeout):
             raise ArmError(
                 409,
                 "OSProvisioningTimedOut",
@@ -62,20 +62,20 @@ class MachinePower:
         if guests is None:
             return
         key = _key(machine)
-        await asyncio.to_thread(guests.stop, key, hard)
+        await in_thread(guests.stop, key, hard)
         if await self._is_known(key):
-            await asyncio.to_thread(guests.sync_back, key)
+            await in_thread(guests.sync_back, key)
 
     async def _is_known(self, key: str) -> bool:
         """Whether the guest was ever started: a machine may fail before that."""
         guests = self._azure.guests
-        return guests is not None and key in await asyncio.to_thread(guests.keys)
+        return guests is not None and key in await in_thread(guests.keys)
 
     async def unplug(self, machine: Resource) -> None:
         """Ends the guest at once, so that whoever waits for it stops waiting."""
         guests = self._azure.guests
         if guests is not None:
-            await asyncio.to_thread(guests.stop, _key(machine), True)
+            await in_thread(guests.stop, _key(machine), True)
 
     async def forget(self, machine: Resource, *, keep_writes: bool) -> None:
         """The machine is deleted; disks that outlive it keep what the guest wrote."""
@@ -83,10 +83,10 @@ class MachinePower:
         if guests is None:
             return
         key = _key(machine)
-        await asyncio.to_thread(guests.stop, key, True)
+        await in_thread(guests.stop, key, True)
         if keep_writes and await self._is_known(key):
-            await asyncio.to_thread(guests.sync_back, key)
-        await asyncio.to_thread(guests.delete, key)
+            await in_thread(guests.sync_back, key)
+        await in_thread(guests.delete, key)
 
     def release_addresses(self, machine: Resource) -> None:
         self._network.return_addresses(machine)

@@ -164,6 +164,9 @@ def test_group_life(arm: Arm) -> None:
     assert answer.status_code == 202
     assert "Azure-AsyncOperation" not in answer.headers
     assert "/operationresults/" in answer.headers["Location"]
+    disk_body = {"location": "westus", "properties": {"creationData": {"createOption": "Empty"}}}
+    refused = arm.send("PUT", compute(group, "disks", "late"), disk_body)
+    assert error_of(refused) == (409, "ResourceGroupBeingDeleted")
     while (poll := arm.send("GET", answer.headers["Location"])).status_code == 202:
         assert poll.headers["Location"]
     assert poll.status_code == 200
