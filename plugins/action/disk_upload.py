@@ -26,7 +26,6 @@ class ActionModule(ActionBase):
     """All options go to the module unchanged; results are the module's."""
 
     _supports_check_mode = True
-    _supports_diff = True
     _supports_async = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

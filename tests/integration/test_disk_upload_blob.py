@@ -17,7 +17,7 @@ from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 
 from tests.integration.cloud import LocalAzure
 from tests.integration.plays import Player, PlayResult
-from tests.integration.uploads import converted, download, raw_disk
+from tests.integration.uploads import Tasks, converted, download, raw_disk, refused
 
 Upload = Callable[..., PlayResult]
 
@@ -145,26 +145,26 @@ def test_a_sas_without_permission_fails_clearly_and_leaves_nothing(
     assert failure["failure"]["status"] == 403
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"resource_group": "rg-missing"}, ("no resource group rg-missing",)),
-        ({"storage_account": "nosuchaccount"}, ("no storage account nosuchaccount",)),
-        ({"container": "nosuch"}, ("no container nosuch",)),
-        ({"storage_account": "Bad_Name"}, ("storage_account", "lower-case")),
-        ({"container": "Bad--Name"}, ("container",)),
-        ({"blob": "ends/"}, ("blob",)),
-        ({"resource_group": None}, ("resource_group", "auth_mode")),
-        ({"sku": "Premium_LRS"}, ("sku", "managed disk")),
-        ({"path": "/nonexistent.raw"}, ("no such file",)),
-    ],
-    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else "",
-)
+BAD_OPTIONS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "missing group": ({"resource_group": "rg-missing"}, ("rg-missing", "Create the resource group")),
+    "missing account": ({"storage_account": "nosuchaccount"}, ("no storage account nosuchaccount",)),
+    "missing container": ({"container": "nosuch"}, ("no container nosuch", "Create the container")),
+    "no group for the key": ({"resource_group": None}, ("resource_group", "auth_mode")),
+    "option of a disk": ({"sku": "Premium_LRS"}, ("sku", "managed disk")),
+}
+
+
 def test_bad_options_are_refused_before_any_write(
-    azure: LocalAzure, upload: Upload, options: dict[str, Any], words: tuple[str, ...]
+    azure: LocalAzure, play: Player, group: str, account: Account, raw: Path
 ) -> None:
+    common = {"path": str(raw), "resource_group": group, "storage_account": account.name}
+    wanted = Tasks(play, container="vhds", blob="never.vhd", **common)
+    for name, (options, _words) in BAD_OPTIONS.items():
+        wanted.add(name, **options)
     mark = azure.mark()
-    upload(**{"blob": "never.vhd", **options}).failed_with(*words)
+    run = wanted.run()
+    for name, (_options, words) in BAD_OPTIONS.items():
+        refused(run, name, *words)
     assert azure.writes(mark) == []
 
 

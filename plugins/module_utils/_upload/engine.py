@@ -102,7 +102,7 @@ def send(
     """
     started = time.monotonic()
     work = _Work(reader, plan.pieces)
-    blobs = [open_blob(work.cancel) for _ in range(max(1, min(connections, len(plan.pieces))))]
+    blobs = [open_blob(work.cancel) for number in range(max(1, min(connections, len(plan.pieces))))]
     threads = [threading.Thread(target=work.run, args=(blob,), daemon=True) for blob in blobs]
     total = plan.bytes_to_send
 
