@@ -64,12 +64,7 @@ $(COLLECTION):
 
 .PHONY: test
 test: setup ## Run all tests
-	$(BIN)/python -m pytest
-	$(MAKE) --no-print-directory test-oldest-sdk
-
-.PHONY: test-oldest-sdk
-test-oldest-sdk: setup ## Run the tests of the session with the oldest SDK that the collection supports
-	PYTHONPATH=$(OLDEST_SDK) $(BIN)/python -m pytest tests/unit/_azure
+	tools/test
 
 .PHONY: unit
 unit: setup ## Run the tests that need no server and no guest
