@@ -142,7 +142,7 @@ def test_what_is_no_error_body(body: Any) -> None:
 )
 def test_statuses_have_their_class(status: int, kind: type[AzureError]) -> None:
     error = error_from_answer("x", status, {}, {"error": {"code": "C", "message": "m."}})
-    assert type(error) is kind
+    assert error.__class__ is kind
     assert error.message == f"Could not x: C: m (HTTP {status})."
     assert error.status == status
 

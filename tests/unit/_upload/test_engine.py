@@ -206,14 +206,16 @@ def test_an_interrupt_stops_the_threads(server: PageBlobServer, plan: Plan, read
         return None
 
     server.fault = stall
-    before = threading.active_count()
+    before = set(threading.enumerate())
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         sent_by(server, plan, reader, connections=3)
     assert time.monotonic() - started < 12
     release.set()
-    assert [t for t in threading.enumerate() if "run" in t.name] == []
-    assert before > 0
+    senders = [thread for thread in threading.enumerate() if thread not in before and "(run)" in thread.name]
+    for thread in senders:
+        thread.join(5)
+    assert not [thread for thread in senders if thread.is_alive()]
 
 
 def test_progress_rises_to_the_total(server: PageBlobServer, plan: Plan, reader: DiskReader) -> None:
