@@ -11,6 +11,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest import de
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.job import Job
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.obstacles import check_removable
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.removal import Found, find, remove
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.trace import Trace
@@ -65,8 +66,9 @@ def plan(order: Order) -> Plan:
     if any(trace.id == "ssh-host-keys" for trace in traces):
         host.check_new_host_keys(Guest(root), order.agent)
     guest = Guest(root, accounts, identity.names)
-    at_once, last = _split(traces)
-    return Plan(order, identity, tuple(accounts), agent, find(guest, at_once), find(guest, last))
+    at_once, last = [find(guest, part) for part in _split(traces)]
+    check_removable(root, [found.path for found in at_once + last])
+    return Plan(order, identity, tuple(accounts), agent, at_once, last)
 
 
 def carry_out(planned: Plan) -> List[Found]:

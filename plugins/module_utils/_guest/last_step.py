@@ -12,7 +12,6 @@ for it to go away learns that it did not.
 import contextlib
 import os
 import shutil
-import sys
 from typing import List
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest import services
@@ -32,6 +31,18 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.traces im
 
 _IDLE_SECONDS = 3.0
 _TOOL_SECONDS = 300.0
+# What somebody needs to log in and become root, and what the tools that deprovision want to find. All else
+# has to be gone before these go, so that the role can be run again when something is in the way.
+_WAY_IN = (
+    "build-accounts",
+    "people-accounts",
+    "root-password",
+    "authorized-keys",
+    "ssh-host-keys",
+    "cloud-init-config",
+    "cloud-init-state",
+    "agent-state",
+)
 
 
 def main() -> int:
@@ -56,9 +67,12 @@ def _work(job: Job) -> List[str]:
     write_report("quieting")
     uids = {account.uid for account in guest.passwd() if account.name in _leaving(guest, traces)}
     services.quiet(uids)
+    write_report("removing")
+    failures = remove(guest, [trace for trace in traces if trace.id not in _WAY_IN]).failures
+    if failures:
+        return failures
     write_report("deprovisioning")
     _deprovision(job, guest)
-    write_report("removing")
     failures = _remove(job, traces)
     if failures:
         return failures
@@ -81,12 +95,13 @@ def _leaving(guest: Guest, traces: List[Trace]) -> List[str]:
 
 
 def _deprovision(job: Job, guest: Guest) -> None:
-    if job.agent:
-        services.run([job.agent, "-force", "-deprovision"], _TOOL_SECONDS)
     cloud_init = shutil.which("cloud-init", path="/usr/bin:/usr/sbin:/bin:/usr/local/bin")
     kept = "cloud-init-state" in job.selection.exclude
     if cloud_init is not None and not kept and guest.root.stat("/var/lib/cloud") is not None:
         services.run([cloud_init, "clean", "--logs", "--seed"], _TOOL_SECONDS)
+    # It takes the host keys: after this nobody can log in.
+    if job.agent:
+        services.run([job.agent, "-force", "-deprovision"], _TOOL_SECONDS)
 
 
 def _remove(job: Job, traces: List[Trace]) -> List[str]:
@@ -108,4 +123,4 @@ def _tell_console(failures: List[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

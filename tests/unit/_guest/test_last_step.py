@@ -13,7 +13,14 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.goldenimage.azure.plugins.module_utils._guest import detach, job, session
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest import (
+    detach,
+    job,
+    last_step,
+    services,
+    session,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.session import Process
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.traces import Selection
@@ -123,3 +130,33 @@ def test_process_number_that_was_used_again_is_another_process() -> None:
     assert session.is_running(myself)
     assert not session.is_running(Process(myself.pid, myself.started + 1))
     assert session.process(2**22 + 1) is None
+
+
+@pytest.mark.usefixtures("state_dir")
+def test_way_in_is_kept_while_another_trace_cannot_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest = tmp_path / "guest"
+    keys = guest / "home" / "packer" / ".ssh" / "authorized_keys"
+    log = guest / "var" / "log" / "app.log"
+    for path in (keys, log, guest / "etc" / "passwd"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("packer:x:1000:1000::/home/packer:/bin/bash\n")
+    ran: list[str] = []
+    monkeypatch.setattr(last_step, "LiveRoot", lambda _prefix: StuckRoot(str(guest)))
+    monkeypatch.setattr(services, "quiet", lambda _uids: ran.append("quiet"))
+    monkeypatch.setattr(services, "run", lambda command, _seconds: ran.append(command[0]))
+    job.write_job(ORDER)
+    (failure,) = last_step._work(ORDER._replace(selection=Selection()))
+    assert "logs" in failure
+    assert str(log.name) in failure
+    assert ran == ["quiet"]
+    assert keys.exists()
+    assert "packer" in (guest / "etc" / "passwd").read_text()
+
+
+class StuckRoot(LiveRoot):
+    """A root with logs that cannot be emptied."""
+
+    def truncate(self, path: str) -> None:
+        raise GuestError(f"{path}: cannot be changed: Operation not permitted")
