@@ -76,11 +76,17 @@ def check_computer_name(name: str, os_type: str) -> None:
         )
 
 
-def check_tags(tags: Mapping[str, object] | None) -> None:
+def check_tags(tags: Mapping[str, object] | None, own: int = 0) -> None:
+    """`own`: how many tags this collection adds to the user's on the same resource."""
     if not tags:
         return
-    if len(tags) > _TAG_COUNT:
-        raise InvalidInput(f"tags: {len(tags)} tags are more than the {_TAG_COUNT} a resource can have.")
+    most = _TAG_COUNT - own
+    if len(tags) > most:
+        raise InvalidInput(
+            f"tags: {len(tags)} tags are more than the {most} that can be given.",
+            remedy=f"Azure allows {_TAG_COUNT} on a resource"
+            + (f", and {own} of them are needed here." if own else "."),
+        )
     for name, value in tags.items():
         if not name or len(name) > _TAG_NAME_LENGTH or any(letter in _TAG_NAME_FORBIDDEN for letter in name):
             raise InvalidInput(

@@ -138,7 +138,6 @@ class VmRequest:
         """Read the module's options. Raises InvalidInput for what Azure would refuse in any case."""
         check_resource_group_name(options["resource_group"])
         check_vm_name(options["name"])
-        check_tags(options.get("tags"))
         data_disks = tuple(
             VmDisk.from_options(f"data_disks[{position}]", disk)
             for position, disk in enumerate(options.get("data_disks") or ())
@@ -169,6 +168,8 @@ class VmRequest:
         return request
 
     def _check(self) -> None:
+        # The network of its own gets the machine's tags, and one that says whose it is.
+        check_tags(self.tags, own=1 if self.network.own else 0)
         if self.custom_data and len(self.custom_data.encode()) > _CUSTOM_DATA_LIMIT:
             raise InvalidInput(f"custom_data: Azure accepts no more than {_CUSTOM_DATA_LIMIT} bytes.")
         if self.generalized and self.power_state == "running":

@@ -29,6 +29,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Plan
 
 DEFAULT_SKU = "Standard_LRS"
+_TAGS_OF_A_FINISHED_DISK = 2  # CONTENT and SIZE
 _DATA_ONLY_SKUS = ("PremiumV2_LRS", "UltraSSD_LRS")
 
 
@@ -121,7 +122,7 @@ class DiskRequest(NamedTuple):
 
 def check_user_tags(tags: Mapping[str, Any] | None) -> None:
     """Refuse tags that Azure refuses, or that this collection keeps for itself."""
-    check_tags(tags)
+    check_tags(tags, own=_TAGS_OF_A_FINISHED_DISK)
     for name in tags or {}:
         if name.lower() in RESERVED_TAGS:
             raise InvalidInput(

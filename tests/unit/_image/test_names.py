@@ -88,3 +88,10 @@ def test_tags_are_checked_whatever_yaml_made_of_their_values() -> None:
     ):
         with pytest.raises(InvalidInput, match="tags"):
             check_tags(wrong)
+
+
+def test_tags_leave_room_for_those_that_are_added() -> None:
+    tags = {f"n{i}": "" for i in range(49)}
+    check_tags(tags, own=1)
+    with pytest.raises(InvalidInput, match=r"49 tags are more than the 48.*2 of them are needed"):
+        check_tags(tags, own=2)

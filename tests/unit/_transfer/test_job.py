@@ -65,6 +65,7 @@ def raw(tmp_path: Path) -> Path:
         ({"disk_name": "d", "disk_encryption_set": "des1"}, ("disk_encryption_set", "id")),
         ({"disk_name": "d", "tags": {"a<b": "c"}}, ("a<b",)),
         ({"disk_name": "d", "tags": {"GoldenImage_Upload": "c"}}, ("GoldenImage_Upload",)),
+        ({"disk_name": "d", "tags": dict.fromkeys(map(str, range(49)), "")}, ("49 tags", "48")),
         ({"disk_name": "d", "connections": 0}, ("connections",)),
         ({"disk_name": "d", "connections": 65}, ("connections", "64")),
         ({"disk_name": "d", "wait_timeout": 0}, ("wait_timeout",)),
