@@ -35,6 +35,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import tls_context
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.engine import Sent
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import UploadError
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blob import BlobFacts, PageBlob
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Plan, make_plan
 
@@ -123,8 +124,13 @@ class PageBlobUpload:
         mark = uuid4().hex
         try:
             begun = {**metadata, STATE: UPLOADING, UPLOAD: mark}
-            blob.create(plan.blob_size, begun, replace_etag=current.etag if current else None)
+            self._create(blob, plan, begun, current)
             sent = send_and_verify(self._reader, plan, self._open, self._transfer, self._progress)
+            if not _is_marked(blob, mark):
+                raise UploadError(
+                    f"The blob {self._target.url} was replaced or removed while it was uploaded;"
+                    " make sure that nobody else writes to it, and run the task again"
+                )
             blob.set_metadata(metadata)
         except BaseException as error:
             left = without_leftovers(
@@ -135,12 +141,27 @@ class PageBlobUpload:
             raise and_left(error, left) from None
         return sent
 
+    @staticmethod
+    def _create(blob: PageBlob, plan: Plan, metadata: dict[str, str], current: BlobFacts | None) -> None:
+        try:
+            blob.create(plan.blob_size, metadata, replace_etag=current.etag if current else None)
+        except UploadError as error:
+            # A request whose answer was lost is repeated, and then finds the blob it has created itself.
+            repeated = error.code in ("BlobAlreadyExists", "ConditionNotMet")
+            if not repeated or not _is_marked(blob, metadata[UPLOAD]):
+                raise
+
     def _discard_own(self, mark: str) -> None:
         """Delete the blob if it is the one that this very run has created."""
         blob = self._open(threading.Event())
         try:
-            found = blob.facts()
-            if found is not None and found.metadata.get(UPLOAD) == mark:
+            if _is_marked(blob, mark):
                 blob.delete()
         finally:
             blob.close()
+
+
+def _is_marked(blob: PageBlob, mark: str) -> bool:
+    """Whether the blob is the one that the run with this mark has created."""
+    found = blob.facts()
+    return found is not None and found.metadata.get(UPLOAD) == mark

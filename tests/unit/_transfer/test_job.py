@@ -192,6 +192,38 @@ def test_a_blob_that_somebody_creates_meanwhile_is_not_touched(server: PageBlobS
     assert server.blobs["/account/vhds/disk.vhd"].metadata == {"owner": "somebody"}
 
 
+def test_a_blob_that_somebody_replaces_meanwhile_is_not_called_complete(
+    server: PageBlobServer, raw: Path
+) -> None:
+    def replace(_number: int, seen: Seen) -> Answer | None:
+        if seen.query.get("comp") == ["pagelist"]:
+            blob = server.blobs["/account/vhds/disk.vhd"]
+            blob.metadata = {"goldenimage_state": "uploading", "goldenimage_upload": "of somebody else"}
+        return None
+
+    server.fault = replace
+    with pytest.raises(AzureError, match="replaced or removed while it was uploaded"):
+        uploaded(server, raw)
+    assert server.blobs["/account/vhds/disk.vhd"].metadata["goldenimage_upload"] == "of somebody else"
+
+
+def test_a_blob_whose_creation_was_answered_to_nobody_is_one_s_own(server: PageBlobServer, raw: Path) -> None:
+    lost = []
+
+    def lose_the_answer(_number: int, seen: Seen) -> Answer | None:
+        if seen.method != "PUT" or "comp" in seen.query or lost:
+            return None
+        prefix = "x-ms-meta-"
+        metadata = {k.removeprefix(prefix): v for k, v in seen.headers.items() if k.startswith(prefix)}
+        server.add(64 * MIB + 512).metadata = metadata
+        lost.append(seen)
+        return Answer(drop=True)
+
+    server.fault = lose_the_answer
+    assert uploaded(server, raw).changed and lost
+    assert server.blobs["/account/vhds/disk.vhd"].metadata["goldenimage_state"] == "complete"
+
+
 def test_verification_can_be_left_out(server: PageBlobServer, raw: Path) -> None:
     uploaded(server, raw, verify="none")
     assert not [seen for seen in server.requests if seen.query.get("comp") == ["pagelist"]]
