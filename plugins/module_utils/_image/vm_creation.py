@@ -102,11 +102,29 @@ def _put(
     except WaitTimeout:
         raise
     except AzureError as error:
-        if session.compute.virtual_machines.get(request.resource_group, request.name) is not None:
+        try:
+            there = session.compute.virtual_machines.get(request.resource_group, request.name) is not None
+            if network and made and not there:
+                network.remove(waiter.timeout)
+        except AzureError as cleaning:
+            raise _with_remedy(
+                error, f"What was made for it may be left ({cleaning.message}): state: absent removes it."
+            ) from error
+        if there:
             raise provisioning_failed(error, machine_id) from error
-        if network and made:
-            network.remove(waiter.timeout)
         raise
+
+
+def _with_remedy(error: AzureError, remedy: str) -> OperationFailed:
+    """The same failure, with one thing more to do."""
+    return OperationFailed(
+        error.message,
+        code=error.code,
+        status=error.status,
+        target=error.target,
+        request_id=error.request_id,
+        remedy=f"{error.remedy} {remedy}" if error.remedy else remedy,
+    )
 
 
 def provisioning_failed(error: AzureError, machine_id: str) -> OperationFailed:
@@ -117,14 +135,10 @@ def provisioning_failed(error: AzureError, machine_id: str) -> OperationFailed:
         if (error.code or "").startswith("OSProvisioning")
         else ""
     )
-    return OperationFailed(
-        error.message,
-        code=error.code,
-        status=error.status,
-        target=error.target,
-        request_id=error.request_id,
-        remedy=f"{error.remedy + ' ' if error.remedy else ''}The machine is left as it is.{guest} Its console"
-        f" is shown by: az vm boot-diagnostics get-boot-log --ids {machine_id}. state: absent removes it.",
+    return _with_remedy(
+        error,
+        f"The machine is left as it is.{guest} Its console is shown by:"
+        f" az vm boot-diagnostics get-boot-log --ids {machine_id}. state: absent removes it.",
     )
 
 
