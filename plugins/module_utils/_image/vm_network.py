@@ -104,7 +104,9 @@ class OwnNetwork:
             return None
 
     def _belongs(self, resource: dict[str, Any] | None) -> bool:
-        return resource is not None and (resource.get("tags") or {}).get(OWNER_TAG) == self._vm_name
+        owner = ((resource or {}).get("tags") or {}).get(OWNER_TAG)
+        # Azure does not tell names apart by case; a tag's value keeps the one it was given.
+        return owner is not None and str(owner).lower() == self._vm_name.lower()
 
 
 def delete_when_free(arm: Any, part: str, timeout: float) -> None:

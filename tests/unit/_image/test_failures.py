@@ -160,6 +160,28 @@ def test_a_refused_machine_takes_its_network_along() -> None:
     ]
 
 
+def test_the_network_of_a_machine_is_its_own_whatever_the_case_of_the_name() -> None:
+    network = f"{NETWORK}/virtualNetworks/vm-vnet"
+    session = Session(
+        virtual_machines=StandIn(f"{GROUP}/", {}), arm=StandIn("", {network: {"tags": {OWNER_TAG: "VM"}}})
+    )
+    assert remove_vm(session.use(), wanted(), check_mode=False, waiter=Waiter()).changed
+    assert session.arm.deleted == [network]
+
+
+def test_a_network_that_cannot_be_removed_does_not_hide_why_the_machine_was_refused() -> None:
+    session = creatable(AzureError("No quota.", code="QuotaExceeded"))
+    session.compute.virtual_machines.get = lambda *_where, **_query: None  # type: ignore[attr-defined]
+
+    def refuse(*_arguments: Any) -> bool:
+        raise AzureError("The network is locked.", code="ScopeLocked")
+
+    session.arm.delete = refuse  # type: ignore[method-assign]
+    with pytest.raises(AzureError, match=r"No quota.*network is locked.*state: absent") as failed:
+        create(session)
+    assert failed.value.code == "QuotaExceeded"
+
+
 def existing(found: dict[str, Any]) -> Session:
     return Session(virtual_machines=StandIn(f"{GROUP}/", {"vm": found}))
 
@@ -258,9 +280,9 @@ def test_what_a_deleted_machine_still_holds_is_tried_again(no_pauses: list[float
     delete_when_free(arm, "/net", 60)
     assert left == []
     assert len(no_pauses) == 2
-    arm.delete, _ = failing("AuthorizationFailed")
+    arm.delete, _unused = failing("AuthorizationFailed")
     with pytest.raises(AzureError):
         delete_when_free(arm, "/net", 60)
-    arm.delete, _ = failing(*["InUseSubnetCannotBeDeleted"] * 100)
+    arm.delete, _unused = failing(*["InUseSubnetCannotBeDeleted"] * 100)
     with pytest.raises(AzureError):
         delete_when_free(arm, "/net", 60)
