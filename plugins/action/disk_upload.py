@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -52,7 +53,10 @@ class ActionModule(ActionBase):
         if not local or self._task.async_val or self._play_context.become or arguments.get("progress_file"):
             yield
             return
-        folder = Path(tempfile.mkdtemp(prefix="ansible-disk_upload-"))
+        # In Ansible's own temporary folder, which goes even when this process is not let finish.
+        # Constants of ansible-core are made when it is imported, mypy does not see them.
+        temporary: str = constants.DEFAULT_LOCAL_TMP  # type: ignore[attr-defined]
+        folder = Path(tempfile.mkdtemp(prefix="disk_upload-", dir=temporary))
         file = folder / "progress"
         arguments["progress_file"] = str(file)
         name = Path(str(arguments.get("path", ""))).name
