@@ -208,7 +208,7 @@ def test_a_blob_that_somebody_replaces_meanwhile_is_not_called_complete(
 
 
 def test_a_blob_whose_creation_was_answered_to_nobody_is_one_s_own(server: PageBlobServer, raw: Path) -> None:
-    lost = []
+    lost: list[Seen] = []
 
     def lose_the_answer(_number: int, seen: Seen) -> Answer | None:
         if seen.method != "PUT" or "comp" in seen.query or lost:
