@@ -139,7 +139,7 @@ def _check_operation_headers(exchange: Exchange) -> Iterator[Finding]:
         url = urlsplit(value)
         if url.scheme not in {"https", "http"} or not url.netloc:
             yield Finding("operation-url", RESPONSE, name, "must be an absolute URL", JUDGE)
-        elif not any(key.lower() == "api-version" for key, _ in parse_qsl(url.query)):
+        elif not any(key.lower() == "api-version" for key, _unused in parse_qsl(url.query)):
             yield Finding("operation-url", RESPONSE, name, "must carry an api-version", JUDGE)
     wait = exchange.headers.get("retry-after")
     if wait is not None and not wait.isdigit():

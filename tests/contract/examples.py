@@ -114,22 +114,32 @@ def exchange(
     )
 
 
-def image_created(request: Any = IMAGE_REQUEST, answer: Any = IMAGE_ANSWER, **changes: Any) -> Exchange:
+# None is a body too: none at all.
+_USUAL: Any = object()
+
+
+def _or(usual: Any, given: Any) -> Any:
+    return usual if given is _USUAL else given
+
+
+def image_created(request: Any = _USUAL, answer: Any = _USUAL, **changes: Any) -> Exchange:
     shape: dict[str, Any] = {"status": 201, "headers": accepted(), **changes}
-    return exchange("PUT", IMAGE, request=request, body=answer, **shape)
+    return exchange(
+        "PUT", IMAGE, request=_or(IMAGE_REQUEST, request), body=_or(IMAGE_ANSWER, answer), **shape
+    )
 
 
-def image_read(answer: Any = IMAGE_ANSWER, **changes: Any) -> Exchange:
-    return exchange("GET", IMAGE, body=answer, **changes)
+def image_read(answer: Any = _USUAL, **changes: Any) -> Exchange:
+    return exchange("GET", IMAGE, body=_or(IMAGE_ANSWER, answer), **changes)
 
 
 def images_listed(answer: Any, **changes: Any) -> Exchange:
     return exchange("GET", f"{COMPUTE}/images", body=answer, **changes)
 
 
-def disk_created(request: Any = DISK_REQUEST, answer: Any = DISK_ANSWER, **changes: Any) -> Exchange:
+def disk_created(request: Any = _USUAL, answer: Any = _USUAL, **changes: Any) -> Exchange:
     shape: dict[str, Any] = {"status": 202, "headers": accepted(), "version": DISK_VERSION, **changes}
-    return exchange("PUT", DISK, request=request, body=answer, **shape)
+    return exchange("PUT", DISK, request=_or(DISK_REQUEST, request), body=_or(DISK_ANSWER, answer), **shape)
 
 
 def access_granted(**changes: Any) -> Exchange:
@@ -143,8 +153,8 @@ def access_revoked(**changes: Any) -> Exchange:
     return exchange("POST", f"{DISK}/endGetAccess", **shape)
 
 
-def machine_read(answer: Any = MACHINE_ANSWER, **changes: Any) -> Exchange:
-    return exchange("GET", MACHINE, body=answer, **changes)
+def machine_read(answer: Any = _USUAL, **changes: Any) -> Exchange:
+    return exchange("GET", MACHINE, body=_or(MACHINE_ANSWER, answer), **changes)
 
 
 def status_polled(body: Any, *, url: str | None = None, **changes: Any) -> Exchange:

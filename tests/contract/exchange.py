@@ -138,7 +138,7 @@ def query_findings(
 
     A list may be continued with what the service put into its nextLink, which few files declare.
     """
-    present = {name.lower() for name, _ in exchange.query}
+    present = {name.lower() for name, _unused in exchange.query}
     unknown = sorted(present - declared.keys() - (_CONTINUATION if is_list else frozenset()))
     missing = sorted(name for name, required in declared.items() if required and name not in present)
     return [

@@ -187,7 +187,7 @@ class Judge:
                 message = "an operation is polled with another query than its URL had"
                 findings.append(Finding("poll-query", REQUEST, "", message, arm_rules.JUDGE))
             # Every answer may sign the URL anew.
-            for _, path, renewed in _operation_urls(exchange):
+            for _unused, path, renewed in _operation_urls(exchange):
                 self._started.get((path, _is_monitor(renewed)), origin).queries.add(renewed)
         if exchange.failed or exchange.status is None:
             return findings
@@ -221,7 +221,7 @@ def _operation_urls(exchange: Exchange) -> Iterator[tuple[str, str, Query]]:
 
 
 def _is_monitor(query: Query) -> bool:
-    return any(name.lower() == "monitor" for name, _ in query)
+    return any(name.lower() == "monitor" for name, _unused in query)
 
 
 def _recorded(finding: Finding, operation: str | None) -> Finding:

@@ -20,9 +20,9 @@ METHODS = frozenset({"get", "put", "post", "patch", "delete", "head"})
 ENVIRONMENT = "AZURE_OPENAPI_SPECS"
 
 
-def specification_root(environ: Mapping[str, str] = os.environ) -> Path | None:
+def specification_root(environ: Mapping[str, str] | None = None) -> Path | None:
     """The folder that holds `specification/`: from AZURE_OPENAPI_SPECS, else ../shared/openapi, else None."""
-    named = environ.get(ENVIRONMENT)
+    named = (os.environ if environ is None else environ).get(ENVIRONMENT)
     root = Path(named) if named else Path(__file__).resolve().parents[2].parent / "shared" / "openapi"
     return root if (root / "specification").is_dir() else None
 
@@ -91,7 +91,7 @@ class SpecificationFiles:
         """Follow `$ref` until there is none."""
         node, file = located
         while "$ref" in node:
-            target, _, pointer = node["$ref"].partition("#")
+            target, _unused, pointer = node["$ref"].partition("#")
             if target:
                 file = Path(os.path.normpath(file.parent / unquote(target)))
             node = _load(file)

@@ -24,9 +24,9 @@ _TICKS = re.compile(r"([?&]t=)\d+")
 ENVIRONMENT = "AZURE_RECORDINGS"
 
 
-def recordings_root(environ: Mapping[str, str] = os.environ) -> Path | None:
+def recordings_root(environ: Mapping[str, str] | None = None) -> Path | None:
     """The folder of recordings: from AZURE_RECORDINGS, else ../shared/recorded; None if absent."""
-    named = environ.get(ENVIRONMENT)
+    named = (os.environ if environ is None else environ).get(ENVIRONMENT)
     root = Path(named) if named else Path(__file__).resolve().parents[2].parent / "shared" / "recorded"
     return root if root.is_dir() else None
 

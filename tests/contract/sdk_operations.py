@@ -98,7 +98,7 @@ def _builders(source: str) -> Iterator[tuple[str, _Builder]]:
         query = {
             wire.lower(): f"if {argument} is not None" not in text for wire, argument in _QUERY.findall(text)
         }
-        template, _, preset = path[1].partition("?")
+        template, _unused, preset = path[1].partition("?")
         builder = _Builder(method[1], tuple(template.strip("/").split("/")), tuple(parse_qsl(preset)), query)
         yield _plain(text.partition("(")[0]), builder
 

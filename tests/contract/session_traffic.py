@@ -36,9 +36,9 @@ def watch_exchanges(path: Path) -> None:
     _watched.setdefault(path, path.stat().st_size if path.exists() else 0)
 
 
-def watch_environment(environ: Mapping[str, str] = os.environ) -> None:
+def watch_environment(environ: Mapping[str, str] | None = None) -> None:
     """Watch the logs that the environment names."""
-    for name in environ.get(ENVIRONMENT, "").split(os.pathsep):
+    for name in (os.environ if environ is None else environ).get(ENVIRONMENT, "").split(os.pathsep):
         if name:
             watch_exchanges(Path(name))
 

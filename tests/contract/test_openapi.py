@@ -52,7 +52,7 @@ SOURCE = {
 }
 
 
-def swagger(version: str, properties: dict[str, Any] = PROPERTIES) -> dict[str, Any]:
+def swagger(version: str, properties: dict[str, Any] | None = None) -> dict[str, Any]:
     image = {
         "type": "object",
         "allOf": [{"$ref": "./common.json#/definitions/Base"}],
@@ -70,7 +70,11 @@ def swagger(version: str, properties: dict[str, Any] = PROPERTIES) -> dict[str, 
                 "get": {"operationId": "Images_Get", "responses": {"200": answer}},
             }
         },
-        "definitions": {"Image": image, "Properties": properties, "Source": SOURCE},
+        "definitions": {
+            "Image": image,
+            "Properties": PROPERTIES if properties is None else properties,
+            "Source": SOURCE,
+        },
     }
 
 

@@ -317,7 +317,7 @@ def test_ssh_port_of_a_host_with_its_own_server_is_another_one(tmp_path: Path) -
 def test_debian_is_provisioned_and_captured(host: GuestHost, store: BlobStore, tmp_path: Path) -> None:
     image = build_debian(CHECKOUT / ".build/guests")
     size = image.stat().st_size
-    disk, data = (BlobAddress(DISKS, secrets.token_hex(8), "abcd") for _ in range(2))
+    disk, data = (BlobAddress(DISKS, secrets.token_hex(8), "abcd") for _unused in range(2))
     store.create_page_blob(disk, size + 512)
     store.create_page_blob(data, 64 * MIB + 512)
     store.import_raw(image, disk)
@@ -328,8 +328,8 @@ def test_debian_is_provisioned_and_captured(host: GuestHost, store: BlobStore, t
     with connected(spec.address, spec.ssh_port, "azureuser", tmp_path / "key") as guest:
         assert guest.run("hostname; ls -d /sys/firmware/efi").split() == ["web01", "/sys/firmware/efi"]
         disks = [line.split() for line in guest.run("lsblk -dno NAME,HCTL,SIZE /dev/sd?").splitlines()]
-        assert [size for _, place, size in disks if place.endswith(":3")] == ["64M"]
-        at_lun_3 = next(name for name, place, _ in disks if place.endswith(":3"))
+        assert [size for _unused, place, size in disks if place.endswith(":3")] == ["64M"]
+        at_lun_3 = next(name for name, place, _unused in disks if place.endswith(":3"))
         guest.sudo(f"printf captured | dd of=/dev/{at_lun_3} conv=fsync status=none")
         guest.sudo("echo kept > /root/kept; sync")
     host.stop(spec.key)

@@ -150,7 +150,7 @@ def test_bad_input_fails_the_task_before_any_write(
         (image(os_disk={"source": "https://a.blob.core.windows.net/c/d.vhd?sig=s3cr3t"}), ("without",)),
     ]
     mark = azure.mark()
-    results = play.each("managed_image", [args for args, _ in cases])
+    results = play.each("managed_image", [args for args, _unused in cases])
     for result, (args, fragments) in zip(results, cases, strict=True):
         assert result.failed, f"{args} was not refused: {result.result}"
         for fragment in fragments:
@@ -187,7 +187,7 @@ def test_info_finds_images_by_name_group_and_tags(
         ({"tags": ["set", "n:1"]}, ["listed-a"]),
         ({"resource_group": elsewhere}, ["listed-b"]),
     ]
-    results = play.each("managed_image_info", [query for query, _ in queries], check=True)
+    results = play.each("managed_image_info", [query for query, _unused in queries], check=True)
     for result, (query, names) in zip(results, queries, strict=True):
         assert not result.changed
         assert sorted(image["name"] for image in result["images"]) == names, query

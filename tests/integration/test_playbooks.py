@@ -46,7 +46,7 @@ def ssh_banners(addresses: list[str]) -> Iterator[int]:
 def answer(server: socket.socket) -> None:
     with suppress(OSError):
         while True:
-            connection, _ = server.accept()
+            connection, _unused = server.accept()
             with connection:
                 connection.sendall(b"SSH-2.0-OpenSSH_9.2p1\r\n")
 

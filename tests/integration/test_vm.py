@@ -110,7 +110,7 @@ def test_a_machine_is_stopped_started_and_generalized(azure: LocalAzure, play: P
         ({"power_state": "deallocated", "generalized": True}, True, "deallocated", True),
         ({"power_state": "deallocated", "generalized": True}, False, "deallocated", True),
     ]
-    results = play.each("vm", [{**base, **step} for step, *_ in steps], diff=True)
+    results = play.each("vm", [{**base, **step} for step, *_unused in steps], diff=True)
     for result, (step, changed, power, generalized) in zip(results, steps, strict=True):
         assert (result.changed, result["vm"]["power_state"], result["vm"]["generalized"]) == (
             changed,
@@ -182,7 +182,7 @@ def test_bad_input_fails_the_task_before_any_write(
         ({"ssh_public_keys": []}, ("neither a key nor admin_password",)),
     ]
     mark = azure.mark()
-    results = play.each("vm", [{**wanted(group, "bad"), **case} for case, _ in cases])
+    results = play.each("vm", [{**wanted(group, "bad"), **case} for case, _unused in cases])
     for result, (case, fragments) in zip(results, cases, strict=True):
         assert result.failed, f"{case} was not refused: {result.result}"
         for fragment in fragments:
@@ -228,7 +228,7 @@ def test_info_lists_machines_with_their_state_and_addresses(
         ({"name": "LISTED"}, ["listed"]),
     ]
     mark = azure.mark()
-    results = play.each("vm_info", [query for query, _ in queries], check=True)
+    results = play.each("vm_info", [query for query, _unused in queries], check=True)
     for result, (query, names) in zip(results, queries, strict=True):
         assert not result.changed
         assert [vm["name"] for vm in result["vms"]] == names, query

@@ -27,7 +27,7 @@ def raw_disk(path: Path, *, size: int = 24 * MIB, boot: str = BIOS_BOOT, filled:
         file.truncate(size)
         file.seek(4 * MIB)
         block = os.urandom(MIB)
-        for _ in range(filled // MIB):
+        for _unused in range(filled // MIB):
             file.write(block)
     script = f"label: gpt\nsize=1MiB, type={boot}\nsize=8MiB, type=linux\n"
     subprocess.run(

@@ -43,7 +43,7 @@ def payload_size(wire: Wire, address: BlobAddress) -> int:
 
 def _in_parallel(work: Callable[[Range], None], items: Iterable[Range]) -> None:
     with ThreadPoolExecutor(THREADS) as pool:
-        for _ in pool.map(work, items):
+        for _unused in pool.map(work, items):
             pass
 
 
@@ -126,7 +126,7 @@ def import_raw(wire: Wire, path: Path, address: BlobAddress, base: Path) -> int:
 
         _in_parallel(put, pieces(coalesced(writes), WRITE_SIZE))
     _in_parallel(lambda piece: clear_pages(wire, address, *piece), coalesced(clears))
-    return sum(length for _, length in writes)
+    return sum(length for _unused, length in writes)
 
 
 def write_pages(wire: Wire, address: BlobAddress, offset: int, content: memoryview | bytes) -> None:

@@ -126,7 +126,7 @@ class Front:
             pattern = [lowered[0]] + ["*"] * (len(parts) - 1)
         handler = self._resources.get((call.method, "/".join(pattern)))
         if handler is None:
-            if any(path == "/".join(pattern) for _, path in self._resources):
+            if any(path == "/".join(pattern) for _unused, path in self._resources):
                 raise method_not_allowed(call)
             raise _bad_path(call)
         subscription = parts[1] if len(parts) > 1 else ""

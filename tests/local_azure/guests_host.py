@@ -218,7 +218,7 @@ class GuestHost:
         """Power off every guest, side by side."""
         running = [key for key in self.keys() if self.is_running(key)]
         with ThreadPoolExecutor(max(1, len(running))) as pool:
-            for _ in pool.map(lambda key: self.stop(key, hard), running):
+            for _unused in pool.map(lambda key: self.stop(key, hard), running):
                 pass
 
     def keys(self) -> list[str]:

@@ -100,7 +100,7 @@ class Tokens:
                 "Authentication failed. The 'Authorization' header is missing.",
                 "The authentication failed because of missing 'Authorization' header.",
             )
-        scheme, _, token = authorization.partition(" ")
+        scheme, _unused, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise self._refused(
                 "AuthenticationFailedInvalidHeader",

@@ -62,8 +62,7 @@ class BlockMap:
             item = node[12 + 12 * index : 24 + 12 * index]
             if depth:
                 low, high = struct.unpack_from("<IH", item, 4)
-                for run in self._extents(self._read_block(low | high << 32), depth - 1, within):
-                    yield run
+                yield from self._extents(self._read_block(low | high << 32), depth - 1, within)
                 continue
             blocks, high, low = struct.unpack_from("<HHI", item, 4)
             stop = min(within[1], start + blocks - 1)
@@ -82,8 +81,7 @@ class BlockMap:
             end = start + self._fan_out**level - 1
             wanted = (max(first, start), min(last, end))
             if wanted[0] <= wanted[1] and pointers[11 + level]:
-                for run in self._indirect_block(pointers[11 + level], level, start, wanted):
-                    yield run
+                yield from self._indirect_block(pointers[11 + level], level, start, wanted)
             start = end + 1
         if last >= start:
             self._refuse("inode {0} is larger than a block map allows".format(self._inode.number))
@@ -99,8 +97,7 @@ class BlockMap:
                 yield Run(begin, table[index], 1)
                 continue
             within = (max(wanted[0], begin), min(wanted[1], begin + step - 1))
-            for run in self._indirect_block(table[index], level - 1, begin, within):
-                yield run
+            yield from self._indirect_block(table[index], level - 1, begin, within)
 
     def _refuse_tree(self) -> None:
         self._refuse("the extent tree of inode {0} is damaged".format(self._inode.number))

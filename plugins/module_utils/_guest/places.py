@@ -42,8 +42,7 @@ def paths(guest: Guest, patterns: Sequence[str]) -> Iterator[str]:
         for single in expand(pattern):
             tops = guest.homes() if single.startswith("~/") else [""]
             for top in tops:
-                for path in guest.root.glob(top + single[1:] if top else single):
-                    yield path
+                yield from guest.root.glob(top + single[1:] if top else single)
 
 
 def expand(pattern: str) -> List[str]:

@@ -130,7 +130,7 @@ def _identity_if_there(session: AzureSession, request: ImageRequest) -> str | No
 
 def _identity(sources: list[tuple[int | None, Source]]) -> str | None:
     """A digest that tells sources of the same names apart; None when one is known by its name alone."""
-    if not sources or any(source.identity is None for _, source in sources):
+    if not sources or any(source.identity is None for _unused, source in sources):
         return None
     lines = sorted(
         f"{'os' if lun is None else lun}={str(source.identity).lower()}" for lun, source in sources
@@ -151,7 +151,7 @@ def _find(session: AzureSession, request: ImageRequest) -> _Found:
             for disk in request.disks
         ]
     location = request.location or named[0][2].location or home
-    for option, _, source in named:
+    for option, _unused, source in named:
         if source.location is not None and source.location != location:
             raise InvalidInput(
                 f"{option}: {source.reference.value} is in {source.location}, the image in {location}.",
@@ -162,8 +162,8 @@ def _find(session: AzureSession, request: ImageRequest) -> _Found:
         location=location,
         generation=_generation(request, first),
         os_type=_os_type(request, first),
-        sources=[source for _, _, source in named],
-        identity=_identity([(lun, source) for _, lun, source in named]),
+        sources=[source for _option, _lun, source in named],
+        identity=_identity([(lun, source) for _option, lun, source in named]),
     )
 
 

@@ -28,7 +28,7 @@ def read_state(machine: Mapping[str, Any]) -> VmState:
     generalized = False
     failure = None
     for status in statuses:
-        kind, _, value = str(status.get("code", "")).partition("/")
+        kind, _unused, value = str(status.get("code", "")).partition("/")
         if kind == "PowerState":
             power = value.lower()
         elif kind == "OSState":

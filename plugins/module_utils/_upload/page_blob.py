@@ -199,7 +199,7 @@ class PageBlob:
 
     def _lost(self, what: str, error: Exception) -> UploadError:
         return UploadError(
-            "Could not {0}: no connection to {1}:{2} ({3})".format(
+            "Could not {0}: no connection to {1}:{2} ({3}); check the address, the network and the proxy".format(
                 what, self.url.host, self.url.port, str(error) or type(error).__name__
             )
         )

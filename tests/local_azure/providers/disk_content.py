@@ -88,7 +88,7 @@ class DiskContent:
     def _blob_address(self, url: str, target: str) -> BlobAddress:
         plain = url.partition("?")[0]
         base = self._blobs.endpoint + "/"
-        host, _, path = plain.removeprefix("https://").partition("/")
+        host, _unused, path = plain.removeprefix("https://").partition("/")
         account = host.partition(".blob.")[0]
         if not plain.startswith(base):
             known = {r.name for r in self._azure.store.of_type("Microsoft.Storage/storageAccounts")}

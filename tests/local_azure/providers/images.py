@@ -174,7 +174,7 @@ class Images(ResourceKind):
             raise invalid_value(path, f"'{path}' names more than one source: {', '.join(named)}.")
         entry: Json = {k: disk[k] for k in ("diskSizeGB",) if disk.get(k) is not None}
         if named == ["blobUri"]:
-            _, _ = await self._content.imported(disk["blobUri"], name, "disk.blobUri")
+            await self._content.imported(disk["blobUri"], name, "disk.blobUri")
             self._check_account_region(disk["blobUri"], location)
             entry["blobUri"] = disk["blobUri"]
             source: Json = {"blob_uri": disk["blobUri"]}

@@ -218,7 +218,7 @@ class Interfaces(NetworkKind):
         }
 
     def _subnet(self, subnet_id: str, by: str) -> Json:
-        network_id, _, name = subnet_id.rpartition("/subnets/")
+        network_id, _unused, name = subnet_id.rpartition("/subnets/")
         network = self.azure.store.get(network_id)
         for subnet in network.properties["subnets"] if network else []:
             if subnet["name"].lower() == name.lower():

@@ -315,7 +315,7 @@ class VirtualMachines(ResourceKind):
 
     async def remove(self, resource: Resource) -> None:
         pairs = self._disks.attached(resource)
-        lasting = any(entry.get("deleteOption") != "Delete" for entry, _ in pairs)
+        lasting = any(entry.get("deleteOption") != "Delete" for entry, _unused in pairs)
         await self._power.forget(resource, keep_writes=lasting)
         await super().remove(resource)
         for entry, disk in pairs:

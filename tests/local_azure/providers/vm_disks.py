@@ -318,7 +318,7 @@ class MachineDisks:
 
     def check_no_access(self, machine: Resource) -> None:
         """A machine cannot start while somebody holds a SAS for one of its disks."""
-        for _, disk in self.attached(machine):
+        for _unused, disk in self.attached(machine):
             if disk.hidden.get("access"):
                 raise active_access(disk)
 

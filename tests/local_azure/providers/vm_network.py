@@ -196,7 +196,7 @@ class MachineNetwork:
 
 def _inner_call(machine: Resource, kind: str, name: str, body: Any) -> Call:
     """The request Compute makes of the network provider on the machine's behalf."""
-    namespace, _, types = kind.partition("/")
+    namespace, _unused, types = kind.partition("/")
     return Call(
         method="PUT",
         path=f"{machine.id.rpartition('/providers/')[0]}/providers/{kind}/{name}",

@@ -345,5 +345,5 @@ def test_waiting_is_for_each_operation_anew() -> None:
     )
     waiter = world.waiter(timeout=30)
     follow: Callable[..., Any] = waiter.follow
-    for _ in range(3):
+    for _unused in range(3):
         assert follow("x", accepted(Azure_AsyncOperation=STATE), world.send) == RESOURCE

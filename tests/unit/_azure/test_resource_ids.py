@@ -21,7 +21,11 @@ from hypothesis import strategies as st
 PART = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._()-]{0,20}", fullmatch=True)
 IDS = st.builds(
     lambda subscription, group, provider, pairs: ResourceId(
-        subscription, group, provider, tuple(kind for kind, _ in pairs), tuple(name for _, name in pairs)
+        subscription,
+        group,
+        provider,
+        tuple(kind for kind, _unused in pairs),
+        tuple(name for _unused, name in pairs),
     ),
     PART,
     PART,

@@ -134,7 +134,7 @@ def test_parts_of_files_are_read_at_any_offset(tree: Path, tmp_path: Path) -> No
     inode = dict(every_inode(volume))["/solid"]
     expected = (tree / "solid").read_bytes()
     chance = random.Random(2)
-    for _ in range(50):
+    for _unused in range(50):
         offset, length = chance.randrange(len(expected)), chance.randrange(20_000)
         assert volume.read(inode, offset, length) == expected[offset : offset + length]
 
@@ -206,9 +206,9 @@ def test_damage_is_an_error_and_never_a_crash_or_a_hang(layout: str, seed: int, 
     chance = random.Random(seed)
     begun = time.monotonic()
     refused = 0
-    for _ in range(60):
+    for _unused in range(60):
         damaged = bytearray(pristine)
-        for _ in range(chance.choice([1, 10, 60])):
+        for _unused in range(chance.choice([1, 10, 60])):
             damaged[chance.choice(used) + chance.randrange(512)] = chance.choice(
                 [0, 0xFF, chance.randrange(256)]
             )

@@ -339,6 +339,6 @@ def test_a_truncated_raw_disk_is_refused(tmp_path: Path) -> None:
 def test_many_files_can_be_refused_without_leaking_descriptors(tmp_path: Path) -> None:
     path = write_sparse(tmp_path / "disk", MIB, [])
     before = len(list(Path("/proc/self/fd").iterdir()))
-    for _ in range(20):
+    for _unused in range(20):
         refused(path, "allow_unpartitioned")
     assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -136,7 +136,7 @@ def test_file_system_that_was_not_unmounted_is_a_finding(tmp_path: Path) -> None
 def test_disk_cannot_be_changed(tmp_path: Path) -> None:
     disk = make_disk(tmp_path / "disk.raw", [make_root(tmp_path / "root")])
     with open_disk(str(disk)) as reader, pytest.raises(GuestError, match="only be looked at"):
-        _ = Guest(open_disk_root(reader)).tree
+        _unused = Guest(open_disk_root(reader)).tree
 
 
 def test_table_names_every_finding_and_shows_no_content(planted: Path) -> None:

@@ -45,7 +45,7 @@ def test_two_builders_do_not_collide(tmp_path: Path) -> None:
         builds.append(1)
         time.sleep(0.2)
 
-    threads = [threading.Thread(target=cached, args=(tmp_path, "thing-1", build)) for _ in range(3)]
+    threads = [threading.Thread(target=cached, args=(tmp_path, "thing-1", build)) for _unused in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

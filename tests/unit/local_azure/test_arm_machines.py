@@ -91,7 +91,7 @@ def test_machine_is_born_from_an_image_with_all_its_disks(world: World, arm: Arm
     assert nic["properties"]["ipConfigurations"][0]["properties"]["privateIPAddress"].startswith("10.0.0.")
     public = nic["properties"]["ipConfigurations"][0]["properties"]["publicIPAddress"]["id"]
     address = arm.send("GET", public, version="2024-05-01").json()["properties"]["ipAddress"]
-    first, second, *_ = address.split(".")
+    first, second, *_unused = address.split(".")
     assert first == "127"
     assert 64 <= int(second) < 128
 

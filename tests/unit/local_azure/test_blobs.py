@@ -231,7 +231,7 @@ def _crc64_nvme(content: bytes) -> int:
     remainder = 0xFFFFFFFFFFFFFFFF
     for byte in content:
         remainder ^= byte
-        for _ in range(8):
+        for _unused in range(8):
             remainder = remainder >> 1 ^ (0x9A6C9329AC4BC9B5 if remainder & 1 else 0)
     return remainder ^ 0xFFFFFFFFFFFFFFFF
 

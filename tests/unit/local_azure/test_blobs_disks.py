@@ -191,14 +191,14 @@ def covered(ranges: object) -> set[int]:
 def test_coalesced_ranges_cover_the_same_and_do_not_touch(ranges: list[tuple[int, int]]) -> None:
     merged = list(coalesced(ranges))
     assert covered(merged) == covered(ranges)
-    assert all(a + length < b for (a, length), (b, _) in pairwise(merged))
+    assert all(a + length < b for (a, length), (b, _unused) in pairwise(merged))
 
 
 @given(RANGES, st.integers(1, 16))
 def test_pieces_cover_the_same_and_are_small(ranges: list[tuple[int, int]], size: int) -> None:
     cut = list(pieces(ranges, size))
     assert covered(cut) == covered(ranges)
-    assert all(0 < length <= size for _, length in cut)
+    assert all(0 < length <= size for _unused, length in cut)
 
 
 @given(RANGES, st.integers(0, 220))
