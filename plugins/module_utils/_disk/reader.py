@@ -63,7 +63,7 @@ class SourceFile:
         size = os.lseek(self._fd, 0, os.SEEK_END)
         if size == 0:
             raise DiskError(
-                "{0}: is empty (0 bytes): the copy or export that made it probably failed; make it again".format(
+                "{0}: is empty (0 bytes): the copy or export that made it failed; make it again".format(
                     self.path
                 )
             )

@@ -189,6 +189,8 @@ class PageBlob:
             if attempt + 1 < ATTEMPTS and self._cancel.wait(pause):
                 raise UploadCancelledError
         problem.message += " (tried {0} times)".format(ATTEMPTS)
+        if problem.status is None:
+            problem.message += "; check the address, the network and the proxy"
         raise UploadError(problem.message, problem.code, problem.status, problem.request_id)
 
     def _headers(self, headers: Mapping[str, str]) -> Dict[str, str]:
@@ -199,7 +201,7 @@ class PageBlob:
 
     def _lost(self, what: str, error: Exception) -> UploadError:
         return UploadError(
-            "Could not {0}: no connection to {1}:{2} ({3}); check the address, the network and the proxy".format(
+            "Could not {0}: no connection to {1}:{2} ({3})".format(
                 what, self.url.host, self.url.port, str(error) or type(error).__name__
             )
         )
