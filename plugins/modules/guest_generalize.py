@@ -13,7 +13,7 @@ description:
     machines can be born from its disks.
   - All checks come first. Then everything that the running session does not need is removed. The rest is
     done by a last step, which the module starts and which outlives the session. It waits until the session
-    is over, stops what writes, runs C(waagent -deprovision) and C(cloud-init clean), removes accounts, keys
+    is over, stops what writes, runs C(cloud-init clean) and C(waagent -deprovision), removes accounts, keys
     and logs, looks itself whether anything is left, stops the SSH server and switches the host off.
   - When something is left, the last step keeps the host on and says what on its console and in
     C(/run/goldenimage-generalize/report.json). So a host that goes away is proof, and one that stays is not

@@ -67,6 +67,7 @@ class Accounts(Place):
         yield Remove(*[spool + "/" + name for spool in _SPOOLS for name in names])
         yield EmptiedSudoers(names)
         yield Lines("/etc/sudoers", rewrite=lambda _guest, lines: without_rules(names, lines))
+        yield Lines("/etc/{cron,at}.{allow,deny}", rewrite=lambda _guest, lines: _without_names(names, lines))
         for path in _FILES:
             yield Lines(path, rewrite=_account_lines(path, names))
 
@@ -96,6 +97,10 @@ def without_rules(names: Sequence[str], lines: List[str]) -> List[str]:
     who = "|".join(re.escape(name) for name in names)
     rule = re.compile(r'^\s*(Defaults:)?"?({0})"?(\s|$)'.format(who))
     return [line for line in lines if not rule.match(line)]
+
+
+def _without_names(names: Sequence[str], lines: List[str]) -> List[str]:
+    return [line for line in lines if line.strip() not in names]
 
 
 def lock_root(_guest: Guest, lines: List[str]) -> List[str]:

@@ -56,6 +56,15 @@ TRACES = (
         last=True,
     ),
     Trace(
+        "boot-entry-token",
+        "Name that boot entries are filed under",
+        "It is often the machine id of the first machine. Off: boot entries are filed under it.",
+        (Remove("/etc/kernel/entry-token"),),
+        severity="info",
+        default=False,
+        last=True,
+    ),
+    Trace(
         "hostname",
         "Host name",
         "Two machines would answer to the name of the one the image was made from.",

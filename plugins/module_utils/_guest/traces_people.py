@@ -3,10 +3,26 @@
 
 """Traces of people: accounts, keys, histories, credentials, mail."""
 
+from typing import List
+
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.accounts import Accounts, lock_root
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.places import Lines, Remove
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.trace import Trace
+
+
+def _without_git_user(_guest: Guest, lines: List[str]) -> List[str]:
+    """A git-config(1) file without what its [user] section says about a person."""
+    kept = []
+    section = ""
+    for line in lines:
+        text = line.strip().lower()
+        if text.startswith("["):
+            section = text.partition("]")[0]
+        if section != "[user" or text.partition("=")[0].strip() not in {"name", "email", "signingkey"}:
+            kept.append(line)
+    return kept
+
 
 TRACES = (
     Trace(
@@ -55,6 +71,23 @@ TRACES = (
         "Hosts that people connected to",
         "They list the machines of the build network.",
         (Remove("~/.ssh/known_hosts*"),),
+        last=True,
+    ),
+    Trace(
+        "ssh-client-config",
+        "SSH client settings of people",
+        "They name hosts and accounts of the build network. Off: they may be wanted.",
+        (Remove("~/.ssh/config", having=b"HostName"),),
+        severity="info",
+        default=False,
+        last=True,
+    ),
+    Trace(
+        "git-identity",
+        "Names and addresses in Git's settings",
+        "Whoever commits on a machine of the image would sign with the name of the builder.",
+        (Lines("~/.gitconfig", "~/.config/git/config", "/etc/gitconfig", rewrite=_without_git_user),),
+        severity="warning",
         last=True,
     ),
     Trace(

@@ -56,7 +56,7 @@ KEPT = {
     "/etc/popularity-contest.conf": 'PARTICIPATE="no"\n',
     "/usr/bin/cloud-init": "#!/bin/sh\n",
     "/root/.bashrc": "alias ll='ls -l'\n",
-    "/root/.ssh/config": "Host *\n  ServerAliveInterval 30\n",
+    "/var/www/.ssh/config": "Host *\n  ServerAliveInterval 30\n",
     "/var/www/.npmrc": "registry=https://registry.example\n",
     "/var/lib/apt/extended_states": "Package: x\n",
     "/var/lib/apt/lists/lock": "",
@@ -64,7 +64,13 @@ KEPT = {
     "/var/log/nginx/.keep": "",
     "/opt/app/server.key": "BEGIN PRIVATE KEY\n",
 }
+_GIT_USER = (
+    "[core]\n\teditor = vi\n[user]\n\tname = Alice\n\temail=alice@example.com\n\tuseConfigOnly = true\n"
+)
 _BEFORE = {
+    "~/.gitconfig": _GIT_USER,
+    "~/.config/git/config": _GIT_USER,
+    "/etc/gitconfig": _GIT_USER,
     "/etc/hosts": KEPT["/etc/hosts"].rstrip() + f" {HOSTNAME}\n127.0.1.1 {HOSTNAME}.example {HOSTNAME}\n",
     "/etc/resolv.conf": "# by dhclient\nnameserver 192.0.2.53\nsearch build.example\n",
     "/etc/machine-info": f"CHASSIS=vm\nPRETTY_HOSTNAME={HOSTNAME}\n",
@@ -112,7 +118,7 @@ def _plant_place(top: Path, trace: Trace, place: Place) -> None:
         write(top, place.path, SECRET.encode())
     elif isinstance(place, Lines):
         for path in place.patterns:
-            write(top, path, _BEFORE[path].encode())
+            write(top, example(path), _BEFORE[path].encode())
     elif isinstance(place, Logs):
         write(top, place.top + "/nginx/access.log", SECRET.encode())
         write(top, place.top + "/nginx/access.log.1", SECRET.encode())
@@ -154,5 +160,7 @@ def plant_account(top: Path, name: str) -> None:
         (top / path[1:]).write_text(text)
     write(top, f"/etc/sudoers.d/90-{name}", f"# rules\n{name} ALL=(ALL) NOPASSWD:ALL\n".encode())
     write(top, f"/home/{name}/notes", SECRET.encode())
+    for path in ("/etc/cron.allow", "/etc/at.deny"):
+        write(top, path, f"operator\n{name}\n".encode())
     for spool in ("mail", "spool/cron/crontabs", "lib/systemd/linger"):
         write(top, f"/var/{spool}/{name}", b"x")

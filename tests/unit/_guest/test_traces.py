@@ -257,3 +257,20 @@ def test_role_documents_every_trace() -> None:
         default = "removed" if trace.default else "kept"
         reason = trace.reason.partition(" Off:")[0]
         assert f"| `{trace.id}` | {trace.title}. {reason} | {default} |" in readme
+
+
+def test_git_forgets_the_person_and_keeps_all_other_settings(tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    (trace,) = [trace for trace in TRACES if trace.id == "git-identity"]
+    plant(top, trace)
+    remove(guest_of(top), [trace])
+    left = (top / "root/.gitconfig").read_text()
+    assert left == "[core]\n\teditor = vi\n[user]\n\tuseConfigOnly = true\n"
+
+
+def test_lists_of_cron_and_at_lose_the_removed_account_only(tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    (trace,) = [trace for trace in TRACES if trace.id == "build-accounts"]
+    plant(top, trace)
+    remove(guest_of(top), [trace])
+    assert (top / "etc/cron.allow").read_text() == (top / "etc/at.deny").read_text() == "operator\n"
