@@ -99,6 +99,11 @@ def write(top: Path, path: str, data: bytes) -> None:
     """Write a file of a root, with the directories above it."""
     target = top / path.lstrip("/")
     target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.parent.resolve().is_relative_to(top.resolve()):
+        raise AssertionError(f"{path} leads out of {top}")
+    # A link of the guest would lead to the file of that name on the machine the tests run on.
+    if target.is_symlink():
+        target.unlink()
     target.write_bytes(data)
 
 

@@ -274,3 +274,13 @@ def test_lists_of_cron_and_at_lose_the_removed_account_only(tmp_path: Path) -> N
     plant(top, trace)
     remove(guest_of(top), [trace])
     assert (top / "etc/cron.allow").read_text() == (top / "etc/at.deny").read_text() == "operator\n"
+
+
+def test_planting_never_writes_through_a_link(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    top = make_root(tmp_path / "root")
+    (top / "etc/link").symlink_to(outside)
+    write(top, "/etc/link", b"planted")
+    assert outside.read_text() == "mine"
+    assert (top / "etc/link").read_bytes() == b"planted"
