@@ -56,7 +56,7 @@ class Demo:
             self.azure.start()
             cleanup.callback(self.azure.stop)
             self.azure.put(self.azure.id(RESOURCE_GROUP), {"location": LOCATION})
-        playbooks = Playbooks(self.work_dir, self.azure.env)
+        playbooks = Playbooks(self.work_dir, self.azure.env, self.phases.say)
         with self.phases.phase("upload", "Its disks are uploaded and become a VM image and an OS image"):
             self.upload(playbooks, source)
         with self.phases.phase("provision", "Two machines are born from the VM image"):
@@ -66,7 +66,7 @@ class Demo:
 
     def generalize(self, source: SourceMachine) -> None:
         """Role linux_generalize over SSH; the audit reads the disks that the machine left behind."""
-        playbooks = Playbooks(self.work_dir, {})
+        playbooks = Playbooks(self.work_dir, {}, self.phases.say)
         playbooks.run(
             "generalize_linux",
             {"generalize_linux_hosts": "elsewhere", "linux_generalize_confirm": source.hostname},

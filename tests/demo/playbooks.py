@@ -8,11 +8,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
+_SAY_EVERY = 15.0
 CALLBACKS = CHECKOUT / "tests" / "integration" / "callbacks"
 
 
@@ -38,12 +40,14 @@ class Finished(NamedTuple):
 class Playbooks:
     """Runs playbooks of the collection, each with an environment of its own making.
 
-    `work_dir` takes variables and records; `azure` is the environment that names cloud and credentials.
+    `work_dir` takes variables and records; `azure` is the environment that names cloud and credentials; `say`
+    gets a line of progress now and then.
     """
 
-    def __init__(self, work_dir: Path, azure: Mapping[str, str]) -> None:
+    def __init__(self, work_dir: Path, azure: Mapping[str, str], say: Callable[[str], None]) -> None:
         self.work_dir = work_dir
         self.azure = dict(azure)
+        self.say = say
 
     def _environment(self, record: Path) -> dict[str, str]:
         environ = {
@@ -66,6 +70,19 @@ class Playbooks:
         environ.update(self.azure)
         return environ
 
+    def _run(self, command: list[str], environ: dict[str, str]) -> int:
+        """The exit status. A task says nothing while it works, so the seconds are said in its stead."""
+        began = time.monotonic()
+        with subprocess.Popen(command, cwd=self.work_dir, env=environ, stdin=subprocess.DEVNULL) as process:
+            while True:
+                try:
+                    return process.wait(_SAY_EVERY)
+                except subprocess.TimeoutExpired:
+                    self.say(f"still at it, {time.monotonic() - began:.0f} s since this playbook started")
+                except BaseException:
+                    process.terminate()
+                    raise
+
     def run(self, name: str, variables: Mapping[str, Any], inventory: str | None = None) -> Finished:
         """Run playbook `name` of the collection. Raises PlaybookError when it does not succeed."""
         record = self.work_dir / f"{name}.results.jsonl"
@@ -77,11 +94,9 @@ class Playbooks:
             hosts = self.work_dir / f"{name}.inventory"
             hosts.write_text(inventory, encoding="utf-8")
             command += ["--inventory", str(hosts)]
-        done = subprocess.run(
-            command, cwd=self.work_dir, env=self._environment(record), stdin=subprocess.DEVNULL, check=False
-        )
-        if done.returncode != 0:
-            raise PlaybookError(f"playbook {name} ended with exit code {done.returncode}")
+        status = self._run(command, self._environment(record))
+        if status != 0:
+            raise PlaybookError(f"playbook {name} ended with exit code {status}")
         entries = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
         stats = [entry for entry in entries if entry["kind"] == "stats"][-1]["custom"]
         return Finished(
