@@ -21,6 +21,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session i
     AzureSession,
     open_session,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.ensured import Ensured
 
 # No defaults and no env_fallback: credentials.py decides the order of options, environment and files.
 AUTH_SPEC: dict[str, dict[str, Any]] = {
@@ -83,6 +84,18 @@ class Outcome:
     after: dict[str, Any] | None = None
     actions: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, name: str, done: Ensured) -> Outcome:
+        """The outcome of ensuring a resource, whose facts are returned as ``name``."""
+        return cls(
+            changed=done.changed,
+            result={name: done.facts},
+            before=done.before,
+            after=done.after,
+            actions=list(done.actions),
+            warnings=list(done.warnings),
+        )
 
 
 Work = Callable[[AnsibleModule, AzureSession], Outcome]

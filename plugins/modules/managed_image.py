@@ -285,14 +285,7 @@ def work(module: AnsibleModule, session: AzureSession) -> Outcome:
         check_mode=module.check_mode,
         waiter=waiter_from(module),
     )
-    return Outcome(
-        changed=done.changed,
-        result={"image": done.facts},
-        before=done.before,
-        after=done.after,
-        actions=list(done.actions),
-        warnings=list(done.warnings),
-    )
+    return Outcome.of("image", done)
 
 
 def main() -> None:

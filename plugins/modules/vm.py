@@ -429,14 +429,7 @@ def work(module: AnsibleModule, session: AzureSession) -> Outcome:
         check_mode=module.check_mode,
         waiter=waiter_from(module),
     )
-    return Outcome(
-        changed=done.changed,
-        result={"vm": done.facts},
-        before=done.before,
-        after=done.after,
-        actions=list(done.actions),
-        warnings=list(done.warnings),
-    )
+    return Outcome.of("vm", done)
 
 
 def main() -> None:
