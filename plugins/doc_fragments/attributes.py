@@ -21,7 +21,7 @@ attributes:
       - Repeating the task with the same options changes nothing, unless somebody else changed the resource
         meanwhile.
   action_group:
-    description: All modules take their defaults from C(group/goldenimage.azure.azure) in C(module_defaults).
+    description: The module takes defaults from C(group/goldenimage.azure.azure) in C(module_defaults).
     membership:
       - goldenimage.azure.azure
 """

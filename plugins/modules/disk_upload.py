@@ -23,7 +23,8 @@ description:
     metadata. A second run with the same content finds them and sends nothing.
   - An upload that fails or is interrupted revokes its access and removes what it has created. What a
     killed run left behind is removed by the next one.
-  - With a local connection, progress is shown every few seconds.
+  - With a local connection, progress is shown every few seconds, unless the task has C(become) or C(async)
+    or sets O(progress_file).
 options:
   path:
     description: Path of the disk file, or of a block device, on the host the module runs on.
@@ -41,7 +42,8 @@ options:
     type: str
   disk_name:
     description:
-      - Name of the managed disk, 1 to 80 letters, digits, or any of C(. _ -).
+      - Name of the managed disk, 1 to 80 letters, digits, or any of C(. _ -), beginning with a letter or
+        digit and ending with a letter, digit or C(_).
       - Exactly one of O(disk_name), O(storage_account) and O(sas_url) says where to upload to.
     type: str
   location:
@@ -73,8 +75,8 @@ options:
       - V(V1) for machines that boot by BIOS, V(V2) for machines that boot by UEFI. Only for a disk with
         O(os_type).
       - By default it is read from the disk. An EFI system partition means V(V2). A boot loader in the
-        first sector means V(V1), on a GPT disk only together with a BIOS boot partition. A disk with both
-        becomes V(V2).
+        first sector means V(V1), on a GPT disk only together with a BIOS boot partition or one with the
+        legacy boot flag. A disk with both becomes V(V2). For a disk with neither it has to be given.
       - A value that the disk contradicts is an error.
     type: str
     choices: [V1, V2]
@@ -121,8 +123,8 @@ options:
     default: ranges
   force:
     description:
-      - Whether a disk or blob of that name with other content is deleted and uploaded anew. Without it,
-        that is an error.
+      - Whether a disk or blob of that name with other content, or a disk with other settings that cannot be
+        changed, is deleted and uploaded anew. Without it, that is an error.
       - A disk that is attached to a machine is never replaced.
     type: bool
     default: false

@@ -109,7 +109,7 @@ findings:
     - id: machine-id
       path: /etc/machine-id
       severity: error
-      reason: Journals and DHCP tell machines apart by it.
+      reason: Journals and DHCP tell machines apart by it; an empty file gets a new one at the first boot.
       detail: file, 33 bytes
 traces_left:
   description: Number of findings of severity V(warning) or V(error).

@@ -16,8 +16,11 @@ description:
     own, with the names of the machine and C(-vnet) and C(-nsg), and the tag C(goldenimage_vm), by which they
     are found and deleted together with the machine.
   - Of an existing machine O(tags), O(size), O(power_state) and O(generalized) can be changed. Other options
-    that differ are an error that names them. O(admin_password) and O(custom_data) are not compared, because
-    Azure does not return them.
+    that differ are an error that names them.
+  - Not compared, and without effect on an existing machine, are O(admin_password) and O(custom_data), which
+    Azure does not return, and O(virtual_network), O(subnet), O(public_ip), O(open_ports),
+    O(open_ports_from), O(plan), O(user_assigned_identities), O(boot_diagnostics) and the C(delete_option) of
+    disks.
   - Everything that can be checked is checked before the first change. Where Azure refuses the machine after
     its network was made, the network is removed again. A machine that was made but did not come up is left
     for inspection.

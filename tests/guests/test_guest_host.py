@@ -302,14 +302,14 @@ def test_ssh_port_is_chosen_once(tmp_path: Path) -> None:
     assert chosen == 22 or chosen >= 1024
 
 
-def test_ssh_port_of_a_host_with_its_own_server_is_another_one(tmp_path: Path) -> None:
+def test_ssh_port_of_a_host_with_its_own_server_is_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket() as own_server:
-        try:
-            own_server.bind(("", 22))
-        except OSError:
-            assert choose_ssh_port(tmp_path) != 22
-            return
-        assert choose_ssh_port(tmp_path) != 22
+        own_server.bind(("", 0))
+        taken = own_server.getsockname()[1]
+        monkeypatch.setattr("tests.local_azure.guests_host.SSH_PORT", taken)
+        assert choose_ssh_port(tmp_path) != taken
 
 
 @pytest.mark.guests

@@ -143,6 +143,12 @@ class AzuriteProcess:
         if claim is not None:
             os.close(claim)
 
+    def _ended(self, child: subprocess.Popen[str]) -> BlobError:
+        # Its pipes close a moment before it can be waited for; until then `start` would take it for running.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(STOP_SECONDS)
+        return BlobError(f"The blob service has ended; see {self.log}")
+
     def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
         with self._lock:
             child = self._child
@@ -154,9 +160,9 @@ class AzuriteProcess:
                 child.stdin.flush()
                 line = child.stdout.readline()
             except (OSError, ValueError) as problem:
-                raise BlobError(f"The blob service has ended; see {self.log}") from problem
+                raise self._ended(child) from problem
         if not line:
-            raise BlobError(f"The blob service has ended; see {self.log}")
+            raise self._ended(child)
         answer: dict[str, Any] = json.loads(line)
         if not answer["ok"]:
             raise BlobError(f"The blob service: {answer['error']}", code=answer.get("code"))
