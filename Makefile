@@ -18,7 +18,8 @@ STAMPS := $(BUILD)/stamps
 OLDEST_SDK := $(BUILD)/oldest-sdk
 COLLECTION := $(BUILD)/collections/ansible_collections/goldenimage/azure
 
-export PATH := $(BIN):$(PATH)
+# File system tools lie in sbin, which an ordinary user's path may not have.
+export PATH := $(BIN):$(PATH):/usr/sbin:/sbin
 export ANSIBLE_COLLECTIONS_PATH := $(BUILD)/collections
 export ANSIBLE_HOME := $(BUILD)/ansible
 export PYTHONDONTWRITEBYTECODE := 1

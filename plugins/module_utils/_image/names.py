@@ -87,7 +87,14 @@ def check_tags(tags: Mapping[str, object] | None, own: int = 0) -> None:
             remedy=f"Azure allows {_TAG_COUNT} on a resource"
             + (f", and {own} of them are needed here." if own else "."),
         )
+    spellings: dict[str, str] = {}
     for name, value in tags.items():
+        other = spellings.setdefault(name.casefold(), name)
+        if other != name:
+            raise InvalidInput(
+                f"tags: {other!r} and {name!r} are the same name to Azure, which takes no notice of case.",
+                remedy="Remove one of them.",
+            )
         if not name or len(name) > _TAG_NAME_LENGTH or any(letter in _TAG_NAME_FORBIDDEN for letter in name):
             raise InvalidInput(
                 f"tags: {name!r} is no name Azure accepts for a tag.",

@@ -84,6 +84,7 @@ def test_tags_are_checked_whatever_yaml_made_of_their_values() -> None:
         {"": "x"},
         {"n" * 513: "x"},
         {"n": "x" * 257},
+        {"Owner": "a", "owner": "b"},
         {f"n{i}": "" for i in range(51)},
     ):
         with pytest.raises(InvalidInput, match="tags"):
