@@ -7,9 +7,16 @@ from __future__ import annotations
 import os
 from importlib import metadata
 
+import hypothesis
 import pytest
 
 from tests.contract import session_traffic
+
+# A busy machine is slow, which is no defect. In CI every run tries the same examples, so that a failure there is
+# due to the change it tests; new examples are found at home.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 _LINES = pytest.StashKey[list[str]]()
 
