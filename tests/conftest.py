@@ -12,8 +12,8 @@ import pytest
 
 from tests.contract import session_traffic
 
-# A busy machine is slow, which is no defect. In CI every run tries the same examples, so that a failure there is
-# due to the change it tests; new examples are found at home.
+# A busy machine is slow, which is no defect. In CI every run tries the same examples, so that a failure there
+# is due to the change it tests; new examples are found at home.
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
