@@ -49,7 +49,7 @@ class Demo:
             cleanup.callback(source.stop)
             before = source.look()
         with self.phases.phase(
-            "generalize", "It is generalized over SSH, powers off, and its disks are audited"
+            "generalize", "It is generalized over SSH and powers off; its disk is audited"
         ):
             self.generalize(source)
         with self.phases.phase("local_azure", "The local Azure starts, with an empty resource group"):
