@@ -79,9 +79,9 @@ integration: setup ## Run the playbook tests against the local Azure
 guests: setup ## Run the tests that boot real guests
 	$(BIN)/python -m pytest tests/guests
 
-.PHONY: test-azure-cli
-test-azure-cli: setup ## Run azure-cli against the local Azure (installs it below .build: 700 MB)
-	$(BIN)/python -m pytest --azure-cli tests/contract/test_azure_cli.py
+.PHONY: fidelity
+fidelity: setup ## Hold the local Azure to recordings of Azure and to other projects' clients (1.5 GB below .build)
+	$(BIN)/python -m pytest --foreign-clients tests/fidelity
 
 .PHONY: contract
 contract: setup ## Check traffic with the local Azure against Azure's published API and the SDK

@@ -28,23 +28,25 @@ def pytest_report_header() -> str:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--azure-cli",
+        "--foreign-clients",
         action="store_true",
-        help="run the tests with azure-cli, which is installed below .build on demand (700 MB)",
+        help="run the tests with azure-cli and azure.azcollection, installed below .build on demand (1.5 GB)",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "azure_cli: runs azure-cli (with --azure-cli or RUN_AZURE_CLI=1 only)")
+    config.addinivalue_line(
+        "markers", "foreign_client: runs another project's client (with --foreign-clients only)"
+    )
     session_traffic.watch_environment()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--azure-cli") or os.environ.get("RUN_AZURE_CLI") == "1":
+    if config.getoption("--foreign-clients"):
         return
-    skip = pytest.mark.skip(reason="azure-cli (700 MB) runs only with --azure-cli or RUN_AZURE_CLI=1")
+    skip = pytest.mark.skip(reason="other projects' clients (1.5 GB) run only with --foreign-clients")
     for item in items:
-        if item.get_closest_marker("azure_cli"):
+        if item.get_closest_marker("foreign_client"):
             item.add_marker(skip)
 
 

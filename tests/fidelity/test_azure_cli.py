@@ -9,25 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.azure_cli import AzureCli, azure_cli_venv
-from tests.contract.session_traffic import watch_exchanges
+from tests.fidelity.azure_cli import AzureCli, azure_cli_program
 from tests.integration.cloud import LocalAzure
 
-pytestmark = [pytest.mark.azure_cli, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.foreign_client, pytest.mark.timeout(1800)]
 
 CLOUD = "LocalAzure"
-
-
-@pytest.fixture(scope="module")
-def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
-    state_dir = tmp_path_factory.mktemp("azure-cli-cloud")
-    cloud = LocalAzure(state_dir)
-    watch_exchanges(state_dir / "exchanges.jsonl")
-    try:
-        cloud.start()
-        yield cloud
-    finally:
-        cloud.stop()
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +28,7 @@ def secret_file(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def register(azure: LocalAzure, config_dir: Path) -> AzureCli:
     """A CLI that knows the local Azure as a cloud and has not signed in."""
-    cli = AzureCli(azure_cli_venv(), config_dir, azure.env)
+    cli = AzureCli(azure_cli_program(), config_dir, azure.env)
     cli("cloud", "register", "--name", CLOUD, "--endpoint-resource-manager", azure.url)
     cli("cloud", "set", "--name", CLOUD)
     return cli

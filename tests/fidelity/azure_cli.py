@@ -4,50 +4,30 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
 import sys
-import venv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.fidelity.client_environment import BUILD, ClientEnvironment
+
 # What the tests were written with; a client that moved on its own would make them fail for no fault here.
 VERSION = "2.91.0"
-BUILD = Path(__file__).resolve().parents[2] / ".build"
 
 
-def azure_cli_venv(build: Path = BUILD) -> Path:
-    """The program `az` of a virtual environment below `build`, installed on the first call.
-
-    700 MB and one to two minutes. Raises RuntimeError with pip's last words when that fails.
-    """
-    folder = build / "azure-cli"
-    folder.mkdir(parents=True, exist_ok=True)
-    stamp = folder / "installed"
-    program = folder / "bin" / "az"
-    with (folder / "lock").open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (stamp.exists() and stamp.read_text(encoding="utf-8") == VERSION and program.exists()):
-            stamp.unlink(missing_ok=True)
-            venv.create(folder, clear=False, with_pip=True)
-            _install(folder / "bin" / "python", f"azure-cli=={VERSION}")
-            stamp.write_text(VERSION, encoding="utf-8")
-    return program
+def _install(environment: ClientEnvironment) -> None:
+    # Compiling 700 MB of modules takes longer than all the tests; those that are used get compiled by use.
+    environment.pip("install", "--no-compile", f"azure-cli=={VERSION}")
 
 
-def _install(python: Path, requirement: str) -> None:
-    done = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement],
-        capture_output=True,
-        text=True,
-        timeout=1200,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"pip could not install {requirement}: {done.stderr.strip()[-2000:]}")
+def azure_cli_program(build: Path = BUILD) -> Path:
+    """The program `az`, installed on the first call: 700 MB, one to two minutes."""
+    environment = ClientEnvironment("azure-cli", VERSION, _install, build)
+    environment.ensure()
+    return environment.program("az")
 
 
 class Answer(NamedTuple):
@@ -95,4 +75,4 @@ class AzureCli:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{azure_cli_venv()}\n")
+    sys.stdout.write(f"{azure_cli_program()}\n")
