@@ -18,6 +18,7 @@ _FEATURES_RESERVED = 2
 _VERSION = 0x00010000
 _NO_DATA_OFFSET = 0xFFFFFFFFFFFFFFFF
 _EPOCH_2000 = 946684800
+_FORGIVEN = 2 * MIB
 
 
 def _geometry(size: int) -> tuple[int, int, int]:
@@ -113,5 +114,9 @@ def disk_size(blobs: BlobStore, address: BlobAddress, disk: str, url: str, *, im
 
 
 def whole_gib(size: int) -> int:
-    """Disks are billed and shown in whole GiB, rounded up."""
-    return -(-size // GIB)
+    """Disks are billed and shown in whole GiB, rounded up.
+
+    Platform images have a MiB or two more than they are shown with: 30 GiB and 1 MiB are "30", 127 GiB and
+    2 MiB "127". How much Azure forgives is not known.
+    """
+    return max(1, -(-(size - _FORGIVEN) // GIB))
