@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.local_azure import control
+from tests.local_azure.directory import IdentityFileError
 from tests.local_azure.instructions import instructions
 from tests.local_azure.settings import DEFAULT_STATE_DIR, GUEST_TIMEOUT, Pace, Settings, load_or_create
 
@@ -32,7 +33,12 @@ def _parser() -> argparse.ArgumentParser:
         help="seconds a guest has to answer before its creation fails (default: %(default)s)",
     )
     parser.add_argument("--port", type=int, help="port of Azure Resource Manager; chosen at the first start")
-    parser.add_argument("--speed", type=_positive, default=1.0, help="divides how long operations take")
+    parser.add_argument(
+        "--speed",
+        type=_positive,
+        default=Pace.speed,
+        help="how much quicker than on Azure operations are (default: %(default)s)",
+    )
     parser.add_argument(
         "--azure-retry-after", action="store_true", help="Retry-After as Azure sends it instead of 1 s"
     )
@@ -84,7 +90,7 @@ def main() -> int:
             from tests.local_azure.foreground import run  # noqa: PLC0415
 
             run(_settings(arguments))
-    except control.ControlError as error:
+    except (control.ControlError, IdentityFileError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

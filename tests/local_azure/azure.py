@@ -69,20 +69,21 @@ class LocalAzure:
         self.blobs = blobs
         self.guests = guests
 
-    @property
-    def subscription_path(self) -> str:
-        return f"/subscriptions/{self.settings.identity.subscription_id}"
-
-    def group(self, name: str) -> Resource | None:
-        return self.store.get(f"{self.subscription_path}/resourceGroups/{name}")
+    def group(self, subscription: str, name: str) -> Resource | None:
+        """The resource group of that subscription, whatever the case of its name."""
+        return self.store.get(group_id(subscription, name))
 
     def account_keys(self, account: str) -> list[str] | None:
-        """Two keys, made when the account is."""
-        for resource in self.store.of_type("Microsoft.Storage/storageAccounts"):
-            if resource.name == account:
-                keys: list[str] = resource.hidden["keys"]
-                return keys
-        return None
+        """Two keys, made when the account is; accounts are known by their name, whatever the subscription."""
+        resource = self.store.named("Microsoft.Storage/storageAccounts", account)
+        if resource is None:
+            return None
+        keys: list[str] = resource.hidden["keys"]
+        return keys
+
+
+def group_id(subscription: str, name: str) -> str:
+    return f"/subscriptions/{subscription}/resourceGroups/{name}"
 
 
 def new_account_key() -> str:

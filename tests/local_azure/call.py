@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.local_azure.directory import NOBODY, Principal
 from tests.local_azure.store import Json
 
 
@@ -27,6 +28,8 @@ class Call:
     provider: str = ""
     types: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    #: Whose token came with it.
+    principal: Principal = NOBODY
 
     @property
     def api_version(self) -> str:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from tests.local_azure.clock import now
+from tests.local_azure.directory import Principal, Tenant
 from tests.local_azure.settings import Settings, private_file
 from tests.local_azure.tokens import LIFETIME, Tokens, load_or_create_key
 
@@ -98,15 +99,15 @@ class Entra:
     async def _discovery(self, request: web.Request) -> web.Response:
         tenant = request.match_info["tenant"]
         try:
-            if tenant not in _ANY_TENANT:
-                self._check_tenant(tenant)
+            home = self._settings.identity.home
+            issuer = home if tenant in _ANY_TENANT else self._tenant(tenant)
         except EntraError as error:
             return web.json_response({**error.body(), "error": "invalid_tenant"}, status=400)
         base = f"{self._settings.url}/{tenant}"
         version = "/v2.0" if "/v2.0/" in request.path else ""
         return web.json_response(
             {
-                "issuer": f"{base}{version}" if version else self._issuer(),
+                "issuer": f"{base}{version}" if version else f"https://sts.windows.net/{issuer.id}/",
                 "authorization_endpoint": f"{base}/oauth2{version}/authorize",
                 "token_endpoint": f"{base}/oauth2{version}/token",
                 "device_authorization_endpoint": f"{base}/oauth2{version}/devicecode",
@@ -125,9 +126,6 @@ class Entra:
                 "cloud_instance_name": "127.0.0.1",
             }
         )
-
-    def _issuer(self) -> str:
-        return f"https://sts.windows.net/{self._settings.identity.tenant_id}/"
 
     async def _instances(self, request: web.Request) -> web.Response:
         endpoint = request.query.get("authorization_endpoint", "")
@@ -149,16 +147,16 @@ class Entra:
         form = {k: v for k, v in (await request.post()).items() if isinstance(v, str)}
         v2 = request.path.endswith("/v2.0/token")
         try:
-            self._check_tenant(request.match_info["tenant"])
-            self._check_client(form)
-            audience = self._audience(form, v2)
+            tenant = self._tenant(request.match_info["tenant"])
+            principal = self._client(tenant, form)
+            audience = self._audience(tenant, form, v2)
         except EntraError as error:
             return web.json_response(error.body(), status=error.status)
         answer: dict[str, Any] = {
             "token_type": "Bearer",
             "expires_in": LIFETIME,
             "ext_expires_in": LIFETIME,
-            "access_token": self._tokens.issue(audience),
+            "access_token": self._tokens.issue(audience, principal=principal),
         }
         if not v2:
             start = int(now().timestamp())
@@ -171,18 +169,22 @@ class Entra:
             }
         return web.json_response(answer, headers={"Cache-Control": "no-store, no-cache"})
 
-    def _check_tenant(self, tenant: str) -> None:
-        if tenant.lower() != self._settings.identity.tenant_id:
-            raise EntraError(
-                400,
-                "invalid_request",
-                90002,
-                f"Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are "
-                "signing into the correct cloud. Check with your subscription administrator, this may happen "
-                "if there are no active subscriptions for the tenant.",
-            )
+    def _tenant(self, named: str) -> Tenant:
+        """By id or by its domain."""
+        for tenant in self._settings.identity.tenants:
+            if named.lower() in (tenant.id, tenant.domain):
+                return tenant
+        raise EntraError(
+            400,
+            "invalid_request",
+            90002,
+            f"Tenant '{named}' not found. Check to make sure you have the correct tenant ID and are "
+            "signing into the correct cloud. Check with your subscription administrator, this may happen "
+            "if there are no active subscriptions for the tenant.",
+        )
 
-    def _check_client(self, form: Mapping[str, str]) -> None:
+    def _client(self, tenant: Tenant, form: Mapping[str, str]) -> Principal:
+        """Who signs in, once the secret or assertion is proved."""
         grant, client = form.get("grant_type"), form.get("client_id", "")
         if grant is None:
             raise _missing("grant_type")
@@ -195,19 +197,19 @@ class Entra:
             )
         if not client:
             raise _missing("client_id")
-        identity = self._settings.identity
-        if client.lower() != identity.client_id:
+        principal = self._settings.identity.client(client)
+        if principal is None or principal.tenant_id != tenant.id:
             raise EntraError(
                 400,
                 "unauthorized_client",
                 700016,
                 f"Application with identifier '{client}' was not found in the directory "
-                f"'{identity.tenant_id}'. This can happen if the application has not been installed by the "
+                f"'{tenant.id}'. This can happen if the application has not been installed by the "
                 "administrator of the tenant or consented to by any user in the tenant. You may have sent "
                 "your authentication request to the wrong tenant.",
             )
         if form.get("client_assertion_type") == _ASSERTION_TYPE:
-            self._check_assertion(form.get("client_assertion", ""))
+            self._check_assertion(principal, form.get("client_assertion", ""))
         elif "client_secret" not in form:
             raise EntraError(
                 401,
@@ -216,7 +218,7 @@ class Entra:
                 "The request body must contain the following parameter: 'client_assertion' or "
                 "'client_secret'.",
             )
-        elif not hmac.compare_digest(form["client_secret"].encode(), identity.client_secret.encode()):
+        elif not hmac.compare_digest(form["client_secret"].encode(), principal.client_secret.encode()):
             raise EntraError(
                 401,
                 "invalid_client",
@@ -224,20 +226,22 @@ class Entra:
                 "Invalid client secret provided. Ensure the secret being sent in the request is the client "
                 f"secret value, not the client secret ID, for a secret added to app '{client}'.",
             )
+        return principal
 
-    def _check_assertion(self, assertion: str) -> None:
-        """Either signed with the registered certificate, or a token of the registered federation."""
+    def _check_assertion(self, principal: Principal, assertion: str) -> None:
+        """Either signed with the owner's registered certificate, or a token of the registered federation."""
         try:
             issuer = jwt.decode(assertion, options={"verify_signature": False}).get("iss")
         except jwt.InvalidTokenError:
             raise EntraError(400, "invalid_request", 50027, "JWT token is invalid or malformed.") from None
         try:
-            if issuer == self._settings.identity.client_id:
+            owned = principal == self._settings.identity.owner
+            if owned and issuer == principal.client_id:
                 key = self._certificate.public_key()
                 assert isinstance(key, rsa.RSAPublicKey)
                 jwt.decode(assertion, key, algorithms=["RS256", "PS256"], options={"verify_aud": False})
                 return
-            if issuer == self._federation_issuer:
+            if owned and issuer == self._federation_issuer:
                 jwt.decode(
                     assertion,
                     self._federation_key.public_key(),
@@ -264,7 +268,7 @@ class Entra:
             f"No matching federated identity record found for presented assertion issuer '{issuer}'.",
         )
 
-    def _audience(self, form: Mapping[str, str], v2: bool) -> str:
+    def _audience(self, tenant: Tenant, form: Mapping[str, str], v2: bool) -> str:
         wanted = form.get("scope", "").removesuffix("/.default") if v2 else form.get("resource", "")
         if not wanted:
             raise _missing("scope" if v2 else "resource")
@@ -277,7 +281,7 @@ class Entra:
             "invalid_resource",
             500011,
             f"The resource principal named {wanted} was not found in the tenant named "
-            f"{self._settings.identity.tenant_id}. This can happen if the application has not been installed "
+            f"{tenant.id}. This can happen if the application has not been installed "
             "by the administrator of the tenant or consented to by any user in the tenant.",
         )
 

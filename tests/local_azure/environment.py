@@ -15,6 +15,7 @@ from tests.local_azure.settings import Settings, private_file
 
 def environment(settings: Settings, certificates: Certificates, entra: Entra) -> dict[str, str]:
     identity = settings.identity
+    other = identity.tenants[1]
     return {
         "AZURE_SUBSCRIPTION_ID": identity.subscription_id,
         "AZURE_CLIENT_ID": identity.client_id,
@@ -31,8 +32,16 @@ def environment(settings: Settings, certificates: Certificates, entra: Entra) ->
         "LOCAL_AZURE_CLIENT_CERTIFICATE": str(entra.client_certificate),
         "LOCAL_AZURE_CLIENT_THUMBPRINT": entra.thumbprint,
         "LOCAL_AZURE_IDENTITY_ENDPOINT": settings.url + IDENTITY_PATH,
+        "LOCAL_AZURE_IDENTITY_CLIENT_ID": identity.managed.client_id,
         "LOCAL_AZURE_IDENTITY_HEADER": identity.identity_header,
         "LOCAL_AZURE_FEDERATED_TOKEN_FILE": str(entra.federated_token),
+        "LOCAL_AZURE_SECOND_SUBSCRIPTION_ID": identity.home.subscriptions[1].id,
+        "LOCAL_AZURE_READER_CLIENT_ID": identity.reader.client_id,
+        "LOCAL_AZURE_READER_SECRET": identity.reader.client_secret,
+        "LOCAL_AZURE_OTHER_TENANT": other.id,
+        "LOCAL_AZURE_OTHER_SUBSCRIPTION_ID": other.subscriptions[0].id,
+        "LOCAL_AZURE_OTHER_CLIENT_ID": identity.stranger.client_id,
+        "LOCAL_AZURE_OTHER_SECRET": identity.stranger.client_secret,
     }
 
 

@@ -65,9 +65,10 @@ class Front:
         body: Any = None
         call: Call | None = None
         try:
-            self._tokens.check_bearer(request.headers.get("Authorization"))
+            principal = self._tokens.check_bearer(request.headers.get("Authorization"))
             body = _parse(raw)
-            call = Call(request.method, request.path.rstrip("/"), dict(request.query), body)
+            path = request.path.rstrip("/")
+            call = Call(request.method, path, dict(request.query), body, principal=principal)
             self._check_version(call)
             reply = await self._dispatch(call)
         except ArmError as fault:
@@ -98,9 +99,7 @@ class Front:
     async def _dispatch(self, call: Call) -> Reply:
         parts = call.path.strip("/").split("/")
         if parts[0].lower() == "subscriptions" and len(parts) > 1:
-            identity = self._azure.settings.identity
-            if parts[1].lower() != identity.subscription_id:
-                raise _unknown_subscription(parts[1])
+            parts[1] = self._subscription(call, parts[1])
         lowered = [p.lower() for p in parts]
         if len(parts) > 4 and lowered[2] == "resourcegroups" and lowered[4] == "providers":
             if len(parts) < 7:
@@ -116,6 +115,15 @@ class Front:
                 return await self._in_provider(_placed(call, parts[1], "", parts[3], parts[4:]))
         return await self._outside_providers(call, lowered, parts)
 
+    def _subscription(self, call: Call, text: str) -> str:
+        """The subscription's id in its usual form; it has to be one of the caller's own tenant."""
+        tenant = self._azure.settings.identity.tenant_of(text)
+        if tenant is None:
+            raise _unknown_subscription(text)
+        if tenant.id != call.principal.tenant_id:
+            raise self._tokens.wrong_tenant(call.principal, tenant)
+        return text.lower()
+
     def _subscription_verb(self, lowered: Sequence[str]) -> Verb | None:
         text = "/".join(lowered)
         return next((v for k, v in self._subscription_verbs.items() if re.fullmatch(k, text)), None)
@@ -129,7 +137,7 @@ class Front:
             if any(path == "/".join(pattern) for _unused, path in self._resources):
                 raise method_not_allowed(call)
             raise _bad_path(call)
-        subscription = parts[1] if len(parts) > 1 else ""
+        subscription = parts[1] if lowered[0] == "subscriptions" and len(parts) > 1 else ""
         group = parts[3] if len(parts) > 3 else ""
         placed = _placed(call, subscription, group, "", [])
         return await handler(placed)

@@ -9,10 +9,10 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
-from tests.local_azure.azure import LOCATIONS, LocalAzure, find_location
+from tests.local_azure.azure import LOCATIONS, LocalAzure, find_location, group_id
 from tests.local_azure.call import Call, Reply
 from tests.local_azure.errors import ArmError, invalid_content, resource_group_not_found, resource_not_found
-from tests.local_azure.operations import Operation
+from tests.local_azure.operations import TYPICAL_SECONDS, Operation
 from tests.local_azure.store import Json, Resource
 
 Verb = Callable[[Call], Awaitable[Reply]]
@@ -43,16 +43,14 @@ class ResourceKind:
 
     def id_of(self, call: Call) -> str:
         """The id as Azure writes it, whatever the case of the request."""
-        group = self.azure.group(call.resource_group)
+        group = self.azure.group(call.subscription, call.resource_group)
         types = self.type.split("/")[1:]
         parts = [f"{t}/{n}" for t, n in zip(types, call.names, strict=False)]
-        name = group.name if group else call.resource_group
-        return f"{self.azure.subscription_path}/resourceGroups/{name}/providers/{self.namespace}/" + "/".join(
-            parts
-        )
+        place = group.id if group else group_id(call.subscription, call.resource_group)
+        return f"{place}/providers/{self.namespace}/" + "/".join(parts)
 
     def find(self, call: Call) -> Resource | None:
-        if self.azure.group(call.resource_group) is None:
+        if self.azure.group(call.subscription, call.resource_group) is None:
             raise resource_group_not_found(call.resource_group)
         return self.azure.store.get(self.id_of(call))
 
@@ -64,7 +62,7 @@ class ResourceKind:
 
     def require_parent(self, call: Call) -> Resource:
         """The resource a nested path begins with."""
-        if self.azure.group(call.resource_group) is None:
+        if self.azure.group(call.subscription, call.resource_group) is None:
             raise resource_group_not_found(call.resource_group)
         parent_type = "/".join(self.type.split("/")[:2])
         nested = self.id_of(call)
@@ -90,9 +88,9 @@ class ResourceKind:
         return Reply(200, self.render(self.require(call), call))
 
     async def list(self, call: Call) -> Reply:
-        if call.resource_group and self.azure.group(call.resource_group) is None:
+        if call.resource_group and self.azure.group(call.subscription, call.resource_group) is None:
             raise resource_group_not_found(call.resource_group)
-        found = self.azure.store.of_type(self.type, call.resource_group or None)
+        found = self.azure.store.of_type(self.type, call.resource_group or None, call.subscription)
         return Reply(200, {"value": [self.render(r, call) for r in found]})
 
     # Writing.
@@ -113,7 +111,7 @@ class ResourceKind:
     def check_write(self, call: Call, existing: Resource | None) -> Json:
         """What the front door and the provider look at before anything else: body, name, location, tags."""
         body = json_object(call)
-        group = self.azure.group(call.resource_group)
+        group = self.azure.group(call.subscription, call.resource_group)
         if group is not None and group.state == "Deleting":
             raise being_deleted(group.name)
         check_entity_name(call.name, "name", self.name_rule)
@@ -154,10 +152,10 @@ class ResourceKind:
 
     # Long-running operations.
 
-    def collection(self, location: str, name: str) -> str:
+    def collection(self, subscription: str, location: str, name: str) -> str:
         place = find_location(location)
         spelled = place.compute_name if place else location
-        return f"{self.azure.subscription_path}/providers/{self.namespace}/locations/{spelled}/{name}"
+        return f"/subscriptions/{subscription}/providers/{self.namespace}/locations/{spelled}/{name}"
 
     def begin(
         self,
@@ -167,18 +165,18 @@ class ResourceKind:
         arguments: Json | None = None,
         *,
         collection: str = "operations",
-        seconds: float = 0.3,
+        azure_seconds: float = TYPICAL_SECONDS,
         retry_after: int | None = None,
         shows_output: bool = False,
     ) -> Operation:
-        """Starts the work `work` of this type on the resource."""
+        """Starts the work `work` of this type on the resource; Azure takes `azure_seconds` for it."""
         return self.azure.operations.start(
             f"{self.type}:{work}",
             {"id": resource.id, **(arguments or {})},
             call,
-            collection=self.collection(resource.location, collection),
+            collection=self.collection(resource.subscription, resource.location, collection),
             resource_id=resource.id,
-            seconds=seconds,
+            azure_seconds=azure_seconds,
             retry_after=retry_after,
             shows_output=shows_output,
         )

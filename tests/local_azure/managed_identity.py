@@ -31,18 +31,18 @@ class ManagedIdentity:
         if not hmac.compare_digest(given.encode(), identity.identity_header.encode()):
             return web.json_response({"statusCode": 401, "message": "Missing or wrong header."}, status=401)
         resource = request.query.get("resource")
-        wanted = request.query.get("client_id", identity.client_id)
-        if not resource or wanted.lower() != identity.client_id:
+        wanted = request.query.get("client_id", identity.managed.client_id)
+        if not resource or wanted.lower() != identity.managed.client_id:
             message = (
                 "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId."
             )
             return web.json_response({"statusCode": 400, "message": message}, status=400)
         return web.json_response(
             {
-                "access_token": self._tokens.issue(resource),
+                "access_token": self._tokens.issue(resource, principal=identity.managed),
                 "expires_on": str(int(time.time()) + LIFETIME),
                 "resource": resource,
                 "token_type": "Bearer",
-                "client_id": identity.client_id.upper(),
+                "client_id": identity.managed.client_id.upper(),
             }
         )

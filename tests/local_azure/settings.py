@@ -9,36 +9,14 @@ import json
 import os
 import secrets
 import socket
-import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from tests.local_azure.directory import Identity, identity_from, random_identity
 
 # Azure gives up after twenty minutes, too.
 GUEST_TIMEOUT = 1200.0
 DEFAULT_STATE_DIR = Path(__file__).resolve().parents[2] / ".build" / "local-azure"
-
-
-@dataclass(frozen=True)
-class Identity:
-    """One tenant with one subscription and one service principal, random for each state directory."""
-
-    tenant_id: str
-    subscription_id: str
-    client_id: str
-    object_id: str
-    client_secret: str
-    identity_header: str
-
-    @staticmethod
-    def random() -> Identity:
-        return Identity(
-            tenant_id=str(uuid.uuid4()),
-            subscription_id=str(uuid.uuid4()),
-            client_id=str(uuid.uuid4()),
-            object_id=str(uuid.uuid4()),
-            client_secret=secrets.token_urlsafe(30),
-            identity_header=secrets.token_hex(16),
-        )
 
 
 @dataclass(frozen=True)
@@ -49,13 +27,17 @@ class Ports:
 
 @dataclass(frozen=True)
 class Pace:
-    """How long operations take. `speed` divides durations; Azure's Retry-After values are for the patient."""
+    """How long operations take: Azure's own durations divided by `speed`.
 
-    speed: float = 1.0
+    Azure's Retry-After values are for the patient.
+    """
+
+    speed: float = 100.0
     azure_retry_after: bool = False
 
-    def seconds(self, duration: float) -> float:
-        return duration / self.speed
+    def seconds(self, azure_seconds: float) -> float:
+        """How long something lasts here that lasts `azure_seconds` on Azure."""
+        return azure_seconds / self.speed
 
     def retry_after(self, azure: int | None) -> str | None:
         if azure is None:
@@ -107,12 +89,14 @@ def load_or_create(
     path = state_dir / "identity.json"
     if path.exists():
         stored = json.loads(path.read_text(encoding="utf-8"))
+        identity = identity_from(stored["identity"])
     else:
+        identity = random_identity()
         stored = {
-            "identity": asdict(Identity.random()),
             "ports": asdict(Ports(arm=free_port(), blob=free_port())),
             "operation_key": base64.b64encode(secrets.token_bytes(32)).decode(),
         }
+    stored["identity"] = identity.stored()
     if arm_port is not None:
         stored["ports"]["arm"] = arm_port
     state_dir.mkdir(parents=True, exist_ok=True)
@@ -120,7 +104,7 @@ def load_or_create(
     private_file(path, json.dumps(stored, indent=2) + "\n")
     return Settings(
         state_dir=state_dir,
-        identity=Identity(**stored["identity"]),
+        identity=identity,
         ports=Ports(**stored["ports"]),
         operation_key=stored["operation_key"],
         pace=pace or Pace(),

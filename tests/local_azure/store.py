@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,25 @@ Json = dict[str, Any]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS resources (
-  key TEXT PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL, resource_group TEXT NOT NULL,
-  name TEXT NOT NULL, body TEXT NOT NULL, hidden TEXT NOT NULL, position INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS resources_by_type ON resources (type, resource_group);
+  key TEXT PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL COLLATE NOCASE, subscription TEXT NOT NULL,
+  resource_group TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL, hidden TEXT NOT NULL,
+  position INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS resources_in_group ON resources (subscription, resource_group, type, position);
+CREATE INDEX IF NOT EXISTS resources_of_type ON resources (type, subscription, position);
+CREATE INDEX IF NOT EXISTS resources_by_name ON resources (type, name COLLATE NOCASE);
+CREATE INDEX IF NOT EXISTS resources_by_position ON resources (position);
 CREATE TABLE IF NOT EXISTS operations (id TEXT PRIMARY KEY, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
+# A state directory from before there were several subscriptions: all its ids begin with the same one.
+_MIGRATION = """
+ALTER TABLE resources RENAME TO older;
+{schema}
+INSERT INTO resources SELECT key, id, type, substr(key, 16, 36), resource_group, name, body, hidden, position
+  FROM older;
+DROP TABLE older;
+"""
+_COLUMNS = "id, type, resource_group, name, body, hidden"
 
 
 @dataclass
@@ -40,6 +53,11 @@ class Resource:
         return properties
 
     @property
+    def subscription(self) -> str:
+        """Empty for what belongs to no subscription."""
+        return subscription_in(self.id)
+
+    @property
     def location(self) -> str:
         return str(self.body.get("location", ""))
 
@@ -55,23 +73,26 @@ class Store:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_SCHEMA)
+        columns = [row[1] for row in self._db.execute("PRAGMA table_info(resources)")]
+        older = bool(columns) and "subscription" not in columns
+        self._db.executescript(_MIGRATION.format(schema=_SCHEMA) if older else _SCHEMA)
+        #: Counts the writes, for those who keep what they have read.
+        self.version = 0
         path.chmod(0o600)
 
     def close(self) -> None:
         self._db.close()
 
     def get(self, resource_id: str) -> Resource | None:
-        row = self._db.execute(
-            "SELECT id, type, resource_group, name, body, hidden FROM resources WHERE key = ?",
-            (resource_id.lower(),),
-        ).fetchone()
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM resources WHERE key = ?", (resource_id.lower(),))  # noqa: S608
+        row = rows.fetchone()
         return None if row is None else _resource(row)
 
     def put(self, resource: Resource) -> None:
+        self.version += 1
         self._db.execute(
-            "INSERT INTO resources (key, id, type, resource_group, name, body, hidden, position) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(position), 0) + 1 FROM resources)) "
+            f"INSERT INTO resources (key, {_COLUMNS}, subscription, position) "  # noqa: S608 - constants
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(position), 0) + 1 FROM resources)) "
             "ON CONFLICT (key) DO UPDATE SET body = excluded.body, hidden = excluded.hidden",
             (
                 resource.id.lower(),
@@ -81,45 +102,51 @@ class Store:
                 resource.name,
                 json.dumps(resource.body),
                 json.dumps(resource.hidden),
+                resource.subscription,
             ),
         )
 
     def delete(self, resource_id: str) -> None:
         """Removes the resource and everything below it (subnets, containers)."""
         key = resource_id.lower()
+        self.version += 1
+        # What is below begins with a slash, and "0" is the character behind the slash.
         self._db.execute(
-            "DELETE FROM resources WHERE key = ? OR substr(key, 1, ?) = ?", (key, len(key) + 1, key + "/")
+            "DELETE FROM resources WHERE key = ? OR (key > ? AND key < ?)", (key, key + "/", key + "0")
         )
 
-    def of_type(self, resource_type: str, resource_group: str | None = None) -> Iterator[Resource]:
-        """In order of creation."""
-        query = (
-            "SELECT id, type, resource_group, name, body, hidden FROM resources WHERE type = ? COLLATE NOCASE"
-        )
-        values = [resource_type]
+    def _select(self, condition: str, values: Sequence[str], order: str = "position") -> Iterator[Resource]:
+        query = f"SELECT {_COLUMNS} FROM resources WHERE {condition} ORDER BY {order}"  # noqa: S608
+        for row in self._db.execute(query, values).fetchall():
+            yield _resource(row)
+
+    def of_type(
+        self, resource_type: str, resource_group: str | None = None, subscription: str | None = None
+    ) -> Iterator[Resource]:
+        """In order of creation; of every subscription where none is named."""
+        condition, values = "type = ?", [resource_type]
+        if subscription is not None:
+            condition += " AND subscription = ?"
+            values.append(subscription.lower())
         if resource_group is not None:
-            query += " AND resource_group = ?"
+            condition += " AND resource_group = ?"
             values.append(resource_group.lower())
-        for row in self._db.execute(query + " ORDER BY position", values).fetchall():
-            yield _resource(row)
+        return self._select(condition, values)
 
-    def in_group(self, resource_group: str) -> Iterator[Resource]:
+    def named(self, resource_type: str, name: str) -> Resource | None:
+        """For types whose names are unique in all Azure, whatever their case: storage accounts."""
+        return next(self._select("type = ? AND name = ? COLLATE NOCASE", (resource_type, name)), None)
+
+    def in_group(self, subscription: str, resource_group: str) -> Iterator[Resource]:
         """Every resource of the group, the group itself excepted; the newest first, as deletion needs it."""
-        rows = self._db.execute(
-            "SELECT id, type, resource_group, name, body, hidden FROM resources "
-            "WHERE resource_group = ? AND type != 'Microsoft.Resources/resourceGroups' ORDER BY position "
-            "DESC",
-            (resource_group.lower(),),
-        ).fetchall()
-        for row in rows:
-            yield _resource(row)
+        return self._select(
+            "subscription = ? AND resource_group = ? AND type != 'Microsoft.Resources/resourceGroups'",
+            (subscription.lower(), resource_group.lower()),
+            "position DESC",
+        )
 
-    def everything(self) -> Iterator[Resource]:
-        rows = self._db.execute(
-            "SELECT id, type, resource_group, name, body, hidden FROM resources ORDER BY position"
-        ).fetchall()
-        for row in rows:
-            yield _resource(row)
+    def in_subscription(self, subscription: str) -> Iterator[Resource]:
+        return self._select("subscription = ?", (subscription.lower(),))
 
     def save_operation(self, operation_id: str, record: Json) -> None:
         self._db.execute(
@@ -141,6 +168,12 @@ class Store:
         )
         row = self._db.execute("SELECT value FROM counters WHERE name = ?", (counter,)).fetchone()
         return int(row[0])
+
+
+def subscription_in(resource_id: str) -> str:
+    """The subscription that an id or path begins with, in small letters; empty where it begins otherwise."""
+    parts = resource_id.lower().split("/", 3)
+    return parts[2] if len(parts) > 2 and parts[1] == "subscriptions" else ""
 
 
 def _resource(row: tuple[str, str, str, str, str, str]) -> Resource:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.local_azure.clock import now
+from tests.local_azure.directory import Principal, Tenant
 from tests.local_azure.errors import ArmError
 from tests.local_azure.settings import Settings, private_file
 
@@ -59,23 +60,23 @@ class Tokens:
     def arm_audiences(self) -> tuple[str, ...]:
         return (*_ARM_AUDIENCES, self._settings.url)
 
-    def issue(self, audience: str, *, lifetime: int = LIFETIME) -> str:
-        """A token of the service principal; `audience` stands in it as it was asked for."""
-        identity = self._settings.identity
+    def issue(self, audience: str, *, principal: Principal | None = None, lifetime: int = LIFETIME) -> str:
+        """A token of the principal, of the owner without one; `audience` stands in it as it was asked for."""
+        holder = principal or self._settings.identity.owner
         issued = int(time.time())
         claims: dict[str, Any] = {
             "aud": audience,
-            "iss": f"https://sts.windows.net/{identity.tenant_id}/",
+            "iss": f"https://sts.windows.net/{holder.tenant_id}/",
             "iat": issued,
             "nbf": issued - 5,
             "exp": issued + lifetime,
-            "appid": identity.client_id,
+            "appid": holder.client_id,
             "appidacr": "1",
-            "idp": f"https://sts.windows.net/{identity.tenant_id}/",
+            "idp": f"https://sts.windows.net/{holder.tenant_id}/",
             "idtyp": "app",
-            "oid": identity.object_id,
-            "sub": identity.object_id,
-            "tid": identity.tenant_id,
+            "oid": holder.object_id,
+            "sub": holder.object_id,
+            "tid": holder.tenant_id,
             "uti": uuid.uuid4().hex,
             "ver": "1.0",
         }
@@ -92,8 +93,8 @@ class Tokens:
         }
         return {"keys": [key]}
 
-    def check_bearer(self, authorization: str | None) -> None:
-        """Raises the front door's 401 unless the header holds a valid token for Azure Resource Manager."""
+    def check_bearer(self, authorization: str | None) -> Principal:
+        """Whose valid token for Azure Resource Manager the header holds; raises the front door's 401."""
         if not authorization:
             raise self._refused(
                 "AuthenticationFailed",
@@ -128,9 +129,29 @@ class Tokens:
                 "The access token has been obtained for wrong audience or resource "
                 f"'{claims['aud']}'. It should exactly match with one of the allowed audiences '{allowed}'.",
             )
+        principal = self._settings.identity.principal(str(claims.get("oid", "")))
+        if principal is None:
+            raise self._refused("InvalidAuthenticationToken", "The access token is invalid.")
+        return principal
 
-    def _refused(self, code: str, message: str, description: str | None = None) -> ArmError:
-        authority = f"{self._settings.url}/{self._settings.identity.tenant_id}"
+    def wrong_tenant(self, principal: Principal, owner: Tenant) -> ArmError:
+        """What a token gets at a subscription of `owner`, a tenant that did not issue it."""
+        right, wrong = (f"https://sts.windows.net/{t}/" for t in (owner.id, principal.tenant_id))
+        return self._refused(
+            "InvalidAuthenticationTokenTenant",
+            f"The access token is from the wrong issuer '{wrong}'. It must match the tenant '{right}' "
+            "associated with this subscription. Please use the authority (URL) "
+            f"'{self._settings.url}/{owner.id}' to get the token. Note, if the subscription is transferred "
+            "to another tenant there is no impact to the services, but information about new tenant could "
+            "take time to propagate (up to an hour). If you just transferred your subscription and see this error "
+            "message, please try back later.",
+            tenant=owner.id,
+        )
+
+    def _refused(
+        self, code: str, message: str, description: str | None = None, *, tenant: str | None = None
+    ) -> ArmError:
+        authority = f"{self._settings.url}/{tenant or self._settings.identity.tenant_id}"
         challenge = (
             f'Bearer authorization_uri="{authority}", error="invalid_token", '
             f'error_description="{description or message}"'

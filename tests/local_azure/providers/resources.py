@@ -9,15 +9,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.local_azure.azure import LOCATIONS, LocalAzure
+from tests.local_azure.azure import LOCATIONS, LocalAzure, group_id
 from tests.local_azure.call import Call, Reply
+from tests.local_azure.directory import Subscription, Tenant
 from tests.local_azure.errors import ArmError, resource_group_not_found
 from tests.local_azure.kinds import ResourceKind, Verb, being_deleted, check_location, check_tags, json_object
 from tests.local_azure.store import Json, Resource
 
 GROUP = "Microsoft.Resources/resourceGroups"
 _GROUP_NAME = re.compile(r"^[-\w._()]{0,89}[-\w_()]$")
-_SUBSCRIPTION_NAME = "goldenimage.azure local subscription"
 
 
 class Resources:
@@ -48,26 +48,30 @@ class Resources:
             ("GET", f"{group}/resources"): self._resources,
         }
 
-    async def _tenants(self, _call: Call) -> Reply:
-        tenant = self._azure.settings.identity.tenant_id
+    def _tenant(self, call: Call) -> Tenant:
+        """The caller's."""
+        identity = self._azure.settings.identity
+        return identity.tenant(call.principal.tenant_id) or identity.home
+
+    async def _tenants(self, call: Call) -> Reply:
+        tenant = self._tenant(call)
         entry = {
-            "id": f"/tenants/{tenant}",
-            "tenantId": tenant,
-            "displayName": "goldenimage.azure",
-            "defaultDomain": "goldenimage.localhost",
+            "id": f"/tenants/{tenant.id}",
+            "tenantId": tenant.id,
+            "displayName": tenant.name,
+            "defaultDomain": tenant.domain,
             "tenantCategory": "Home",
         }
         return Reply(200, {"value": [entry]}, compact=True)
 
-    def _subscription_body(self) -> Json:
-        identity = self._azure.settings.identity
+    def _subscription_body(self, tenant: Tenant, subscription: Subscription) -> Json:
         return {
-            "id": self._azure.subscription_path,
+            "id": f"/subscriptions/{subscription.id}",
             "authorizationSource": "RoleBased",
             "managedByTenants": [],
-            "subscriptionId": identity.subscription_id,
-            "tenantId": identity.tenant_id,
-            "displayName": _SUBSCRIPTION_NAME,
+            "subscriptionId": subscription.id,
+            "tenantId": tenant.id,
+            "displayName": subscription.name,
             "state": "Enabled",
             "subscriptionPolicies": {
                 "locationPlacementId": "Public_2014-09-01",
@@ -76,17 +80,21 @@ class Resources:
             },
         }
 
-    async def _subscriptions(self, _call: Call) -> Reply:
-        body = {"value": [self._subscription_body()], "count": {"type": "Total", "value": 1}}
+    async def _subscriptions(self, call: Call) -> Reply:
+        tenant = self._tenant(call)
+        value = [self._subscription_body(tenant, s) for s in tenant.subscriptions]
+        body = {"value": value, "count": {"type": "Total", "value": len(value)}}
         return Reply(200, body, compact=True)
 
-    async def _subscription(self, _call: Call) -> Reply:
-        return Reply(200, self._subscription_body(), compact=True)
+    async def _subscription(self, call: Call) -> Reply:
+        tenant = self._tenant(call)
+        found = next(s for s in tenant.subscriptions if s.id == call.subscription)
+        return Reply(200, self._subscription_body(tenant, found), compact=True)
 
-    async def _locations(self, _call: Call) -> Reply:
+    async def _locations(self, call: Call) -> Reply:
         value = [
             {
-                "id": f"{self._azure.subscription_path}/locations/{place.name}",
+                "id": f"/subscriptions/{call.subscription}/locations/{place.name}",
                 "name": place.name,
                 "type": "Region",
                 "displayName": place.display_name,
@@ -99,11 +107,13 @@ class Resources:
 
     # Providers.
 
-    def _provider_body(self, namespace: str) -> Json:
+    def _provider_body(self, subscription: str, namespace: str) -> Json:
         names = [k.type.partition("/")[2] for k in self._kinds.values() if k.namespace == namespace]
         places = [place.display_name for place in LOCATIONS]
         return {
-            "id": f"{self._azure.subscription_path}/providers/{namespace}",
+            "id": f"/subscriptions/{subscription}/providers/{namespace}"
+            if subscription
+            else f"/providers/{namespace}",
             "namespace": namespace,
             "resourceTypes": [
                 {
@@ -121,20 +131,21 @@ class Resources:
     def _namespaces(self) -> list[str]:
         return sorted({kind.namespace for kind in self._kinds.values()})
 
-    async def _providers(self, _call: Call) -> Reply:
-        return Reply(200, {"value": [self._provider_body(n) for n in self._namespaces()]}, compact=True)
+    async def _providers(self, call: Call) -> Reply:
+        value = [self._provider_body(call.subscription, n) for n in self._namespaces()]
+        return Reply(200, {"value": value}, compact=True)
 
     async def _provider(self, call: Call) -> Reply:
         wanted = call.path.rstrip("/").rpartition("/")[2].lower()
-        return self._provider_reply(wanted)
+        return self._provider_reply(call, wanted)
 
     async def _register(self, call: Call) -> Reply:
-        return self._provider_reply(call.path.split("/")[4].lower())
+        return self._provider_reply(call, call.path.split("/")[4].lower())
 
-    def _provider_reply(self, wanted: str) -> Reply:
+    def _provider_reply(self, call: Call, wanted: str) -> Reply:
         for namespace in self._namespaces():
             if namespace.lower() == wanted:
-                return Reply(200, self._provider_body(namespace), compact=True)
+                return Reply(200, self._provider_body(call.subscription, namespace), compact=True)
         raise ArmError(
             404, "InvalidResourceNamespace", f"The resource namespace '{wanted}' is invalid.", gateway=True
         )
@@ -142,14 +153,14 @@ class Resources:
     # Resource groups.
 
     async def _groups(self, call: Call) -> Reply:
-        groups = [g.body for g in self._azure.store.of_type(GROUP)]
+        groups = [g.body for g in self._azure.store.of_type(GROUP, subscription=call.subscription)]
         wanted = re.fullmatch(r"tagName eq '(.*)' and tagValue eq '(.*)'", call.query.get("$filter", ""))
         if wanted:
             groups = [g for g in groups if (g.get("tags") or {}).get(wanted[1]) == wanted[2]]
         return Reply(200, {"value": groups}, compact=True)
 
     def _require_group(self, call: Call) -> Resource:
-        group = self._azure.group(call.resource_group)
+        group = self._azure.group(call.subscription, call.resource_group)
         if group is None:
             raise resource_group_not_found(call.resource_group)
         return group
@@ -158,7 +169,7 @@ class Resources:
         return Reply(200, self._require_group(call).body, compact=True)
 
     async def _group_exists(self, call: Call) -> Reply:
-        if self._azure.group(call.resource_group) is None:
+        if self._azure.group(call.subscription, call.resource_group) is None:
             return Reply(404)
         return Reply(204)
 
@@ -176,7 +187,7 @@ class Resources:
             )
         body = json_object(call)
         check_tags(body)
-        existing = self._azure.group(name)
+        existing = self._azure.group(call.subscription, name)
         location = body.get("location")
         if not isinstance(location, str) or not location:
             raise ArmError(
@@ -194,7 +205,7 @@ class Resources:
                 f"'{existing.location}'.",
                 gateway=True,
             )
-        resource_id = existing.id if existing else f"{self._azure.subscription_path}/resourceGroups/{name}"
+        resource_id = existing.id if existing else group_id(call.subscription, name)
         if existing is not None and existing.state == "Deleting":
             raise being_deleted(name)
         group_body: Json = {
@@ -226,8 +237,9 @@ class Resources:
             "group:delete",
             {"id": group.id},
             call,
-            collection=f"{self._azure.subscription_path}/operationresults",
+            collection=f"/subscriptions/{call.subscription}/operationresults",
             resource_id=group.id,
+            azure_seconds=30,
             retry_after=15,
         )
         return Reply(202, None, self._azure.operations.headers(operation, aao=False, location=True))
@@ -238,7 +250,8 @@ class Resources:
             return
         # Machines first: they hold on to everything else.
         resources = sorted(
-            self._azure.store.in_group(group.name), key=lambda r: not r.type.endswith("/virtualMachines")
+            self._azure.store.in_group(group.subscription, group.name),
+            key=lambda r: not r.type.endswith("/virtualMachines"),
         )
         for resource in resources:
             if self._azure.store.get(resource.id) is not None:
@@ -254,7 +267,7 @@ class Resources:
             self._require_group(call)
         wanted = re.fullmatch(r"resourceType eq '(.*)'", call.query.get("$filter", ""))
         value: list[dict[str, Any]] = []
-        for resource in self._azure.store.everything():
+        for resource in self._azure.store.in_subscription(call.subscription):
             if resource.type == GROUP or resource.type.count("/") != 1:
                 continue
             if call.resource_group and resource.resource_group.lower() != call.resource_group.lower():

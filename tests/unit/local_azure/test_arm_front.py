@@ -191,7 +191,8 @@ def test_bad_group_names_and_tags(arm: Arm) -> None:
 
 def test_subscription_tenant_and_providers_are_listed(arm: Arm) -> None:
     identity = arm.settings.identity
-    (subscription,) = arm.send("GET", "/subscriptions", version="2022-12-01").json()["value"]
+    subscription, second = arm.send("GET", "/subscriptions", version="2022-12-01").json()["value"]
+    assert second["subscriptionId"] == identity.home.subscriptions[1].id
     assert subscription["subscriptionId"] == identity.subscription_id
     assert subscription["state"] == "Enabled"
     (tenant,) = arm.send("GET", "/tenants", version="2022-12-01").json()["value"]
