@@ -108,13 +108,17 @@ class ResourceKind:
     async def delete(self, call: Call) -> Reply:
         raise method_not_allowed(call)
 
+    def check_name(self, name: str) -> None:
+        """What the provider says of the name of a resource that is written."""
+        check_entity_name(name, "name", self.name_rule)
+
     def check_write(self, call: Call, existing: Resource | None) -> Json:
         """What the front door and the provider look at before anything else: body, name, location, tags."""
         body = json_object(call)
         group = self.azure.group(call.subscription, call.resource_group)
         if group is not None and group.state == "Deleting":
             raise being_deleted(group.name)
-        check_entity_name(call.name, "name", self.name_rule)
+        self.check_name(call.name)
         check_tags(body)
         location = body.get("location")
         if existing is None:

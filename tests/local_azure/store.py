@@ -137,6 +137,11 @@ class Store:
         """For types whose names are unique in all Azure, whatever their case: storage accounts."""
         return next(self._select("type = ? AND name = ? COLLATE NOCASE", (resource_type, name)), None)
 
+    def below(self, resource_id: str, resource_type: str) -> Iterator[Resource]:
+        """The resources of that type under another one: the image versions of a definition."""
+        key = resource_id.lower()
+        return self._select("type = ? AND key > ? AND key < ?", (resource_type, key + "/", key + "0"))
+
     def in_group(self, subscription: str, resource_group: str) -> Iterator[Resource]:
         """Every resource of the group, the group itself excepted; the newest first, as deletion needs it."""
         return self._select(
