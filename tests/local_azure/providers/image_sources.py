@@ -19,8 +19,8 @@ IMAGE = "Microsoft.Compute/images"
 class DiskContent:
     """One disk of an image. Without `blob` it is an empty disk of `size_bytes` (the footer not counted).
 
-    `shown_size_gb` is what the image says of itself where that is more than the content has; `storage_type` and
-    `caching` are what the image asks for, None where it asks for nothing.
+    `shown_size_gb` is what the image says of itself where that is more than the content has;
+    `storage_type` and `caching` are what the image asks for, None where it asks for nothing.
     """
 
     size_bytes: int
