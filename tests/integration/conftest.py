@@ -21,7 +21,7 @@ from tests.integration.plays import Player
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
     """A local Azure without guests that lives as long as the test session."""
-    cloud = LocalAzure(tmp_path_factory.mktemp("local-azure"), "--speed", "5")
+    cloud = LocalAzure(tmp_path_factory.mktemp("local-azure"), "--speed", "500")
     watch_exchanges(cloud.state_dir / "exchanges.jsonl")
     try:
         cloud.start()

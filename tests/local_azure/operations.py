@@ -25,6 +25,8 @@ from tests.local_azure.store import Json, Store
 Work = Callable[[Json], Awaitable[Any]]
 
 IN_PROGRESS, SUCCEEDED, FAILED = "InProgress", "Succeeded", "Failed"
+# What Compute needs at least to look again whether work without content is done (images: 5.1 s).
+TYPICAL_SECONDS = 5.0
 _log = logging.getLogger("local_azure")
 
 
@@ -100,10 +102,11 @@ class Operations:
         *,
         collection: str,
         resource_id: str,
-        seconds: float = 0.3,
+        azure_seconds: float = TYPICAL_SECONDS,
         retry_after: int | None = None,
         shows_output: bool = False,
     ) -> Operation:
+        """Runs the work in the background. `azure_seconds` is how long Azure itself typically takes."""
         operation = Operation(
             id=str(uuid.uuid4()),
             kind=kind,
@@ -112,7 +115,7 @@ class Operations:
             api_version=call.api_version,
             resource_id=resource_id,
             started=wire_time(now()),
-            seconds=self._settings.pace.seconds(seconds),
+            seconds=self._settings.pace.seconds(azure_seconds),
             retry_after=retry_after,
             shows_output=shows_output,
         )

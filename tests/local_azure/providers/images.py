@@ -64,7 +64,7 @@ class Images(ResourceKind):
             {"sources": sources},
         )
         self.azure.store.put(resource)
-        operation = self.begin(call, resource, "create", seconds=1.0)
+        operation = self.begin(call, resource, "create")
         headers = self.azure.operations.headers(operation, aao=True, location=False)
         return Reply(201, resource.body, headers)
 

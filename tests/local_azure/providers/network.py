@@ -53,7 +53,9 @@ class NetworkKind(ResourceKind):
         body = self.check_write(call, existing)
         properties = self.compose(call, body, existing)
         resource = self.save(call, body, properties, existing)
-        operation = self.begin(call, resource, "put", retry_after=self.retry_after, shows_output=True)
+        operation = self.begin(
+            call, resource, "put", azure_seconds=3, retry_after=self.retry_after, shows_output=True
+        )
         headers = self.azure.operations.headers(operation, aao=True, location=False)
         return Reply(200 if existing else 201, self.render(resource, call), headers)
 

@@ -69,7 +69,9 @@ class StorageAccounts(ResourceKind):
         resource = self.new_resource(call, self._new_body(call.name, body), {"keys": self._new_keys()})
         resource.properties["provisioningState"] = "Creating"
         self.azure.store.put(resource)
-        operation = self.begin(call, resource, "create", collection="asyncoperations", retry_after=17)
+        operation = self.begin(
+            call, resource, "create", collection="asyncoperations", azure_seconds=17, retry_after=17
+        )
         return Reply(202, None, self.azure.operations.headers(operation, aao=False, location=True))
 
     def _new_body(self, name: str, body: Json) -> Json:

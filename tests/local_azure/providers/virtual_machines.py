@@ -24,6 +24,8 @@ from tests.local_azure.providers.vm_view import instance_view
 from tests.local_azure.store import Json, Resource
 
 _PASSED_THROUGH = ("diagnosticsProfile", "licenseType", "priority", "evictionPolicy", "securityProfile")
+# Measured: 11 to 41 s for a deallocation, 18 s for switching off.
+_POWER_SECONDS = 16
 
 
 class VirtualMachines(ResourceKind):
@@ -135,7 +137,7 @@ class VirtualMachines(ResourceKind):
             "admin_password": secret.get("adminPassword"),
         }
         self.azure.store.put(resource)
-        operation = self.begin(call, resource, "create", seconds=0.6, retry_after=10)
+        operation = self.begin(call, resource, "create", azure_seconds=55, retry_after=10)
         headers = self.azure.operations.headers(operation, aao=True, location=False)
         return Reply(201, self.render(resource, call), headers)
 
@@ -188,7 +190,7 @@ class VirtualMachines(ResourceKind):
         plans = self._update.apply(resource, body, whole=whole)
         resource.properties["provisioningState"] = "Updating"
         self.azure.store.put(resource)
-        operation = self.begin(call, resource, "update", {"plans": plans})
+        operation = self.begin(call, resource, "update", {"plans": plans}, azure_seconds=15)
         headers = self.azure.operations.headers(operation, aao=True, location=False)
         return Reply(200, self.render(resource, call), headers)
 
@@ -218,7 +220,14 @@ class VirtualMachines(ResourceKind):
         elif work == "start":
             resource.hidden["power"] = "starting"
         self.azure.store.put(resource)
-        operation = self.begin(call, resource, work, {"skip": _skips_shutdown(call)}, retry_after=retry_after)
+        operation = self.begin(
+            call,
+            resource,
+            work,
+            {"skip": _skips_shutdown(call)},
+            azure_seconds=_POWER_SECONDS,
+            retry_after=retry_after,
+        )
         return Reply(202, None, self.azure.operations.headers(operation, aao=True, location=True))
 
     async def _start(self, call: Call) -> Reply:
@@ -303,7 +312,7 @@ class VirtualMachines(ResourceKind):
             return Reply(204)
         resource.properties["provisioningState"] = "Deleting"
         self.azure.store.put(resource)
-        operation = self.begin(call, resource, "delete", retry_after=10)
+        operation = self.begin(call, resource, "delete", azure_seconds=50, retry_after=10)
         return Reply(202, None, self.azure.operations.headers(operation, aao=True, location=True))
 
     async def _finish_delete(self, resource: Resource, _arguments: Json) -> None:

@@ -14,7 +14,7 @@ from tests.unit.local_azure.arm_server import Arm, ServerThread, serve
 
 @pytest.fixture(scope="session")
 def arm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerThread]:
-    thread = serve(tmp_path_factory.mktemp("local-azure"), Pace(speed=20))
+    thread = serve(tmp_path_factory.mktemp("local-azure"), Pace(speed=500))
     try:
         yield thread
     finally:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -26,6 +27,16 @@ def headers_of(answer: requests.Response) -> tuple[int, bool, bool]:
 @pytest.fixture
 def group(arm: Arm) -> str:
     return arm.group()
+
+
+@pytest.fixture(scope="module")
+def slow_arm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arm]:
+    """An Azure whose disks take a quarter of a second, long enough to look at what is in progress."""
+    thread = serve(tmp_path_factory.mktemp("slow-azure"), Pace(speed=2))
+    try:
+        yield Arm(thread)
+    finally:
+        thread.stop()
 
 
 def test_disk_and_image_verbs_answer_with_their_own_headers(arm: Arm, group: str) -> None:
@@ -89,7 +100,8 @@ def test_storage_account_has_only_a_location_and_its_result_there(arm: Arm, grou
     assert poll.json() == arm.get(path)
 
 
-def test_status_body_and_result_of_a_disk(arm: Arm, group: str) -> None:
+def test_status_body_and_result_of_a_disk(slow_arm: Arm) -> None:
+    arm, group = slow_arm, slow_arm.group()
     answer = arm.send("PUT", compute(group, "disks", "d"), {"location": "westus", "properties": _EMPTY})
     first = arm.send("GET", answer.headers["Azure-AsyncOperation"])
     assert first.status_code == 200
@@ -151,7 +163,8 @@ def test_query_of_an_operation_must_come_back_whole(arm: Arm, group: str) -> Non
     arm.done(answer)
 
 
-def test_concurrent_changes_conflict(arm: Arm, group: str) -> None:
+def test_concurrent_changes_conflict(slow_arm: Arm) -> None:
+    arm, group = slow_arm, slow_arm.group()
     body = {"location": "westus", "properties": _EMPTY}
     first = arm.send("PUT", compute(group, "disks", "d"), body)
     assert error_of(arm.send("PUT", compute(group, "disks", "d"), body)) == (409, "Conflict")
@@ -163,11 +176,12 @@ def test_patience_is_short_unless_azures_own_is_asked_for() -> None:
     assert Pace().retry_after(15) == "1"
     assert Pace(azure_retry_after=True).retry_after(15) == "15"
     assert Pace().retry_after(None) is None
+    assert Pace().seconds(30) == 0.3
     assert Pace(speed=4).seconds(1.0) == 0.25
 
 
 def test_state_and_operations_survive_a_restart(tmp_path: Path) -> None:
-    thread = serve(tmp_path, Pace(speed=0.5))
+    thread = serve(tmp_path, Pace(speed=0.1))
     before = Arm(thread)
     try:
         group = before.group()
@@ -175,7 +189,7 @@ def test_state_and_operations_survive_a_restart(tmp_path: Path) -> None:
         pending = before.send("PUT", compute(group, "disks", "d"), body)
     finally:
         thread.stop()
-    thread = serve(tmp_path, Pace(speed=20))
+    thread = serve(tmp_path, Pace(speed=500))
     try:
         after = Arm(thread)
         assert after.settings.identity == before.settings.identity
