@@ -37,10 +37,13 @@ class ArmError(Exception):
 
 
 def resource_not_found(resource_type: str, name: str, group: str) -> ArmError:
+    """`name` is that of a nested resource with its parents' in front: "machine/extension"."""
+    namespace, *kinds = resource_type.split("/")
+    pairs = [f"{kind}/{one}" for kind, one in zip(kinds, name.split("/"), strict=False)]
     return ArmError(
         404,
         "ResourceNotFound",
-        f"The Resource '{resource_type}/{name}' under resource group '{group}' was not found. "
+        f"The Resource '{'/'.join([namespace, *pairs])}' under resource group '{group}' was not found. "
         "For more details please go to https://aka.ms/ARMResourceNotFoundFix",
         gateway=True,
     )
