@@ -32,6 +32,12 @@ LOCATIONS = tuple(
         ("West US 2", None),
         ("West US 3", None),
         ("Central US", None),
+        ("North Central US", None),
+        ("South Central US", None),
+        ("West Central US", None),
+        # Where Azure tries new versions of itself; many recordings come from there.
+        ("East US 2 EUAP", "EastUS2EUAP"),
+        ("Central US EUAP", "CentralUSEUAP"),
         ("North Europe", None),
         ("West Europe", None),
         ("UK South", None),

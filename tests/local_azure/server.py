@@ -24,13 +24,17 @@ from tests.local_azure.kinds import ResourceKind
 from tests.local_azure.managed_identity import ManagedIdentity
 from tests.local_azure.metadata import Metadata
 from tests.local_azure.operations import Operations
+from tests.local_azure.providers.compute_skus import ComputeSkus
 from tests.local_azure.providers.disks import Disks
 from tests.local_azure.providers.images import Images
+from tests.local_azure.providers.marketplace_agreements import MarketplaceAgreements
+from tests.local_azure.providers.marketplace_images import MarketplaceImages
 from tests.local_azure.providers.network import Subnets, VirtualNetworks
 from tests.local_azure.providers.network_interfaces import Interfaces, PublicAddresses, SecurityGroups
 from tests.local_azure.providers.resources import Resources
 from tests.local_azure.providers.snapshots import Snapshots
 from tests.local_azure.providers.storage import BlobContainers, BlobServices, StorageAccounts
+from tests.local_azure.providers.usage import Usage
 from tests.local_azure.providers.virtual_machines import VirtualMachines
 from tests.local_azure.settings import Settings
 from tests.local_azure.store import Store
@@ -99,7 +103,13 @@ class Server:
             self.tokens,
             kinds=kinds,
             resources=resources.handlers(),
-            subscription_verbs=accounts.subscription_verbs(),
+            subscription_verbs={
+                **accounts.subscription_verbs(),
+                **MarketplaceImages().verbs(),
+                **MarketplaceAgreements(azure).verbs(),
+                **ComputeSkus().verbs(),
+                **Usage(azure).verbs(),
+            },
             log=self.log,
         )
         application = web.Application(client_max_size=_MAX_BODY)

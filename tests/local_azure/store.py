@@ -133,6 +133,14 @@ class Store:
             values.append(resource_group.lower())
         return self._select(condition, values)
 
+    def count_of_type(self, resource_type: str, subscription: str) -> int:
+        """How many `of_type` would give, without reading them."""
+        row = self._db.execute(
+            "SELECT COUNT(*) FROM resources WHERE type = ? AND subscription = ?",
+            (resource_type, subscription.lower()),
+        ).fetchone()
+        return int(row[0])
+
     def named(self, resource_type: str, name: str) -> Resource | None:
         """For types whose names are unique in all Azure, whatever their case: storage accounts."""
         return next(self._select("type = ? AND name = ? COLLATE NOCASE", (resource_type, name)), None)

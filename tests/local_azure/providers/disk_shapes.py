@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tests.local_azure.store import Json
 from tests.local_azure.vhd import GIB
 
@@ -37,19 +39,66 @@ _PREMIUM = (
 )
 
 
+# IOPS and MB/s of the kinds that have no tiers.
+_FLAT = {"Standard": (500, 60), "StandardSSD": (500, 60), "UltraSSD": (2048, 8), "PremiumV2": (3000, 125)}
+
+
+def tier_of(sku: str) -> str:
+    """Standard, Premium, PremiumV2 or Ultra."""
+    kind = sku.partition("_")[0]
+    return {"StandardSSD": "Standard", "UltraSSD": "Ultra"}.get(kind, kind)
+
+
 def sku_with_tier(sku: Json) -> Json:
     name = str(sku["name"])
-    tier = "Standard" if name.startswith("StandardSSD") else name.partition("_")[0].removesuffix("V2")
-    return {"name": name, "tier": tier.removesuffix("SSD")}
+    return {"name": name, "tier": tier_of(name)}
 
 
 def performance(sku: str, size_gb: int) -> Json:
     """IOPS, throughput and, for premium disks, the tier."""
-    if sku.startswith("Premium_"):
-        for largest, tier, iops, throughput in _PREMIUM:
-            if size_gb <= largest:
-                return {"diskIOPSReadWrite": iops, "diskMBpsReadWrite": throughput, "tier": tier}
-    return {"diskIOPSReadWrite": 500, "diskMBpsReadWrite": 60}
+    kind = sku.partition("_")[0]
+    if kind != "Premium":
+        iops, throughput = _FLAT[kind]
+        return {"diskIOPSReadWrite": iops, "diskMBpsReadWrite": throughput}
+    tier = premium_tier(size_gb)
+    iops, throughput = next((i, m) for _unused, t, i, m in _PREMIUM if t == tier)
+    return {"diskIOPSReadWrite": iops, "diskMBpsReadWrite": throughput, "tier": tier}
+
+
+def premium_tier(size_gb: int) -> str:
+    """The tier a premium disk of that size begins with."""
+    return next(tier for largest, tier, *_unused in _PREMIUM if size_gb <= largest)
+
+
+def premium_tiers() -> list[str]:
+    """The smallest first."""
+    return [tier for _unused, tier, *_rest in _PREMIUM]
+
+
+def tier_performance(tier: str) -> Json:
+    """What a premium disk on that tier can do."""
+    iops, throughput = next((i, m) for _unused, t, i, m in _PREMIUM if t == tier)
+    return {"diskIOPSReadWrite": iops, "diskMBpsReadWrite": throughput}
+
+
+def size_tiers(sku: str) -> Iterator[tuple[str | None, int, int, Json]]:
+    """For the list of SKUs: name of a size, its smallest and largest GiB, and further capabilities."""
+    kind = sku.partition("_")[0]
+    if kind in ("UltraSSD", "PremiumV2"):
+        yield None, 1, MAX_SIZE_GB if kind == "PremiumV2" else 65536, {"MaxValueOfMaxShares": 15}
+        return
+    letter = {"Premium": "P", "StandardSSD": "E", "Standard": "S"}[kind]
+    smallest = 0
+    for largest, tier, iops, throughput in _PREMIUM:
+        if kind != "Standard" or largest >= 32:
+            flat = _FLAT.get(kind, (iops, throughput))
+            yield (
+                letter + tier[1:],
+                smallest,
+                largest,
+                {"MaxIOps": flat[0], "MaxBandwidthMBps": flat[1]},
+            )
+            smallest = largest
 
 
 def defaults(created: str, unique_id: str, properties: Json) -> Json:
