@@ -16,15 +16,17 @@ from pathlib import Path
 
 from tests.fidelity.client_environment import BUILD, ClientEnvironment
 
-# What the tests were written with. The release of `ansible` says which one of the collection: 3.8.0.
-ANSIBLE = "ansible==12.0.0"
+# What the tests were written with. The release of `ansible` says which one of the collection: 3.21.0, which
+# finds a cloud by its address where older ones cannot. Its modules run with an older ansible-core, too.
+ANSIBLE = "ansible==14.5.0"
 ANSIBLE_CORE = "ansible-core>=2.19,<2.20"
 _COLLECTION = "ansible_collections/azure/azcollection/"
 
 
 def _install(environment: ClientEnvironment) -> None:
     with tempfile.TemporaryDirectory(dir=environment.folder) as folder:
-        environment.pip("download", "--no-deps", "--only-binary", ":all:", "--dest", folder, ANSIBLE)
+        fetch = ("--no-deps", "--ignore-requires-python", "--dest", folder, ANSIBLE)
+        environment.pip("download", *fetch)
         (wheel,) = Path(folder).glob("ansible-*.whl")
         with zipfile.ZipFile(wheel) as archive:
             members = [name for name in archive.namelist() if name.startswith(_COLLECTION)]
@@ -36,13 +38,20 @@ def _install(environment: ClientEnvironment) -> None:
 class Azcollection:
     """Runs playbooks that use azure.azcollection; made on the first use: 900 MB, one to two minutes."""
 
-    def __init__(self, environ: Mapping[str, str], build: Path = BUILD) -> None:
+    def __init__(self, environ: Mapping[str, str], config_dir: Path, build: Path = BUILD) -> None:
         self._environment = ClientEnvironment("azcollection", f"{ANSIBLE} {ANSIBLE_CORE}", _install, build)
         self._environment.ensure()
         inherited = {n: v for n, v in os.environ.items() if not n.startswith(("AZURE_", "ARM_", "ANSIBLE_"))}
         self._environ = {
             **inherited,
             **environ,
+            # It looks for the cloud among those that azure-cli's library knows, which learns of new ones here
+            # and notes them in its folder.
+            "ARM_CLOUD_METADATA_URL": f"{environ['AZURE_CLOUD_ENVIRONMENT']}/metadata/endpoints"
+            "?api-version=2019-05-01",
+            "AZURE_CONFIG_DIR": str(config_dir),
+            # Entra's public address is not asked whether it knows this authority.
+            "AZURE_DISABLE_INSTANCE_DISCOVERY": "true",
             "ANSIBLE_COLLECTIONS_PATH": str(self._environment.folder / "collections"),
             "ANSIBLE_HOME": str(self._environment.folder / "home"),
             "ANSIBLE_LOCALHOST_WARNING": "false",

@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.fidelity.client_environment import BUILD, ClientEnvironment
+from tests.integration.cloud import LocalAzure
+
+CLOUD = "LocalAzure"
 
 # What the tests were written with; a client that moved on its own would make them fail for no fault here.
 VERSION = "2.91.0"
@@ -48,6 +50,8 @@ class AzureCli:
             **{name: text for name, text in os.environ.items() if not name.startswith(("AZURE_", "ARM_"))},
             **environ,
             "AZURE_CONFIG_DIR": str(config_dir),
+            # SSH keys that it generates are kept below the home folder.
+            "HOME": str(config_dir),
             "AZURE_CORE_COLLECT_TELEMETRY": "no",
             "AZURE_CORE_NO_COLOR": "yes",
             "AZURE_CORE_ONLY_SHOW_ERRORS": "yes",
@@ -74,5 +78,28 @@ class AzureCli:
         return answer.json()
 
 
-if __name__ == "__main__":
-    sys.stdout.write(f"{azure_cli_program()}\n")
+def register(azure: LocalAzure, config_dir: Path) -> AzureCli:
+    """A CLI that knows the local Azure as a cloud and has not signed in."""
+    cli = AzureCli(azure_cli_program(), config_dir, azure.env)
+    cli("cloud", "register", "--name", CLOUD, "--endpoint-resource-manager", azure.url)
+    cli("cloud", "set", "--name", CLOUD)
+    return cli
+
+
+def sign_in(cli: AzureCli, azure: LocalAzure, secret: Path) -> list[dict[str, object]]:
+    """Sign in as the service principal; returns the subscriptions that the CLI then knows.
+
+    `secret` is a file: the CLI reads an argument from there, so that no process list shows it.
+    """
+    accounts = cli(
+        "login",
+        "--service-principal",
+        "--username",
+        azure.env["AZURE_CLIENT_ID"],
+        "--password",
+        f"@{secret}",
+        "--tenant",
+        azure.env["AZURE_TENANT"],
+    )
+    assert isinstance(accounts, list)
+    return accounts

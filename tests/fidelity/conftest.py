@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.contract.session_traffic import watch_exchanges
+from tests.fidelity.azure_cli import AzureCli, register, sign_in
 from tests.integration.cloud import LocalAzure
 
 
@@ -22,3 +24,25 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
         yield cloud
     finally:
         cloud.stop()
+
+
+@pytest.fixture(scope="module")
+def secret_file(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("secret") / "secret"
+    path.touch(mode=0o600)
+    path.write_text(azure.secret, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def registered(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> AzureCli:
+    return register(azure, tmp_path_factory.mktemp("azure-config"))
+
+
+@pytest.fixture
+def cli(registered: AzureCli, azure: LocalAzure, secret_file: Path) -> Iterator[AzureCli]:
+    """A CLI that has signed in and works in the first subscription."""
+    sign_in(registered, azure, secret_file)
+    registered("account", "set", "--subscription", azure.subscription_id)
+    yield registered
+    registered("logout")

@@ -17,9 +17,9 @@ PLAYBOOK = Path(__file__).parent / "playbooks" / "azcollection.yml"
 
 
 def test_disks_snapshots_images_and_galleries_are_made_found_unchanged_and_removed(
-    azure: LocalAzure,
+    azure: LocalAzure, tmp_path: Path
 ) -> None:
-    output = Azcollection(azure.env).play(PLAYBOOK)
+    output = Azcollection(azure.env, tmp_path).play(PLAYBOOK)
     assert "failed=0" in output
     assert azure.secret not in output
     assert azure.get(azure.id("rg-azcollection")) is None

@@ -4,61 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.fidelity.azure_cli import AzureCli, azure_cli_program
+from tests.fidelity.azure_cli import CLOUD, AzureCli, register, sign_in
 from tests.integration.cloud import LocalAzure
 
 pytestmark = [pytest.mark.foreign_client, pytest.mark.timeout(1800)]
-
-CLOUD = "LocalAzure"
-
-
-@pytest.fixture(scope="module")
-def secret_file(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The CLI reads an argument from a file, so that no process list shows it."""
-    path = tmp_path_factory.mktemp("secret") / "secret"
-    path.touch(mode=0o600)
-    path.write_text(azure.secret, encoding="utf-8")
-    return path
-
-
-def register(azure: LocalAzure, config_dir: Path) -> AzureCli:
-    """A CLI that knows the local Azure as a cloud and has not signed in."""
-    cli = AzureCli(azure_cli_program(), config_dir, azure.env)
-    cli("cloud", "register", "--name", CLOUD, "--endpoint-resource-manager", azure.url)
-    cli("cloud", "set", "--name", CLOUD)
-    return cli
-
-
-@pytest.fixture(scope="module")
-def registered(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> AzureCli:
-    return register(azure, tmp_path_factory.mktemp("azure-config"))
-
-
-def sign_in(cli: AzureCli, azure: LocalAzure, secret: Path) -> list[dict[str, object]]:
-    accounts = cli(
-        "login",
-        "--service-principal",
-        "--username",
-        azure.env["AZURE_CLIENT_ID"],
-        "--password",
-        f"@{secret}",
-        "--tenant",
-        azure.env["AZURE_TENANT"],
-    )
-    assert isinstance(accounts, list)
-    return accounts
-
-
-@pytest.fixture
-def cli(registered: AzureCli, azure: LocalAzure, secret_file: Path) -> Iterator[AzureCli]:
-    sign_in(registered, azure, secret_file)
-    yield registered
-    registered("logout")
 
 
 def test_cloud_is_registered_from_its_own_description(registered: AzureCli, azure: LocalAzure) -> None:
