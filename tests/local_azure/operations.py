@@ -71,6 +71,8 @@ class Operations:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
         self._store = store
+        #: How an operation spends its time; a replay of recordings steps through them instead.
+        self.waits: Callable[[Operation], Awaitable[None]] = _sleep
         self._key = base64.b64decode(settings.operation_key)
         self._works: dict[str, Work] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -146,7 +148,7 @@ class Operations:
         task.add_done_callback(self._tasks.discard)
 
     async def _execute(self, operation: Operation) -> None:
-        await asyncio.sleep(operation.seconds)
+        await self.waits(operation)
         try:
             operation.output = await self._works[operation.kind](operation.arguments)
             operation.status = SUCCEEDED
@@ -228,6 +230,10 @@ class Operations:
         if operation.error is not None:
             raise ArmError(409, operation.error["code"], operation.error["message"])
         return Reply(200, operation.output)
+
+
+async def _sleep(operation: Operation) -> None:
+    await asyncio.sleep(operation.seconds)
 
 
 def _monitored(operation: Operation) -> str:

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""Replays recordings of Azure against the local Azure: python -m tests.fidelity [FILE...] [--verbose]"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from tests.contract.recordings import ENVIRONMENT, recordings_root
+from tests.fidelity.report import Tally, run
+
+# Not one recording but single exchanges out of many.
+ERRORS = "errors.jsonl"
+
+
+def _files(root: Path | None, named: list[str]) -> list[Path]:
+    """The files whose paths are given, or whose names contain what is given; all if nothing is."""
+    every = sorted(f for f in root.glob("*.jsonl") if f.name != ERRORS) if root else []
+    if not named:
+        return every
+    found = [Path(n) for n in named if Path(n).is_file()]
+    return found + [f for f in every for n in named if not Path(n).is_file() and n in f.name]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.fidelity", description=__doc__)
+    parser.add_argument("files", nargs="*", metavar="FILE", help="a file, or part of a recording's name")
+    parser.add_argument("--verbose", action="store_true", help="also show exchanges without differences")
+    parser.add_argument("--server-log", action="store_true", help="show what the local Azure logs")
+    arguments = parser.parse_args()
+    if not arguments.server_log:
+        logging.getLogger("local_azure").setLevel(logging.CRITICAL)
+    files = _files(recordings_root(), arguments.files)
+    if not files:
+        print(f"There are no recordings beside the checkout; {ENVIRONMENT} may name their folder.")
+        return 2
+    total = Tally()
+    for file in files:
+        total += run(file, print, verbose=arguments.verbose)
+    print(f"\nTotal: {total}")
+    return 0 if total.identical == total.counted else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""Recordings of the real Azure: one exchange a line, in the order in which they were made."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+ARM_HOSTS = frozenset({"management.azure.com", ""})
+ASYNC, LOCATION, RETRY_AFTER = "azure-asyncoperation", "location", "retry-after"
+_DEPLOYMENT = re.compile(r"/providers/Microsoft\.Resources/deployments/([^/?]+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One exchange. `path` has placeholders such as {sub} and {rg1}; `body` is None where there was none.
+
+    Names of `headers` are in lower case. `number` is the recording's own.
+    """
+
+    number: int
+    method: str
+    host: str
+    path: str
+    query: Mapping[str, str]
+    request: Any
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+    request_headers: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+
+    @property
+    def succeeded(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def api_version(self) -> str:
+        return self.query.get("api-version", "")
+
+    @property
+    def provider(self) -> str:
+        """`Microsoft.Compute/disks` for a disk and all below it; empty outside of providers."""
+        parts = self.path.partition("/providers/")[2].split("/")
+        return "/".join(parts[:2]) if len(parts) > 1 else parts[0]
+
+    def operation_urls(self) -> list[str]:
+        """The status URLs the answer gave, Azure-AsyncOperation first."""
+        return [self.headers[name] for name in (ASYNC, LOCATION) if self.headers.get(name)]
+
+
+def read(path: Path) -> list[Recorded]:
+    """The exchanges of a file. Requests that never got an answer are left out."""
+    with path.open(encoding="utf-8") as lines:
+        found = [_recorded(record) for line in lines if (record := json.loads(line)).get("status")]
+    return list(with_true_names(with_true_versions(found)))
+
+
+def _recorded(record: Mapping[str, Any]) -> Recorded:
+    query = {name: _text(value) for name, value in (record.get("query") or {}).items()}
+    if record.get("api_version"):
+        query = {"api-version": record["api_version"], **query}
+    return Recorded(
+        number=record["n"],
+        method=record["method"],
+        host=record["host"],
+        path=record["path"],
+        query=query,
+        request=record.get("req_body"),
+        status=record["status"],
+        headers={name.lower(): text for name, text in record["headers"].items()},
+        body=record.get("body"),
+        request_headers=record.get("req_headers") or {},
+        command=record.get("cli") or "",
+    )
+
+
+def _text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list) else str(value)
+
+
+def operation_key(url: str) -> tuple[str, bool]:
+    """What tells one status URL from another: the operation's id, and whether it is the one of the result."""
+    parts = urlsplit(url)
+    return parts.path.rstrip("/").rpartition("/")[2].lower(), "monitor" in dict(parse_qsl(parts.query))
+
+
+def with_true_versions(exchanges: Sequence[Recorded]) -> Iterator[Recorded]:
+    """Puts back the API versions that one recorder's files had rewritten in requests, but not in headers.
+
+    Known by their status URLs without signature that speak of an older version than the request.
+    """
+    asked: dict[tuple[str, str], str] = {}
+    for exchange in exchanges:
+        for url in exchange.operation_urls():
+            query = dict(parse_qsl(urlsplit(url).query))
+            version = query.get("api-version")
+            if version and version < exchange.api_version and "t" not in query:
+                asked[_versioned(exchange)] = version
+    for exchange in exchanges:
+        true = asked.get(_versioned(exchange))
+        yield exchange if true is None else replace(exchange, query={**exchange.query, "api-version": true})
+
+
+def _versioned(exchange: Recorded) -> tuple[str, str]:
+    """A provider and the version asked of it. Disks have other versions than the rest of Compute."""
+    return exchange.provider.partition("/")[0], exchange.api_version
+
+
+def with_true_names(exchanges: Iterable[Recorded]) -> Iterator[Recorded]:
+    """Gives deployments back the names that another recorder replaced by one and the same.
+
+    Each deployment is a new one; its real name stands in the status URL of the answer.
+    """
+    true = ""
+    for exchange in exchanges:
+        shown = _DEPLOYMENT.search(exchange.path)
+        told = _DEPLOYMENT.search(exchange.headers.get(ASYNC, ""))
+        if shown and told:
+            true = told[1]
+        if shown and true and shown[1] != true:
+            path = exchange.path[: shown.start(1)] + true + exchange.path[shown.end(1) :]
+            yield replace(exchange, path=path)
+        else:
+            yield exchange
