@@ -21,6 +21,13 @@ def _positive(text: str) -> float:
     return value
 
 
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.local_azure", description=__doc__)
     parser.add_argument("command", choices=("start", "stop", "status", "run"))
@@ -31,6 +38,11 @@ def _parser() -> argparse.ArgumentParser:
         type=_positive,
         default=GUEST_TIMEOUT,
         help="seconds a guest has to answer before its creation fails (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--page-size",
+        type=_whole,
+        help="resources on a page of any list (default: as on Azure, 50 of a type, 1000 groups)",
     )
     parser.add_argument("--port", type=int, help="port of Azure Resource Manager; chosen at the first start")
     parser.add_argument(
@@ -52,12 +64,15 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         pace=Pace(arguments.speed, arguments.azure_retry_after),
         with_guests=arguments.guests,
         guest_timeout=arguments.guest_timeout,
+        page_size=arguments.page_size,
     )
 
 
 def _options(arguments: argparse.Namespace) -> list[str]:
     options = ["--state-dir", str(arguments.state_dir.resolve()), "--speed", str(arguments.speed)]
     options += ["--guest-timeout", str(arguments.guest_timeout)]
+    if arguments.page_size is not None:
+        options += ["--page-size", str(arguments.page_size)]
     if arguments.port is not None:
         options += ["--port", str(arguments.port)]
     if arguments.guests:

@@ -9,9 +9,11 @@ import secrets
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from tests.local_azure.access import Access
 from tests.local_azure.blobs import BlobStore
 from tests.local_azure.guests_host import GuestHost
 from tests.local_azure.operations import Operations
+from tests.local_azure.paging import Paging
 from tests.local_azure.settings import Settings
 from tests.local_azure.store import Resource, Store
 
@@ -28,10 +30,12 @@ LOCATIONS = tuple(
     for display, compute in (
         ("East US", None),
         ("East US 2", None),
+        ("East US 2 EUAP", "EastUS2EUAP"),
         ("West US", None),
         ("West US 2", None),
         ("West US 3", None),
         ("Central US", None),
+        ("Central US EUAP", "CentralUSEUAP"),
         ("North Central US", None),
         ("South Central US", None),
         ("West Central US", None),
@@ -74,6 +78,8 @@ class LocalAzure:
         self.operations = operations
         self.blobs = blobs
         self.guests = guests
+        self.paging = Paging(settings)
+        self.access = Access(store, settings.identity)
 
     def group(self, subscription: str, name: str) -> Resource | None:
         """The resource group of that subscription, whatever the case of its name."""

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from tests.local_azure.azure import LOCATIONS, LocalAzure, find_location, group_id
 from tests.local_azure.call import Call, Reply
 from tests.local_azure.errors import ArmError, invalid_content, resource_group_not_found, resource_not_found
 from tests.local_azure.operations import TYPICAL_SECONDS, Operation
+from tests.local_azure.paging import PROVIDER_PAGE
 from tests.local_azure.store import Json, Resource
 
 Verb = Callable[[Call], Awaitable[Reply]]
@@ -90,8 +91,13 @@ class ResourceKind:
     async def list(self, call: Call) -> Reply:
         if call.resource_group and self.azure.group(call.subscription, call.resource_group) is None:
             raise resource_group_not_found(call.resource_group)
-        found = self.azure.store.of_type(self.type, call.resource_group or None, call.subscription)
-        return Reply(200, {"value": [self.render(r, call) for r in found]})
+
+        def fetch(after: int, limit: int) -> Sequence[tuple[int, Resource]]:
+            group = call.resource_group or None
+            return self.azure.store.page(self.type, group, call.subscription, after, limit)
+
+        body = self.azure.paging.page(call, fetch, lambda r: self.render(r, call), PROVIDER_PAGE)
+        return Reply(200, body, paged=True)
 
     # Writing.
 

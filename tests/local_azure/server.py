@@ -24,18 +24,25 @@ from tests.local_azure.kinds import ResourceKind
 from tests.local_azure.managed_identity import ManagedIdentity
 from tests.local_azure.metadata import Metadata
 from tests.local_azure.operations import Operations
+from tests.local_azure.providers.community_galleries import CommunityGalleries
 from tests.local_azure.providers.compute_skus import ComputeSkus
 from tests.local_azure.providers.disks import Disks
+from tests.local_azure.providers.galleries import Galleries
+from tests.local_azure.providers.gallery_images import GalleryImages
+from tests.local_azure.providers.gallery_soft_delete import SoftDeletedVersions
+from tests.local_azure.providers.gallery_versions import GalleryVersions
 from tests.local_azure.providers.images import Images
 from tests.local_azure.providers.marketplace_agreements import MarketplaceAgreements
 from tests.local_azure.providers.marketplace_images import MarketplaceImages
 from tests.local_azure.providers.network import Subnets, VirtualNetworks
 from tests.local_azure.providers.network_interfaces import Interfaces, PublicAddresses, SecurityGroups
 from tests.local_azure.providers.resources import Resources
+from tests.local_azure.providers.shared_galleries import SharedGalleries
 from tests.local_azure.providers.snapshots import Snapshots
 from tests.local_azure.providers.storage import BlobContainers, BlobServices, StorageAccounts
 from tests.local_azure.providers.usage import Usage
 from tests.local_azure.providers.virtual_machines import VirtualMachines
+from tests.local_azure.routing import Router
 from tests.local_azure.settings import Settings
 from tests.local_azure.store import Store
 from tests.local_azure.tokens import Tokens
@@ -82,7 +89,7 @@ class Server:
     def _application(self) -> web.Application:
         azure = self.azure
         disks, interfaces, addresses = Disks(azure), Interfaces(azure), PublicAddresses(azure)
-        accounts = StorageAccounts(azure)
+        accounts, soft_deleted = StorageAccounts(azure), SoftDeletedVersions(azure)
         kinds: list[ResourceKind] = [
             accounts,
             BlobServices(azure),
@@ -95,10 +102,14 @@ class Server:
             disks,
             Snapshots(azure),
             Images(azure),
+            Galleries(azure),
+            GalleryImages(azure),
+            GalleryVersions(azure, soft_deleted),
+            soft_deleted,
             VirtualMachines(azure, disks, interfaces, addresses),
         ]
         resources = Resources(azure, kinds)
-        front = Front(
+        router = Router(
             azure,
             self.tokens,
             kinds=kinds,
@@ -109,9 +120,11 @@ class Server:
                 **MarketplaceAgreements(azure).verbs(),
                 **ComputeSkus().verbs(),
                 **Usage(azure).verbs(),
+                **SharedGalleries(azure).verbs(),
+                **CommunityGalleries(azure).verbs(),
             },
-            log=self.log,
         )
+        front = Front(azure, self.tokens, router, self.log)
         application = web.Application(client_max_size=_MAX_BODY)
         application.add_routes(
             [

@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS resources (
   position INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS resources_in_group ON resources (subscription, resource_group, type, position);
 CREATE INDEX IF NOT EXISTS resources_of_type ON resources (type, subscription, position);
+CREATE INDEX IF NOT EXISTS resources_in_subscription ON resources (subscription, position);
 CREATE INDEX IF NOT EXISTS resources_by_name ON resources (type, name COLLATE NOCASE);
 CREATE INDEX IF NOT EXISTS resources_by_position ON resources (position);
 CREATE TABLE IF NOT EXISTS operations (id TEXT PRIMARY KEY, record TEXT NOT NULL);
@@ -133,6 +134,29 @@ class Store:
             values.append(resource_group.lower())
         return self._select(condition, values)
 
+    def page(
+        self,
+        resource_type: str | None,
+        resource_group: str | None,
+        subscription: str,
+        after: int,
+        limit: int,
+    ) -> list[tuple[int, Resource]]:
+        """Up to `limit` resources behind the place `after`, each with its place; of all types without one."""
+        condition, values = "subscription = ?", [subscription.lower()]
+        if resource_type is not None:
+            condition += " AND type = ?"
+            values.append(resource_type)
+        if resource_group is not None:
+            condition += " AND resource_group = ?"
+            values.append(resource_group.lower())
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS}, position FROM resources WHERE {condition} AND position > ? "  # noqa: S608
+            "ORDER BY position LIMIT ?",
+            (*values, after, limit),
+        )
+        return [(row[6], _resource(row[:6])) for row in rows.fetchall()]
+
     def count_of_type(self, resource_type: str, subscription: str) -> int:
         """How many `of_type` would give, without reading them."""
         row = self._db.execute(
@@ -157,9 +181,6 @@ class Store:
             (subscription.lower(), resource_group.lower()),
             "position DESC",
         )
-
-    def in_subscription(self, subscription: str) -> Iterator[Resource]:
-        return self._select("subscription = ?", (subscription.lower(),))
 
     def save_operation(self, operation_id: str, record: Json) -> None:
         self._db.execute(

@@ -143,8 +143,8 @@ class Tokens:
             "associated with this subscription. Please use the authority (URL) "
             f"'{self._settings.url}/{owner.id}' to get the token. Note, if the subscription is transferred "
             "to another tenant there is no impact to the services, but information about new tenant could "
-            "take time to propagate (up to an hour). If you just transferred your subscription and see this error "
-            "message, please try back later.",
+            "take time to propagate (up to an hour). If you just transferred your subscription and see this "
+            "error message, please try back later.",
             tenant=owner.id,
         )
 
