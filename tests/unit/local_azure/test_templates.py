@@ -72,8 +72,10 @@ def evaluator(parameters: Json | None = None, template: Json | None = None) -> E
         ("[empty(null())]", True),
         ("[coalesce(null(), 'b')]", "b"),
         (
-            "[union(createObject('a', 1, 'b', createObject('x', 1)), "
-            "createObject('b', createObject('y', 2)))]",
+            (
+                "[union(createObject('a', 1, 'b', createObject('x', 1)), "
+                "createObject('b', createObject('y', 2)))]"
+            ),
             {"a": 1, "b": {"x": 1, "y": 2}},
         ),
         ("[intersection(createArray(1, 2), createArray(2, 3))]", [2]),
