@@ -205,6 +205,11 @@ class BlobStore:
         """Write pages; offset and length are multiples of 512, at most 4 MiB."""
         blob_transfer.write_pages(self._wire, address, offset, content)
 
+    def write_block_blob(self, address: BlobAddress, content: bytes) -> None:
+        """Make the blob, with its container if need be, an ordinary one of that content."""
+        self.create_container(address.account, address.container)
+        self._wire.request("PUT", address.path, headers={"x-ms-blob-type": "BlockBlob"}, body=content)
+
     def written_ranges(self, address: BlobAddress) -> list[Range]:
         """``(offset, length)`` of what has been written, merged."""
         return blob_transfer.written_ranges(self._wire, address)

@@ -55,6 +55,11 @@ class DiskContent:
         if new > old:
             await in_thread(vhd.grow, self._blobs, address, old, new, time.time())
 
+    async def write_text(self, address: BlobAddress, content: bytes) -> None:
+        """What the platform itself writes for a user to read: logs."""
+        await self._ready(address)
+        await in_thread(self._blobs.write_block_blob, address, content)
+
     async def delete(self, resource: Resource) -> None:
         """Removes what the resource's hidden part names: one blob, or an image's several."""
         for stored in (resource.hidden.get("blob"), *resource.hidden.get("blobs", {}).values()):
