@@ -94,14 +94,14 @@ def operation_key(url: str) -> tuple[str, bool]:
 def with_true_versions(exchanges: Sequence[Recorded]) -> Iterator[Recorded]:
     """Puts back the API versions that one recorder's files had rewritten in requests, but not in headers.
 
-    Known by their status URLs without signature that speak of an older version than the request.
+    Known by their status URLs, which speak of an older version than the request.
     """
     asked: dict[tuple[str, str], str] = {}
     for exchange in exchanges:
         for url in exchange.operation_urls():
             query = dict(parse_qsl(urlsplit(url).query))
             version = query.get("api-version")
-            if version and version < exchange.api_version and "t" not in query:
+            if version and version < exchange.api_version:
                 asked[_versioned(exchange)] = version
     for exchange in exchanges:
         true = asked.get(_versioned(exchange))

@@ -88,8 +88,10 @@ class Replay:
         self._names = Names(
             {"{sub}": thread.settings.identity.subscription_id, **groups}, thread.server.blobs.endpoint
         )
-        #: Our status URL for each of the recording's.
+        self._operations = thread.server.operations
+        #: Our status URL for each of the recording's, and the operations that are behind it.
         self._urls: dict[Key, str] = {}
+        self._behind: dict[str, set[str]] = {}
         self._keeps_retry_after = any(e.headers.get(RETRY_AFTER) for e in exchanges)
         seed(exchanges, groups, self._arm, thread.server.blobs, self._names)
 
@@ -108,9 +110,10 @@ class Replay:
         if polled is not None:
             return self._poll(exchange, polled)
         self._steps.undecided = exchange.method != "GET"
+        before = self._active()
         try:
             answer = self._send(exchange)
-            self._match(exchange, answer, position)
+            self._match(exchange, answer, position, self._active() - before)
         finally:
             self._steps.undecided = False
         self._settle(exchange, answer, position)
@@ -149,24 +152,31 @@ class Replay:
         given = {operation_key(u) for e in self._exchanges[:position] for u in e.operation_urls()}
         return key if key in given else None
 
-    def _match(self, exchange: Recorded, answer: Answer, position: int) -> None:
-        """Notes which of our operations is which, and holds it if it is to be seen at work."""
+    def _active(self) -> set[str]:
+        return {operation.id.lower() for operation in self._operations.in_progress()}
+
+    def _match(self, exchange: Recorded, answer: Answer, position: int, begun: set[str]) -> None:
+        """Notes which of our operations is which, and holds what has begun if it is to be seen at work."""
         for name in ("azure-asyncoperation", "location"):
             theirs, ours = exchange.headers.get(name), answer.headers.get(name)
             if not theirs or not ours:
                 continue
-            self._urls[operation_key(theirs)] = ours
-            if any(
-                _in_progress(e.status, e.body) for e in self._future(operation_key(theirs)[0], position + 1)
-            ):
-                self._steps.held.add(operation_key(ours)[0])
+            key = operation_key(theirs)
+            self._urls[key] = ours
+            self._behind.setdefault(key[0], set()).update(begun)
+            future = self._future(key[0], position + 1)
+            if any(_in_progress(e.status, e.body) for e in future):
+                self._steps.held |= begun
+
+    def _release(self, key: Key) -> None:
+        self._steps.held -= self._behind.get(key[0], set())
 
     def _settle(self, exchange: Recorded, answer: Answer, position: int) -> None:
         """An operation that nobody polls any more is done before the next exchange."""
         for url in exchange.operation_urls():
             ours = self._urls.get(operation_key(url))
             if ours and not any(True for _ in self._future(operation_key(url)[0], position + 1)):
-                self._steps.held.discard(operation_key(ours)[0])
+                self._release(operation_key(url))
                 self._wait(ours)
         if not exchange.operation_urls():
             for name in ("azure-asyncoperation", "location"):
@@ -177,14 +187,16 @@ class Replay:
         url = self._urls.get(key)
         if url is None:
             return [Difference("poll", "a status URL", "none was given")]
-        running = _in_progress(exchange.status, exchange.body)
-        if running:
+        if _in_progress(exchange.status, exchange.body):
             answer = _answer(self._arm.send("GET", url))
         else:
-            self._steps.held.discard(operation_key(url)[0])
+            self._release(key)
             answer = self._wait(url)
-        self._match(exchange, answer, self._exchanges.index(exchange))
-        self._steps.held -= set() if running else {operation_key(url)[0]}
+        position = self._exchanges.index(exchange)
+        self._match(exchange, answer, position, set())
+        if not any(True for _ in self._future(key[0], position + 1)):
+            self._release(key)
+            self._wait(self._urls[key])
         return self._judge(exchange, answer)
 
     def _wait(self, url: str) -> Answer:

@@ -189,8 +189,12 @@ class Store:
             (operation_id.lower(), json.dumps(record)),
         )
 
+    def delete_operation(self, operation_id: str) -> None:
+        self._db.execute("DELETE FROM operations WHERE id = ?", (operation_id.lower(),))
+
     def operations(self) -> Iterator[Json]:
-        for (record,) in self._db.execute("SELECT record FROM operations").fetchall():
+        """In the order in which they began."""
+        for (record,) in self._db.execute("SELECT record FROM operations ORDER BY rowid").fetchall():
             yield json.loads(record)
 
     def next_number(self, counter: str) -> int:

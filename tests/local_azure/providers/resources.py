@@ -13,6 +13,7 @@ from tests.local_azure.call import Call, Reply
 from tests.local_azure.directory import Subscription, Tenant
 from tests.local_azure.errors import ArmError, resource_group_not_found
 from tests.local_azure.kinds import ResourceKind, Verb, being_deleted, check_location, check_tags, json_object
+from tests.local_azure.operation_urls import job_id
 from tests.local_azure.providers.resource_lists import GROUP, ResourceLists
 from tests.local_azure.store import Json, Resource
 
@@ -240,6 +241,7 @@ class Resources:
             resource_id=group.id,
             azure_seconds=30,
             retry_after=15,
+            operation_id=job_id("RESOURCEGROUPDELETIONJOB", group.name, group.location),
         )
         return Reply(202, None, self._azure.operations.headers(operation, aao=False, location=True))
 
