@@ -28,6 +28,8 @@ class ResourceKind:
     type: ClassVar[str]
     #: Names as the provider accepts them, and what it answers otherwise.
     name_rule: ClassVar[str] = COMPUTE_NAME
+    #: Whether there are resources of the type outside of resource groups, too.
+    at_subscription: ClassVar[bool] = False
 
     def __init__(self, azure: LocalAzure) -> None:
         self.azure = azure

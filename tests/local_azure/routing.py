@@ -203,7 +203,7 @@ class Router:
             if call.method != "GET":
                 raise method_not_allowed(call)
             return await self._list(kind, call)
-        if not call.resource_group:
+        if not call.resource_group and not kind.at_subscription:
             raise _bad_path(call)
         handlers = {
             "GET": kind.get,

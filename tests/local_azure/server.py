@@ -26,6 +26,8 @@ from tests.local_azure.metadata import Metadata
 from tests.local_azure.operations import Operations
 from tests.local_azure.providers.community_galleries import CommunityGalleries
 from tests.local_azure.providers.compute_skus import ComputeSkus
+from tests.local_azure.providers.deployment_operations import DeploymentOperations, DeploymentStatuses
+from tests.local_azure.providers.deployments import Deployments
 from tests.local_azure.providers.disks import Disks
 from tests.local_azure.providers.galleries import Galleries
 from tests.local_azure.providers.gallery_images import GalleryImages
@@ -36,6 +38,7 @@ from tests.local_azure.providers.marketplace_agreements import MarketplaceAgreem
 from tests.local_azure.providers.marketplace_images import MarketplaceImages
 from tests.local_azure.providers.network import Subnets, VirtualNetworks
 from tests.local_azure.providers.network_interfaces import Interfaces, PublicAddresses, SecurityGroups
+from tests.local_azure.providers.provider_registry import ProviderRegistry
 from tests.local_azure.providers.resources import Resources
 from tests.local_azure.providers.shared_galleries import SharedGalleries
 from tests.local_azure.providers.snapshots import Snapshots
@@ -108,6 +111,12 @@ class Server:
             soft_deleted,
             VirtualMachines(azure, disks, interfaces, addresses),
         ]
+        deployments = Deployments(azure, ProviderRegistry(kinds))
+        kinds += [
+            deployments,
+            DeploymentOperations(azure, deployments),
+            DeploymentStatuses(azure, deployments),
+        ]
         resources = Resources(azure, kinds)
         router = Router(
             azure,
@@ -124,6 +133,7 @@ class Server:
                 **CommunityGalleries(azure).verbs(),
             },
         )
+        deployments.connect(router.dispatch)
         front = Front(azure, self.tokens, router, self.log)
         application = web.Application(client_max_size=_MAX_BODY)
         application.add_routes(

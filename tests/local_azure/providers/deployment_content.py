@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.local_azure.azure import LocalAzure
 from tests.local_azure.call import properties_of
 from tests.local_azure.clock import now, storage_time
 from tests.local_azure.errors import ArmError, invalid_content
@@ -90,14 +89,12 @@ def _check_template(template: Json) -> None:
 
 
 def prepare(
-    azure: LocalAzure,
     scope: Scope,
     template: Json,
     parameters: Mapping[str, Any],
     providers: Mapping[str, Json],
 ) -> Content:
     """Checks the parameters and plans the resources. Raises the InvalidTemplate that Azure answers."""
-    del azure
     functions: dict[str, Json] = {}
     for group in template.get("functions") or []:
         for name, function in (group.get("members") or {}).items():

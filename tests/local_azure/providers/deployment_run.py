@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -27,6 +28,7 @@ from tests.local_azure.templates.text_functions import TemplateFunction
 
 Dispatch = Callable[[Call], Awaitable[Reply]]
 _POLL_SECONDS = 0.05
+_log = logging.getLogger("local_azure")
 _RUNNING = frozenset({"inprogress", "running", "accepted", "updating", "creating", "deleting"})
 
 
@@ -42,7 +44,13 @@ class Requests:
         query = {"api-version": version}
         # A body of its own, as if it had come over the wire.
         fresh = None if body is None else json.loads(json.dumps(body))
-        return await self._dispatch(Call(method, path, query, fresh, principal=self._principal))
+        try:
+            return await self._dispatch(Call(method, path, query, fresh, principal=self._principal))
+        except ArmError:
+            raise
+        except Exception:  # noqa: BLE001 - as at the front door: whoever asks gets an answer
+            _log.exception("%s %s of a deployment broke", method, path)
+            raise ArmError(500, "InternalServerError", "See the server's log.") from None
 
     async def finish(self, reply: Reply) -> Json | None:
         """Waits for the operation that an answer names; gives the error it ended with."""

@@ -144,9 +144,7 @@ class Deployments(ResourceKind):
             )
         mode, template, parameters = check_request(body, name)
         scope = self._scope(call.subscription, call.resource_group, name, str(location or ""))
-        content = prepare(
-            self.azure, scope, template, parameters, self._registry.by_namespace(call.subscription)
-        )
+        content = prepare(scope, template, parameters, self._registry.by_namespace(call.subscription))
         details = preflight(content, self._registry)
         if details:
             raise not_valid(name, details)
@@ -269,10 +267,9 @@ class Deployments(ResourceKind):
         )
         principal = self.azure.settings.identity.principal(resource.hidden["principal"]) or NOBODY
         if self._dispatch is None:
-            raise RuntimeError("deployments were not connected to the front door")
+            raise RuntimeError("deployments were not connected to the router")
         requests = Requests(self._dispatch, principal)
         content = prepare(
-            self.azure,
             scope,
             resource.hidden["template"],
             resource.hidden["parameters"],

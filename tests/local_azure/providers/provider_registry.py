@@ -129,10 +129,11 @@ class ProviderRegistry:
         return versions_of(resource_type)[0]
 
     def body(self, namespace: str, subscription: str) -> Json:
-        """One provider as Azure shows it."""
+        """One provider as Azure shows it; without a subscription as the tenant sees it."""
         names = {kind.type.partition("/")[2] for kind in self._kinds if kind.namespace == namespace}
         listed = [*sorted(names), *_HELPERS.get(namespace, ())]
-        body: Json = {"id": f"/subscriptions/{subscription}/providers/{namespace}", "namespace": namespace}
+        place = f"/subscriptions/{subscription}" if subscription else ""
+        body: Json = {"id": f"{place}/providers/{namespace}", "namespace": namespace}
         applications = _APPLICATIONS.get(namespace, ())
         if applications:
             body["authorizations"] = [

@@ -55,9 +55,9 @@ class ResourceLists:
 
 
 def _is_listed(resource: Resource) -> bool:
-    """Groups, what is part of another resource, and rights and locks are not."""
+    """Groups, deployments, what is part of another resource, and rights and locks are not."""
     namespace, _unused, kind = resource.type.partition("/")
-    return "/" not in kind and resource.type != GROUP and namespace != "Microsoft.Authorization"
+    return "/" not in kind and namespace not in ("Microsoft.Resources", "Microsoft.Authorization")
 
 
 def _brief(resource: Resource) -> Json:

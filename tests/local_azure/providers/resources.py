@@ -14,6 +14,7 @@ from tests.local_azure.directory import Subscription, Tenant
 from tests.local_azure.errors import ArmError, resource_group_not_found
 from tests.local_azure.kinds import ResourceKind, Verb, being_deleted, check_location, check_tags, json_object
 from tests.local_azure.operation_urls import job_id
+from tests.local_azure.providers.provider_registry import ProviderRegistry
 from tests.local_azure.providers.resource_lists import GROUP, ResourceLists
 from tests.local_azure.store import Json, Resource
 
@@ -25,6 +26,7 @@ class Resources:
         self._azure = azure
         self._kinds = {kind.type.lower(): kind for kind in kinds}
         self._lists = ResourceLists(azure)
+        self._registry = ProviderRegistry(kinds)
         azure.operations.define("group:delete", self._finish_delete)
 
     def handlers(self) -> Mapping[tuple[str, str], Verb]:
@@ -114,32 +116,8 @@ class Resources:
 
     # Providers.
 
-    def _provider_body(self, subscription: str, namespace: str) -> Json:
-        names = [k.type.partition("/")[2] for k in self._kinds.values() if k.namespace == namespace]
-        places = [place.display_name for place in LOCATIONS]
-        return {
-            "id": f"/subscriptions/{subscription}/providers/{namespace}"
-            if subscription
-            else f"/providers/{namespace}",
-            "namespace": namespace,
-            "resourceTypes": [
-                {
-                    "resourceType": name,
-                    "locations": places,
-                    "apiVersions": ["2024-07-01", "2024-03-02", "2023-05-01"],
-                    "capabilities": "SupportsTags, SupportsLocation",
-                }
-                for name in sorted(names)
-            ],
-            "registrationState": "Registered",
-            "registrationPolicy": "RegistrationRequired",
-        }
-
-    def _namespaces(self) -> list[str]:
-        return sorted({kind.namespace for kind in self._kinds.values()})
-
     async def _providers(self, call: Call) -> Reply:
-        value = [self._provider_body(call.subscription, n) for n in self._namespaces()]
+        value = [self._registry.body(n, call.subscription) for n in self._registry.namespaces()]
         return Reply(200, {"value": value}, compact=True)
 
     async def _provider(self, call: Call) -> Reply:
@@ -150,9 +128,9 @@ class Resources:
         return self._provider_reply(call, call.path.split("/")[4].lower())
 
     def _provider_reply(self, call: Call, wanted: str) -> Reply:
-        for namespace in self._namespaces():
+        for namespace in self._registry.namespaces():
             if namespace.lower() == wanted:
-                return Reply(200, self._provider_body(call.subscription, namespace), compact=True)
+                return Reply(200, self._registry.body(namespace, call.subscription), compact=True)
         raise ArmError(
             404, "InvalidResourceNamespace", f"The resource namespace '{wanted}' is invalid.", gateway=True
         )
