@@ -45,17 +45,17 @@ def compare(
     if recorded.status != ours.status:
         found.insert(0, Difference("status", str(recorded.status), f"{ours.status}{_reason(ours.body)}"))
         return found
-    found += [
-        Difference(place, theirs, here)
-        for place, theirs, here in differences(shape(recorded.body, plain), shape(ours.body, plain))
-    ]
+    for place, theirs, here in differences(shape(recorded.body, plain), shape(ours.body, plain)):
+        unexpected = place.endswith("error") and theirs == ABSENT
+        found.append(Difference(place, theirs, here + (_reason(ours.body) if unexpected else "")))
     found += _error(_error_of(recorded.body), _error_of(ours.body))
     return found
 
 
 def _reason(body: Any) -> str:
     error = _error_of(body)
-    return f" ({error.get('code')}: {error.get('message')})" if error else ""
+    details = "".join(f"; {_reason({'error': detail})}" for detail in error.get("details") or ())
+    return f" ({error.get('code')}: {error.get('message')}{details})" if error else ""
 
 
 def _headers(
@@ -97,7 +97,10 @@ def _status_url(name: str, theirs: str, here: str, plain: Callable[[str], str]) 
 
 
 def _error_of(body: Any) -> Mapping[str, Any]:
-    error = body.get("error") if isinstance(body, Mapping) else None
+    """The error in an answer, or in a status or resource that tells of one."""
+    if not isinstance(body, Mapping):
+        return {}
+    error = body.get("error") or _error_of(body.get("properties"))
     return error if isinstance(error, Mapping) else {}
 
 

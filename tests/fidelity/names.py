@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import islice, zip_longest
 from typing import Any
 
 _GENERATED = re.compile(
@@ -36,14 +37,21 @@ class Names:
         text = "/".join(self._texts.get(part, part) for part in text.split("/"))
         return _BLOB_URL.sub(rf"{self._blob_endpoint}/\1", text)
 
-    def request(self, value: Any) -> Any:
-        """A request's body as it has to be sent here."""
+    def request(self, value: Any, seen: Any = None, here: Any = None) -> Any:
+        """A request's body as it has to be sent here.
+
+        What the recording's client sent back as it had `seen` it is sent back as it was seen `here`.
+        """
         if isinstance(value, str):
-            return self.ours(value)
+            return here if value == seen and isinstance(here, str) else self.ours(value)
         if isinstance(value, list):
-            return [self.request(item) for item in value]
+            pairs = zip_longest(value, _items(seen), _items(here))
+            return [self.request(*items) for items in islice(pairs, len(value))]
         if isinstance(value, Mapping):
-            return {self.ours(key): self.request(item) for key, item in value.items()}
+            return {
+                self.ours(key): self.request(item, _member(seen, key), _member(here, key))
+                for key, item in value.items()
+            }
         return value
 
     def theirs(self, text: str) -> str:
@@ -78,6 +86,14 @@ class Names:
             for part, other in zip(recorded.split("/"), here.split("/"), strict=True):
                 if self.ours(part) != other and part.lower() != other.lower() and len(part) >= _LEAST:
                     self._texts[part] = other
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _member(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, Mapping) else None
 
 
 def _nameable(text: str) -> bool:

@@ -59,7 +59,7 @@ def read(path: Path) -> list[Recorded]:
     """The exchanges of a file. Requests that never got an answer are left out."""
     with path.open(encoding="utf-8") as lines:
         found = [_recorded(record) for line in lines if (record := json.loads(line)).get("status")]
-    return list(with_true_names(with_true_versions(found)))
+    return list(with_own_tags(list(with_true_names(with_true_versions(found)))))
 
 
 def _recorded(record: Mapping[str, Any]) -> Recorded:
@@ -129,3 +129,41 @@ def with_true_names(exchanges: Iterable[Recorded]) -> Iterator[Recorded]:
             yield replace(exchange, path=path)
         else:
             yield exchange
+
+
+def with_own_tags(exchanges: Sequence[Recorded]) -> Iterator[Recorded]:
+    """Leaves out the tags that a policy of the recording's subscription puts on everything.
+
+    No request speaks of them, and no group had them when it was first seen.
+    """
+    sent: set[str] = set()
+    groups: set[str] = set()
+    for exchange in exchanges:
+        sent |= _tag_names(exchange.request)
+        if not exchange.provider and exchange.path not in groups:
+            groups.add(exchange.path)
+            sent |= _tag_names(exchange.body)
+    for exchange in exchanges:
+        yield replace(exchange, body=_without_tags(exchange.body, sent))
+
+
+def _tag_names(value: Any) -> set[str]:
+    """The names of all tags anywhere in the value."""
+    if isinstance(value, list):
+        return {name for item in value for name in _tag_names(item)}
+    if not isinstance(value, Mapping):
+        return set()
+    tags = value.get("tags")
+    own = set(tags) if isinstance(tags, Mapping) else set()
+    return own.union(*(_tag_names(item) for item in value.values()))
+
+
+def _without_tags(value: Any, sent: set[str]) -> Any:
+    if isinstance(value, list):
+        return [_without_tags(item, sent) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    kept = {name: _without_tags(item, sent) for name, item in value.items()}
+    if isinstance(kept.get("tags"), Mapping):
+        kept["tags"] = {name: text for name, text in kept["tags"].items() if name in sent}
+    return kept

@@ -92,6 +92,8 @@ class Replay:
         #: Our status URL for each of the recording's, and the operations that are behind it.
         self._urls: dict[Key, str] = {}
         self._behind: dict[str, set[str]] = {}
+        #: What was last answered at each path, in the recording and here.
+        self._seen: dict[str, tuple[Any, Any]] = {}
         self._keeps_retry_after = any(e.headers.get(RETRY_AFTER) for e in exchanges)
         seed(exchanges, groups, self._arm, thread.server.blobs, self._names)
 
@@ -123,6 +125,7 @@ class Replay:
         found = compare(exchange, answer, self._names.theirs, keeps_retry_after=self._keeps_retry_after)
         if exchange.status == answer.status:
             self._names.learn(exchange.body, answer.body)
+            self._seen[exchange.path.lower()] = exchange.body, answer.body
         return found
 
     # Sending.
@@ -133,7 +136,8 @@ class Replay:
 
     def _send(self, exchange: Recorded) -> Answer:
         url = f"{self._arm.settings.url}{self._url(exchange)}"
-        body = None if exchange.request is None else self._names.request(exchange.request)
+        seen = self._seen.get(exchange.path.lower(), (None, None))
+        body = None if exchange.request is None else self._names.request(exchange.request, *seen)
         return _answer(self._arm.send(exchange.method, url, body))
 
     # Operations.
