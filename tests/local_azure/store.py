@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS resources (
   resource_group TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL, hidden TEXT NOT NULL,
   position INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS resources_in_group ON resources (subscription, resource_group, type, position);
+CREATE INDEX IF NOT EXISTS resources_of_group ON resources (subscription, resource_group, position);
 CREATE INDEX IF NOT EXISTS resources_of_type ON resources (type, subscription, position);
 CREATE INDEX IF NOT EXISTS resources_in_subscription ON resources (subscription, position);
 CREATE INDEX IF NOT EXISTS resources_by_name ON resources (type, name COLLATE NOCASE);

@@ -191,9 +191,13 @@ class Authorization:
         return Reply(200, {"value": found}, compact=True)
 
     async def _definition(self, call: Call) -> Reply:
-        for definition in self._all_definitions(call):
-            if definition["name"] == _name(call).lower():
-                return Reply(200, definition, compact=True)
+        guid = _name(call).lower()
+        for role in BUILT_IN_ROLES:
+            if role.id == guid:
+                return Reply(200, _built_in(scope_in(call), role), compact=True)
+        custom = self._azure.store.named(DEFINITION, guid)
+        if custom is not None:
+            return Reply(200, custom.body, compact=True)
         raise _refused(
             404,
             "RoleDefinitionDoesNotExist",
