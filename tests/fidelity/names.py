@@ -32,10 +32,16 @@ class Names:
         whole = self._texts.get(text)
         if whole is not None:
             return whole
-        text = _PLACEHOLDER.sub(lambda found: self._fixed.get(found[0], found[0]), text)
-        text = _GENERATED.sub(lambda found: self._generated.get(found[0].lower(), found[0]), text)
-        text = "/".join(self._texts.get(part, part) for part in text.split("/"))
+        text = "/".join(self._part(part) for part in text.split("/"))
         return _BLOB_URL.sub(rf"{self._blob_endpoint}/\1", text)
+
+    def _part(self, part: str) -> str:
+        """A name in a path. One that holds a guid, like a gallery's unique name, may be known as a whole."""
+        if part in self._texts:
+            return self._texts[part]
+        part = _PLACEHOLDER.sub(lambda found: self._fixed.get(found[0], found[0]), part)
+        part = _GENERATED.sub(lambda found: self._generated.get(found[0].lower(), found[0]), part)
+        return self._texts.get(part, part)
 
     def request(self, value: Any, seen: Any = None, here: Any = None) -> Any:
         """A request's body as it has to be sent here.
