@@ -80,7 +80,8 @@ def test_reader_reads_everything_and_writes_nothing(arm: Arm, reader: Arm, group
     assert refusal(reader.send("PUT", path, {"location": "westus"})) == (
         f"The client '{principal.client_id}' with object id '{principal.object_id}' does not have "
         f"authorization to perform action 'Microsoft.Compute/images/write' over scope "
-        f"'{arm.subscription}/{path}' or the scope is invalid. If access was recently granted, please refresh your credentials."
+        f"'{arm.subscription}/{path}' or the scope is invalid. If access was "
+        "recently granted, please refresh your credentials."
     )
 
 
