@@ -13,6 +13,7 @@ from tests.local_azure.call import Call, Reply
 from tests.local_azure.directory import Subscription, Tenant
 from tests.local_azure.errors import ArmError, resource_group_not_found
 from tests.local_azure.kinds import ResourceKind, Verb, being_deleted, check_location, check_tags, json_object
+from tests.local_azure.locations import geographies
 from tests.local_azure.operation_urls import job_id
 from tests.local_azure.providers.provider_registry import ProviderRegistry
 from tests.local_azure.providers.resource_lists import GROUP, ResourceLists
@@ -101,17 +102,8 @@ class Resources:
         return Reply(200, self._subscription_body(tenant, found), compact=True)
 
     async def _locations(self, call: Call) -> Reply:
-        value = [
-            {
-                "id": f"/subscriptions/{call.subscription}/locations/{place.name}",
-                "name": place.name,
-                "type": "Region",
-                "displayName": place.display_name,
-                "regionalDisplayName": place.display_name,
-                "metadata": {"regionType": "Physical", "regionCategory": "Recommended"},
-            }
-            for place in LOCATIONS
-        ]
+        path = f"/subscriptions/{call.subscription}"
+        value = [*(place.body(path) for place in LOCATIONS), *geographies(path)]
         return Reply(200, {"value": value}, compact=True)
 
     # Providers.
