@@ -155,16 +155,16 @@ class DiskKind(ResourceKind):
             call,
             resource,
             work,
-            arguments,
+            {"api_version": call.api_version, **(arguments or {})},
             collection="DiskOperations",
             azure_seconds=_SECONDS,
             retry_after=2 if work in ("create", "update") else None,
             shows_output=shows_output,
         )
 
-    async def _finish_create(self, resource: Resource, _arguments: Json) -> Json:
+    async def _finish_create(self, resource: Resource, arguments: Json) -> Json:
         try:
-            return await self._create(resource)
+            return shown(await self._create(resource), arguments["api_version"])
         except ArmError:
             self.fail(resource)
             raise
@@ -205,7 +205,7 @@ class DiskKind(ResourceKind):
         resource.body["sku"] = disk_shapes.sku_with_tier(resource.body["sku"])
         first = ("osType", "hyperVGeneration", "creationData", "diskSizeGB")
         properties: Json = {k: old[k] for k in first if k in old}
-        properties |= {k: v for k, v in old.items() if k in _KEPT and k not in properties}
+        properties |= {k: v for k, v in old.items() if k in _KEPT and k not in properties and k != "tier"}
         properties |= self.extra_properties(resource, size_gb or upload_gb)
         properties |= disk_shapes.defaults(hidden["created"], hidden["unique_id"], old)
         if size is not None:
@@ -283,7 +283,7 @@ class DiskKind(ResourceKind):
                 raise ArmError(400, "InvalidParameter", RESIZED_DOWN)
             await self.content.grow(BlobAddress(*resource.hidden["blob"]), size, new)
             size = new
-        return self.ready(resource, size)
+        return shown(self.ready(resource, size), arguments["api_version"])
 
     # Access.
 
@@ -359,7 +359,6 @@ class Disks(DiskKind):
         own = found.get("tier")
         tiers = disk_shapes.premium_tiers()
         if own is None:
-            resource.properties.pop("tier", None)
             chosen: Json = resource.hidden.get("performance", {})
             return {**found, **chosen}
         if asked in tiers and tiers.index(asked) > tiers.index(own):
