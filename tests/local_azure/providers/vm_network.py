@@ -172,11 +172,18 @@ class MachineNetwork:
                 public.properties.pop("ipAddress", None)
                 self._azure.store.put(public)
 
-    def guest_address(self, machine: Resource) -> str:
-        """Where the guest listens: its public address, or one that only the local Azure knows."""
+    def public_address(self, machine: Resource) -> str:
+        """The machine's public address, "" without one."""
         for public in self._public_of(machine):
             if "ipAddress" in public.properties:
                 return str(public.properties["ipAddress"])
+        return ""
+
+    def guest_address(self, machine: Resource) -> str:
+        """Where the guest listens: its public address, or one that only the local Azure knows."""
+        public = self.public_address(machine)
+        if public:
+            return public
         address = machine.hidden.setdefault("private_address", new_public_address(self._azure))
         self._azure.store.put(machine)
         return str(address)
