@@ -20,6 +20,7 @@ from urllib.parse import quote, urlencode
 
 import requests
 
+from tests.fidelity.blob_replay import BlobReplay
 from tests.fidelity.comparison import Answer, Difference, compare
 from tests.fidelity.exclusions import excluded
 from tests.fidelity.names import Names
@@ -72,7 +73,11 @@ def local_azure() -> Iterator[ServerThread]:
 def replay(exchanges: Sequence[Recorded]) -> Iterator[Result]:
     """Yield what came of each exchange."""
     with local_azure() as thread:
-        yield from Replay(thread, exchanges).run()
+        recording = Replay(thread, exchanges)
+        try:
+            yield from recording.run()
+        finally:
+            recording.close()
 
 
 class Replay:
@@ -95,7 +100,11 @@ class Replay:
         #: What was last answered at each path, in the recording and here.
         self._seen: dict[str, tuple[Any, Any]] = {}
         self._keeps_retry_after = any(e.headers.get(RETRY_AFTER) for e in exchanges)
+        self._blobs = BlobReplay(thread.server.blobs, thread.server.certificates, thread.settings.ports.blob)
         seed(exchanges, groups, self._arm, thread.server.blobs, self._names)
+
+    def close(self) -> None:
+        self._blobs.close()
 
     def run(self) -> Iterator[Result]:
         for position, exchange in enumerate(self._exchanges):
@@ -107,7 +116,7 @@ class Replay:
 
     def _one(self, position: int, exchange: Recorded) -> list[Difference]:
         if exchange.host not in ARM_HOSTS:
-            return []
+            return self._blobs.run(exchange)
         polled = self._polled(exchange, position)
         if polled is not None:
             return self._poll(exchange, polled)
