@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from tests.local_azure.call import Call
+from tests.local_azure.gallery_rate_limits import Buckets, gallery_buckets
 
 # Names and sizes of the buckets as recorded in 2024.
 _DISK_WRITE = (("CreateUpdateDisks3Min", 2999), ("CreateUpdateDisks30Min", 24999))
@@ -18,8 +19,7 @@ _DISK_GET = (("LowCostGet3Min", 14999), ("LowCostGet30Min", 119999))
 _UPDATE_VM = (("UpdateVMSubscriptionMaximum", 1499), ("UpdateVMResource", 11))
 _DELETE_VM = (("DeleteVMSubscriptionMaximum", 1499), ("DeleteVMResource", 11))
 
-_Buckets = tuple[tuple[str, int], ...]
-_BY_TYPE: dict[str, dict[str, _Buckets]] = {
+_BY_TYPE: dict[str, dict[str, Buckets]] = {
     "images": {
         "GET": (("GetImagesSubscriptionMaximum", 359),),
         "LIST": (("HighCostGetImagesSubscriptionMaximum", 89),),
@@ -63,8 +63,11 @@ def rate_limit(call: Call) -> dict[str, str]:
     tail = parts[parts.index("microsoft.compute") + 1 :]
     if not tail:
         return {}
-    if "diskoperations" in tail:
-        buckets: _Buckets = (("GetOperation3Min", 49999), ("GetOperation30Min", 399999))
+    of_galleries = gallery_buckets(call.method, tail)
+    if of_galleries is not None:
+        buckets: Buckets = of_galleries
+    elif "diskoperations" in tail:
+        buckets = (("GetOperation3Min", 49999), ("GetOperation30Min", 399999))
     elif "operations" in tail:
         buckets = (("GetOperationResource", 44), ("GetOperationSubscriptionMaximum", 14999))
     else:

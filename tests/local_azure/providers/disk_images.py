@@ -8,6 +8,7 @@ import re
 
 from tests.local_azure.azure import LocalAzure
 from tests.local_azure.errors import invalid_value, missing_parameter
+from tests.local_azure.providers.gallery_sources import gallery_image_source, is_gallery_reference
 from tests.local_azure.providers.image_sources import IMAGE, ImageSource, managed_image_source
 from tests.local_azure.providers.marketplace_catalogue import platform_image_source
 from tests.local_azure.store import Json, Resource
@@ -68,4 +69,6 @@ def _image(azure: LocalAzure, disk: Resource, reference: Json, path: str) -> Ima
         return platform_image_source(azure, parts, disk.location, subscription=disk.subscription)
     if f"/providers/{IMAGE}/".lower() in image_id.lower():
         return managed_image_source(azure, image_id, disk.location)
+    if is_gallery_reference(reference):
+        return gallery_image_source(azure, reference, disk.location, subscription=disk.subscription)
     raise invalid_value(f"{path}.{given[0]}")

@@ -33,7 +33,7 @@ def is_gallery_reference(reference: Json) -> bool:
 
 
 def gallery_image_source(
-    azure: LocalAzure, reference: Json, location: str, subscription: str = ""
+    azure: LocalAzure, reference: Json, location: str, *, subscription: str = ""
 ) -> ImageSource:
     """The image version behind an `imageReference` for a machine in `location`.
 
