@@ -100,8 +100,9 @@ def _source_of(image: Resource) -> ImageSource:
         os_type=profile["osDisk"]["osType"],
         os_state=profile["osDisk"]["osState"],
         generation="V2" if image.properties.get("hyperVGeneration") == "V2" else "V1",
-        architecture="x64",
+        architecture="Arm64" if image.hidden.get("architecture") == "Arm64" else "x64",
         os_disk=content("os", profile["osDisk"]),
         data_disks=tuple((d["lun"], content(str(d["lun"]), d)) for d in profile["dataDisks"]),
+        plan=image.hidden.get("image_plan"),
         os_release=(release[0], release[1]) if release else None,
     )

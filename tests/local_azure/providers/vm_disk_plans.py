@@ -11,8 +11,8 @@ from tests.local_azure.azure import LocalAzure
 from tests.local_azure.call import properties_of
 from tests.local_azure.errors import ArmError, invalid_value, missing_parameter, not_allowed
 from tests.local_azure.kinds import check_entity_name
+from tests.local_azure.providers.disk_access import active_access
 from tests.local_azure.providers.disk_sources import DISK
-from tests.local_azure.providers.disks import active_access
 from tests.local_azure.providers.image_sources import DiskContent, ImageSource
 from tests.local_azure.providers.machine_sizes import MachineSize
 from tests.local_azure.providers.vm_blob_disks import BlobDisks

@@ -8,7 +8,6 @@ import base64
 from typing import Literal
 
 from tests.local_azure.azure import LocalAzure
-from tests.local_azure.blobs import BlobAddress
 from tests.local_azure.guest_environment.record import Heard
 from tests.local_azure.guests_host import GuestSpec, choose_ssh_port
 from tests.local_azure.providers.vm_disks import MachineDisks
@@ -94,7 +93,7 @@ class MachinePower:
         self._network.return_addresses(machine)
 
     def _spec(self, machine: Resource) -> GuestSpec:
-        pairs = self._disks.attached(machine)
+        disks = self._disks.contents(machine)
         profile = machine.properties.get("osProfile") or {}
         linux = profile.get("linuxConfiguration") or {}
         keys = (linux.get("ssh") or {}).get("publicKeys") or []
@@ -113,8 +112,8 @@ class MachinePower:
             password_authentication=not linux.get("disablePasswordAuthentication"),
             custom_data=base64.b64decode(custom) if custom else None,
             admin_password=machine.hidden.get("admin_password"),
-            os_disk=BlobAddress(*pairs[0][1].hidden["blob"]),
-            data_disks=tuple((e["lun"], BlobAddress(*d.hidden["blob"])) for e, d in pairs[1:]),
+            os_disk=disks[0][1],
+            data_disks=tuple((lun, address) for lun, address in disks[1:] if lun is not None),
             generation=generation,
             address=self._network.guest_address(machine),
             ssh_port=choose_ssh_port(self._azure.settings.state_dir),
