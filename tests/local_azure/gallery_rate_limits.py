@@ -49,8 +49,8 @@ def gallery_buckets(method: str, tail: Sequence[str]) -> Buckets | None:
         return None
     if method == "POST":
         return _pair(_SHARE)
-    depth, listed = divmod(len(path) - 1, 2)
-    verb = "LIST" if method == "GET" and not listed else {"PATCH": "PUT", "HEAD": "GET"}.get(method, method)
+    depth, named = divmod(len(path) - 1, 2)
+    verb = "LIST" if method == "GET" and not named else {"PATCH": "PUT", "HEAD": "GET"}.get(method, method)
     if depth >= len(table):
         return ()
     return _pair(table[depth].get(verb))
