@@ -23,7 +23,7 @@ import threading
 import uuid
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tests.local_azure import blob_transfer
 from tests.local_azure.blob_ranges import Range
@@ -101,6 +101,14 @@ class BlobStore:
         with self._lock:
             self._wire.close()
             self._azurite.stop()
+
+    def set_faults(self, rules: list[dict[str, Any]], log: Path) -> None:
+        """Let requests of clients go wrong by these rules, until others are set or the service stops."""
+        self._azurite.set_faults(rules, log)
+
+    def fault_counts(self) -> dict[str, dict[str, int]]:
+        """By rule, how many requests it counted (`matched`) and how many went wrong (`injected`)."""
+        return self._azurite.fault_counts()
 
     # Accounts and containers
 

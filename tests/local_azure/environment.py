@@ -8,6 +8,7 @@ import shlex
 
 from tests.local_azure.certificates import Certificates
 from tests.local_azure.entra import Entra
+from tests.local_azure.faults.control import control_key
 from tests.local_azure.guests_host import choose_ssh_port
 from tests.local_azure.managed_identity import PATH as IDENTITY_PATH
 from tests.local_azure.settings import Settings, private_file
@@ -27,6 +28,7 @@ def environment(settings: Settings, certificates: Certificates, entra: Entra) ->
         "SSL_CERT_FILE": str(certificates.bundle),
         "LOCAL_AZURE_URL": settings.url,
         "LOCAL_AZURE_BLOB_URL": f"https://127.0.0.1:{settings.ports.blob}",
+        "LOCAL_AZURE_CONTROL_KEY": control_key(settings.state_dir),
         "LOCAL_AZURE_STATE_DIR": str(settings.state_dir),
         "LOCAL_AZURE_GUEST_SSH_PORT": str(choose_ssh_port(settings.state_dir)),
         "LOCAL_AZURE_CLIENT_CERTIFICATE": str(entra.client_certificate),

@@ -17,6 +17,7 @@ from typing import Any
 from tests.local_azure.call import Call, Reply
 from tests.local_azure.clock import now, wire_time
 from tests.local_azure.errors import ArmError
+from tests.local_azure.faults.fate import operation_fate
 from tests.local_azure.operation_urls import StatusUrls, asks_for_result, results_collection
 from tests.local_azure.settings import Settings
 from tests.local_azure.store import Json, Store
@@ -38,6 +39,7 @@ class Operation:
     """`kind` and `arguments` are enough to run the work again after a restart.
 
     `retry_after` is what Azure sends with the first answer; `shows_output`: the status has the result.
+    `fails_with` is the error of an operation that a fault lets fail: its work is never done.
     """
 
     id: str
@@ -55,6 +57,7 @@ class Operation:
     output: Any = None
     error: Json | None = None
     polled: bool = False
+    fails_with: Json | None = None
 
     def status_body(self) -> Json:
         """As the operation's provider tells it: Network says no more than the status."""
@@ -134,6 +137,8 @@ class Operations:
 
         `operation_id` is for those who name their operations; others get a random one.
         """
+        seconds = self._settings.pace.seconds(azure_seconds)
+        fate = operation_fate.get()
         operation = Operation(
             id=operation_id or str(uuid.uuid4()),
             kind=kind,
@@ -142,9 +147,10 @@ class Operations:
             api_version=call.api_version,
             resource_id=resource_id,
             started=wire_time(now()),
-            seconds=self._settings.pace.seconds(azure_seconds),
+            seconds=fate.seconds if fate and fate.seconds is not None else seconds,
             retry_after=retry_after,
             shows_output=shows_output,
+            fails_with=fate.error if fate else None,
         )
         self._add(operation)
         self._forget_oldest()
@@ -173,6 +179,9 @@ class Operations:
     async def _execute(self, operation: Operation) -> None:
         await self.waits(operation)
         try:
+            if operation.fails_with is not None:
+                self._leave_failed(operation.resource_id)
+                raise ArmError(409, operation.fails_with["code"], operation.fails_with["message"])
             operation.output = await self._works[operation.kind](operation.arguments)
             operation.status = SUCCEEDED
         except ArmError as fault:
@@ -193,6 +202,12 @@ class Operations:
         self._active[key].remove(operation)
         if not self._active[key]:
             del self._active[key]
+
+    def _leave_failed(self, resource_id: str) -> None:
+        resource = self._store.get(resource_id)
+        if resource is not None and resource.state.endswith("ing"):
+            resource.properties["provisioningState"] = "Failed"
+            self._store.put(resource)
 
     # What clients see of it.
 
@@ -234,7 +249,7 @@ class Operations:
         if operation.status != IN_PROGRESS:
             return {}
         if not self._settings.pace.azure_retry_after:
-            return {"x-ms-retry-after-ms": str(max(50, int(operation.seconds * 500)))}
+            return {"x-ms-retry-after-ms": str(min(max(50, int(operation.seconds * 500)), 30000))}
         asks = first and operation.retry_after == _MACHINE_SECONDS
         return {"Retry-After": str(_FIRST_POLL_SECONDS)} if asks else {}
 

@@ -117,11 +117,7 @@ class Tokens:
         except jwt.InvalidTokenError:
             raise self._refused("InvalidAuthenticationToken", "The access token is invalid.") from None
         if claims["exp"] <= time.time():
-            raise self._refused(
-                "ExpiredAuthenticationToken",
-                f"The access token expiry UTC time '{_american(claims['exp'])}' is earlier than "
-                f"current UTC time '{_american(time.time())}'.",
-            )
+            raise self.expired(claims["exp"])
         if str(claims["aud"]).rstrip("/") not in self.arm_audiences:
             allowed = ",".join(f"{a}/" for a in self.arm_audiences)
             raise self._refused(
@@ -133,6 +129,15 @@ class Tokens:
         if principal is None:
             raise self._refused("InvalidAuthenticationToken", "The access token is invalid.")
         return principal
+
+    def expired(self, expiry: float | None = None) -> ArmError:
+        """What a token gets after its end, by default one that has ended this very second."""
+        moment = time.time()
+        return self._refused(
+            "ExpiredAuthenticationToken",
+            f"The access token expiry UTC time '{_american(moment - 1 if expiry is None else expiry)}' is "
+            f"earlier than current UTC time '{_american(moment)}'.",
+        )
 
     def wrong_tenant(self, principal: Principal, owner: Tenant) -> ArmError:
         """What a token gets at a subscription of `owner`, a tenant that did not issue it."""
