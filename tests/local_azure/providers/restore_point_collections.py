@@ -80,7 +80,7 @@ class RestorePointCollections(ResourceKind):
         """With `$expand=restorePoints`, the points, too."""
         if "restorepoints" not in call.query.get("$expand", "").lower():
             return resource.body
-        points = [point.body for point in self.azure.store.below(resource.id, RESTORE_POINT)]
+        points = [shown_point(point) for point in self.azure.store.below(resource.id, RESTORE_POINT)]
         properties = {**resource.properties, "restorePoints": points}
         return {**resource.body, "properties": properties}
 
@@ -99,3 +99,8 @@ class RestorePointCollections(ResourceKind):
         for disk in list(self.azure.store.below(resource.id, DISK_RESTORE_POINT)):
             await self._content.delete(disk)
         await super().remove(resource)
+
+
+def shown_point(point: Resource) -> Json:
+    """A restore point as served: it has a region, but does not say so."""
+    return {k: v for k, v in point.body.items() if k != "location"}

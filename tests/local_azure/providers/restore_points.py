@@ -16,7 +16,7 @@ from tests.local_azure.errors import ArmError, invalid_value, missing_parameter,
 from tests.local_azure.kinds import ResourceKind, json_object
 from tests.local_azure.providers.disk_content import DiskContent
 from tests.local_azure.providers.disk_sources import DISK_RESTORE_POINT, INHERITED
-from tests.local_azure.providers.restore_point_collections import RESTORE_POINT
+from tests.local_azure.providers.restore_point_collections import RESTORE_POINT, shown_point
 from tests.local_azure.providers.usage import VIRTUAL_MACHINE
 from tests.local_azure.store import Json, Resource
 
@@ -99,10 +99,17 @@ class RestorePoints(ResourceKind):
         kept = [self._disk(d) for d in disks if d["managedDisk"]["id"].lower() not in left_out]
         place = find_location(machine.location)
         os_disk = next((d for d in kept if "lun" not in d), None)
+        kept_profiles = copy.deepcopy(
+            {k: machine.properties[k] for k in _METADATA if k in machine.properties}
+        )
+        for system in ("linuxConfiguration", "windowsConfiguration"):
+            configuration = (kept_profiles.get("osProfile") or {}).get(system)
+            if configuration is not None:
+                configuration.setdefault("enableVMAgentPlatformUpdates", True)
         metadata: Json = {
             "vmId": machine.properties.get("vmId"),
             "location": place.compute_name if place else machine.location,
-            **{k: machine.properties[k] for k in _METADATA if k in machine.properties},
+            **kept_profiles,
             "storageProfile": {
                 **({"osDisk": os_disk} if os_disk else {}),
                 "dataDisks": [d for d in kept if "lun" in d],
@@ -203,7 +210,7 @@ class RestorePoints(ResourceKind):
         disk["diskRestorePoint"] = {"encryption": {"type": encryption["type"]}, "id": kept.id}
 
     def render(self, resource: Resource, call: Call) -> Json:
-        body = {k: v for k, v in resource.body.items() if k != "location"}
+        body = shown_point(resource)
         if "instanceview" not in call.query.get("$expand", "").lower():
             return body
         status = {"code": "ReplicationState/succeeded", "level": "Info", "displayStatus": "Succeeded"}
