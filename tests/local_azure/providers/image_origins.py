@@ -126,9 +126,9 @@ def _machine_disk(azure: LocalAzure, machine: Resource, disk: Json) -> tuple[Jso
             "address": kept["address"],
             "size": kept["size"],
         }
-    managed = azure.store.get(disk["managedDisk"]["id"])
+    managed = azure.store.get((disk.get("managedDisk") or {}).get("id") or "")
     if managed is None:
-        raise ArmError(404, "NotFound", f"Resource {disk['name']} is not found.")
+        raise ArmError(404, "NotFound", f"Resource {disk.get('name', machine.name)} is not found.")
     sku = managed.body["sku"]["name"]
     return {"managedDisk": {"id": managed.id}, **caching, "storageAccountType": sku}, {"id": managed.id}
 

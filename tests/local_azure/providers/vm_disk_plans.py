@@ -138,7 +138,8 @@ class DiskPlanner:
             )
         managed = disk.get("managedDisk") or {}
         default = "Premium_LRS" if wish.size.premium else "Standard_LRS"
-        sku = managed.get("storageAccountType") or more.pop("sku", None) or default
+        of_image = more.pop("sku", None)
+        sku = managed.get("storageAccountType") or of_image or default
         _check_sku(wish, sku, disk_name, more["caching"])
         return {
             "key": key,

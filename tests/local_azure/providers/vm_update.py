@@ -165,7 +165,7 @@ class MachineUpdate:
         wish = self._wish(machine, given)
         wanted = (storage.get("osDisk") or {}).get("managedDisk", {}).get("id")
         present = _at(machine.properties, ("storageProfile", "osDisk", "managedDisk", "id"))
-        if wanted is not None and not _same(wanted, present):
+        if wanted is not None and present is not None and not _same(wanted, present):
             _require_deallocated(machine, "Update VM")
             disk = {**storage["osDisk"], "createOption": "Attach"}
             plans["swap"] = self._disks.planner.plan(wish, {"osDisk": disk})[1][0]
