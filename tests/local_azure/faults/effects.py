@@ -86,6 +86,14 @@ EFFECTS: dict[str, Effect] = {
         },
     ),
     "slow_operation": Effect(("arm",), {"seconds": Option(float, required=True, least=0, word=NEVER)}),
+    # A gallery's image version comes to all its regions but this one.
+    "fail_replication": Effect(
+        ("arm",),
+        {
+            "region": Option(str, required=True),
+            "detail": Option(str, "Failed with internal server error."),
+        },
+    ),
     "hide": Effect(("arm",), {"seconds": _SECONDS}),
     "linger": Effect(("arm",), {"seconds": _SECONDS}),
     "short_tokens": Effect(("entra",), {"seconds": Option(int, required=True, least=1)}),

@@ -13,10 +13,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class OperationFate:
-    """How operations started by the request end: with an error, or after `seconds` (None: as usual)."""
+    """How operations started by the request end: with an error, or after `seconds` (None: as usual).
+
+    `failing_region` is a region that replication does not come to, and the reason that is given.
+    """
 
     error: dict[str, Any] | None = None
     seconds: float | None = None
+    failing_region: tuple[str, str] | None = None
 
 
 #: Of the operations that the request starts.

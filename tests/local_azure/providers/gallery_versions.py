@@ -132,7 +132,7 @@ class GalleryVersions(GalleryKind):
             self.fail(resource)
             raise
         self._show_disks(resource)
-        self._end_replication(resource, replication.size_failures(resource))
+        self._end_replication(resource, replication.failures(resource))
 
     async def _copy(self, resource: Resource) -> None:
         """The version's own copy of every disk, so that the sources may go. May be run again."""
@@ -224,7 +224,7 @@ class GalleryVersions(GalleryKind):
             # The first attempt never got its content.
             await self._finish_create(resource, arguments)
         elif resource.state != "Deleting":
-            self._end_replication(resource, replication.size_failures(resource))
+            self._end_replication(resource, replication.failures(resource))
 
     # Deleting and restoring.
 
