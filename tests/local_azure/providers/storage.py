@@ -57,6 +57,9 @@ class StorageAccounts(ResourceKind):
         if not _NAME.match(call.name):
             raise ArmError(400, "AccountNameInvalid", _NAME_TEXT.format(call.name))
         body = self.check_write(call, existing)
+        if properties_of(body).get("accountType"):
+            # What the SKU was called in 2015-06-15, which azure-cli still asks for.
+            body.setdefault("sku", {"name": properties_of(body)["accountType"]})
         sku = body.get("sku")
         if existing is None and not (isinstance(sku, dict) and sku.get("name") in _SKUS):
             raise invalid_value("sku.name", "Values for request parameters are invalid: sku.")
