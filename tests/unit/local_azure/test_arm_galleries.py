@@ -177,3 +177,15 @@ def test_what_is_nested_needs_its_parent_and_keeps_it(arm: Arm, group: str) -> N
     arm.done(gone)
     arm.done(arm.send("DELETE", gallery))
     assert arm.send("DELETE", gallery).status_code == 204
+
+
+def test_gallery_requests_are_counted_in_buckets_of_their_own(arm: Arm, group: str, gallery: str) -> None:
+    header = "x-ms-ratelimit-remaining-resource"
+    counted = {
+        gallery: "GetGallery3Min",
+        f"{gallery}/images": "ListGalleryImagesInGallery3Min",
+        compute(group, "galleries"): "ListGalleryInResourceGroup3Min",
+        "providers/Microsoft.Compute/locations/westus/sharedGalleries": "ListGallery3Min",
+    }
+    for path, bucket in counted.items():
+        assert f"Microsoft.Compute/{bucket};" in arm.send("GET", path).headers[header], path
