@@ -10,10 +10,8 @@ import sys
 from pathlib import Path
 
 from tests.contract.recordings import ENVIRONMENT, recordings_root
+from tests.fidelity.recording import ERRORS
 from tests.fidelity.report import Tally, run
-
-# Not one recording but single exchanges out of many.
-ERRORS = "errors.jsonl"
 
 
 def _files(root: Path | None, named: list[str]) -> list[Path]:

@@ -15,6 +15,8 @@ _GENERATED = re.compile(
 _BLOB_URL = re.compile(r"https://([a-z0-9]+)\.blob\.(?:core\.windows\.net|storage\.azure\.net)(?::\d+)?")
 _PLACEHOLDER = re.compile(r"\{[a-z]+\d*\}")
 _LEAST = 6
+# For what the recordings keep to themselves; a password must be a good one.
+_BLOTTED, _SECRET = "REDACTED", "Blotted-out-0"
 
 
 class Names:
@@ -48,6 +50,8 @@ class Names:
 
         What the recording's client sent back as it had `seen` it is sent back as it was seen `here`.
         """
+        if value == _BLOTTED:
+            return _SECRET
         if isinstance(value, str):
             return here if value == seen and isinstance(here, str) else self.ours(value)
         if isinstance(value, list):

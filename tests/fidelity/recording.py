@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+#: Not one recording but single exchanges out of many.
+ERRORS = "errors.jsonl"
 ARM_HOSTS = frozenset({"management.azure.com", ""})
 ASYNC, LOCATION, RETRY_AFTER = "azure-asyncoperation", "location", "retry-after"
 _DEPLOYMENT = re.compile(r"/providers/Microsoft\.Resources/deployments/([^/?]+)", re.IGNORECASE)
