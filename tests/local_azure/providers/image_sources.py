@@ -28,6 +28,8 @@ class DiskContent:
     caching: str | None = None
     storage_type: str | None = None
     shown_size_gb: int | None = None
+    #: The disk encryption set that the image's copy in the region is encrypted with.
+    encryption_set: str | None = None
 
 
 @dataclass(frozen=True)

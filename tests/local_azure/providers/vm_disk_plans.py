@@ -138,7 +138,7 @@ class DiskPlanner:
             )
         managed = disk.get("managedDisk") or {}
         default = "Premium_LRS" if wish.size.premium else "Standard_LRS"
-        of_image = more.pop("sku", None)
+        of_image, of_image_set = more.pop("sku", None), more.pop("encryption_set", None)
         sku = managed.get("storageAccountType") or of_image or default
         _check_sku(wish, sku, disk_name, more["caching"])
         return {
@@ -150,7 +150,7 @@ class DiskPlanner:
             "delete": disk.get("deleteOption") or "Detach",
             "size_gb": disk.get("diskSizeGB"),
             "sku": sku,
-            "encryption_set": (managed.get("diskEncryptionSet") or {}).get("id"),
+            "encryption_set": (managed.get("diskEncryptionSet") or {}).get("id") or of_image_set,
             "disk_security": managed.get("securityProfile"),
             **more,
         }
@@ -171,6 +171,7 @@ class DiskPlanner:
                 "grow_to_gb": content.shown_size_gb,
                 "image": image.id,
                 "caching": disk.get("caching") or content.caching or default,
+                "encryption_set": content.encryption_set,
                 # A gallery's storage type is that of the replica; only a managed image asks for its disks'.
                 "sku": content.storage_type if image.is_managed_image else None,
             },
