@@ -23,7 +23,7 @@ class CertificateError(Exception):
 
 
 def encrypted_certificates(recipient: str, cipher: str) -> str:
-    """The envelope in base64. `recipient`: the guest's certificate, base64 without PEM's lines.
+    """The envelope in lines of base64. `recipient`: the guest's certificate, base64 without PEM's lines.
 
     Raises CertificateError for an unknown cipher and what is no base64, ProgramError for no certificate.
     """
@@ -43,4 +43,5 @@ def encrypted_certificates(recipient: str, cipher: str) -> str:
         run_program(["openssl", "pkcs12", "-export", "-passout", "pass:", *source, "-out", packed])
         envelope = ["-binary", "-outform", "PEM", "-in", packed, _CIPHERS[cipher]]
         text = run_program(["openssl", "cms", "-encrypt", *envelope, str(folder / "recipient")])
-    return "".join(line for line in text.splitlines() if not line.startswith("-----"))
+    # In lines, as in a mail: what reads it takes no long ones.
+    return "\n".join(line for line in text.splitlines() if not line.startswith("-----"))
