@@ -11,6 +11,7 @@ import ssl
 from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 
 from tests.local_azure.azure import LocalAzure
 from tests.local_azure.blobs import BlobStore
@@ -30,6 +31,7 @@ from tests.local_azure.kinds import ResourceKind
 from tests.local_azure.managed_identity import ManagedIdentity
 from tests.local_azure.metadata import Metadata
 from tests.local_azure.operations import Operations
+from tests.local_azure.providers.blob_containers import BlobContainers, BlobServices
 from tests.local_azure.providers.community_galleries import CommunityGalleries
 from tests.local_azure.providers.compute_skus import ComputeSkus
 from tests.local_azure.providers.deployment_operations import DeploymentOperations, DeploymentStatuses
@@ -54,7 +56,7 @@ from tests.local_azure.providers.run_command_documents import RunCommandDocument
 from tests.local_azure.providers.security_groups import SecurityGroups, SecurityRules
 from tests.local_azure.providers.shared_galleries import SharedGalleries
 from tests.local_azure.providers.snapshots import Snapshots
-from tests.local_azure.providers.storage import BlobContainers, BlobServices, StorageAccounts
+from tests.local_azure.providers.storage_accounts import StorageAccounts
 from tests.local_azure.providers.usage import Usage
 from tests.local_azure.providers.virtual_machines import VirtualMachines
 from tests.local_azure.providers.virtual_networks import Subnets, VirtualNetworks
@@ -84,6 +86,11 @@ def _bind(port: int) -> socket.socket:
         listener.close()
         raise PortTakenError(f"Port {port} of 127.0.0.1 is taken; give another one with --port.") from error
     return listener
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """Requests that are no HTTP are answered with 400; their traces would look like errors of the server."""
+    return not (record.exc_info and isinstance(record.exc_info[1], BadHttpMessage))
 
 
 class Server:
@@ -189,6 +196,7 @@ class Server:
         write_environment(self.settings, self.certificates, self.entra)
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.certificates.server, self.certificates.key)
+        logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         await web.SockSite(self._runner, listener, ssl_context=context).start()
