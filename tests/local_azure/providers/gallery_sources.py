@@ -126,6 +126,7 @@ def _encryption_set(version: Resource, location: str, key: str) -> str | None:
 
 def _source(definition: Resource, version: Resource, shown_id: str, location: str) -> ImageSource:
     hidden, properties = version.hidden, definition.properties
+    release = hidden.get("os_release")
 
     def content(key: str) -> DiskContent:
         return DiskContent(
@@ -148,6 +149,7 @@ def _source(definition: Resource, version: Resource, shown_id: str, location: st
         security_type=security_type_of(definition),
         plan=dict(plan) if plan else None,
         exact_version=version.name,
+        os_release=(release[0], release[1]) if release else None,
     )
 
 

@@ -97,7 +97,8 @@ class GalleryVersions(GalleryKind):
         outer: Json = {"location": location}
         if body.get("tags") is not None:
             outer["tags"] = body["tags"]
-        resource = self.new_resource(call, {**outer, "properties": properties}, {"sources": plan.sources})
+        hidden = {"sources": plan.sources, "os_release": plan.os_release}
+        resource = self.new_resource(call, {**outer, "properties": properties}, hidden)
         if plan.refusal is not None:
             return self._refused(call, resource, plan.refusal)
         shallow = profile.get("replicationMode") == "Shallow"
