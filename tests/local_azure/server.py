@@ -62,6 +62,7 @@ from tests.local_azure.providers.virtual_machines import VirtualMachines
 from tests.local_azure.providers.virtual_networks import Subnets, VirtualNetworks
 from tests.local_azure.providers.vm_extensions import Extensions
 from tests.local_azure.providers.vm_run_commands import RunCommands
+from tests.local_azure.quota_control import QuotaControl
 from tests.local_azure.routing import Router
 from tests.local_azure.settings import Settings
 from tests.local_azure.store import Store
@@ -175,6 +176,7 @@ class Server:
         application.add_routes(
             [
                 *FaultControl(self.settings.state_dir, self.faults, way).routes(),
+                *QuotaControl(self.settings.state_dir, azure).routes(),
                 *Metadata(self.settings).routes(),
                 *ManagedIdentity(self.settings, self.tokens).routes(),
                 *self.entra.routes(),

@@ -30,6 +30,17 @@ def control_key(state_dir: Path) -> str:
     return file.read_text(encoding="utf-8").strip()
 
 
+def check_controller(request: web.Request, key: str) -> None:
+    """403 for whoever is not on this machine or does not know the key."""
+    remote = request.remote or ""
+    if not (remote and ipaddress.ip_address(remote).is_loopback):
+        raise web.HTTPForbidden(text="The local Azure is controlled from the machine itself only.\n")
+    if not hmac.compare_digest(request.headers.get(KEY_HEADER, "").encode(), key.encode()):
+        raise web.HTTPForbidden(
+            text=f"The header {KEY_HEADER} has to hold LOCAL_AZURE_CONTROL_KEY of the env file.\n"
+        )
+
+
 class FaultControl:
     """Answers 200 with the rules in force, 400 with what is wrong with a profile, 403 to strangers."""
 
@@ -46,21 +57,12 @@ class FaultControl:
             web.delete(PATH, self._clear),
         ]
 
-    def _check(self, request: web.Request) -> None:
-        remote = request.remote or ""
-        if not (remote and ipaddress.ip_address(remote).is_loopback):
-            raise web.HTTPForbidden(text="Faults are controlled from the machine itself only.\n")
-        if not hmac.compare_digest(request.headers.get(KEY_HEADER, "").encode(), self._key.encode()):
-            raise web.HTTPForbidden(
-                text=f"The header {KEY_HEADER} has to hold LOCAL_AZURE_CONTROL_KEY of the env file.\n"
-            )
-
     async def _show(self, request: web.Request) -> web.Response:
-        self._check(request)
+        check_controller(request, self._key)
         return web.json_response(await asyncio.to_thread(self._board.report))
 
     async def _add(self, request: web.Request) -> web.Response:
-        self._check(request)
+        check_controller(request, self._key)
         try:
             profile = self._board.parse(json.loads(await request.read()))
         except ProfileError as error:
@@ -72,7 +74,7 @@ class FaultControl:
         return await self._show(request)
 
     async def _clear(self, request: web.Request) -> web.Response:
-        self._check(request)
+        check_controller(request, self._key)
         self._board.clear()
         self._way.clear()
         await asyncio.to_thread(self._board.publish)

@@ -177,3 +177,36 @@ def test_usage_counts_disks_as_they_come_and_go(arm: Arm) -> None:
     assert count() == before + 1
     arm.done(arm.send("DELETE", compute(group, "disks", "d")))
     assert count() == before
+
+
+def set_limit(arm: Arm, **quota: Any) -> int:
+    key = (arm.settings.state_dir / "control-key").read_text(encoding="utf-8").strip()
+    answer = arm.http.post(
+        f"{arm.settings.url}/local-azure/quotas",
+        json={"subscription": arm.subscription.rpartition("/")[2], **quota},
+        headers={"x-local-azure-control-key": key},
+        timeout=30,
+    )
+    return answer.status_code
+
+
+def test_quota_that_is_used_up_refuses_the_next_disk(arm: Arm) -> None:
+    group = arm.group("japaneast")
+    arm.disk(group, "one", "japaneast")
+    quota = {"location": "Japan East", "name": "StandardDiskCount", "limit": 1}
+    assert set_limit(arm, **quota) == 200
+    properties = {"diskSizeGB": 1, "creationData": {"createOption": "Empty"}}
+    body = {"location": "japaneast", "properties": properties}
+    answer = arm.send("PUT", compute(group, "disks", "two"), body)
+    assert error_of(answer) == (409, "OperationNotAllowed")
+    message = answer.json()["error"]["message"]
+    assert message.startswith(
+        "Operation could not be completed as it results in exceeding approved StandardDiskCount quota. "
+        "Additional details - Deployment Model: Resource Manager, Location: japaneast, Current Limit: 1, "
+        "Current Usage: 1, Additional Required: 1, (Minimum) New Limit Required: 2."
+    )
+    assert arm.send("GET", compute(group, "disks", "two")).status_code == 404
+    assert set_limit(arm, **{**quota, "limit": 2}) == 200
+    arm.disk(group, "two", "japaneast")
+    for wrong in ({"name": "Luck"}, {"location": "atlantis"}, {"limit": -1}, {"subscription": "x"}):
+        assert set_limit(arm, **{**quota, **wrong}) == 400
