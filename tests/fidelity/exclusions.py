@@ -4,31 +4,69 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from tests.fidelity.recording import ARM_HOSTS, Recorded
 
 
-class Exclusion(NamedTuple):
-    """`path` is searched in the path without regard to case."""
+class Outside(NamedTuple):
+    """What images are not made with. `types` is searched in paths and in types of templates."""
 
-    path: str
+    types: str
     reason: str
 
 
 _OUTSIDE = (
-    Exclusion(r"/providers/Microsoft\.KeyVault/", "Key Vault is a service of its own"),
-    Exclusion(r"/providers/Microsoft\.ResourceGraph/", "Resource Graph is a service of its own"),
-    Exclusion(
-        r"/providers/Microsoft\.Compute/virtualMachineScaleSets",
-        "scale sets are not what images are made from",
-    ),
+    Outside(r"Microsoft\.KeyVault/", "Key Vault is a service of its own"),
+    Outside(r"Microsoft\.ResourceGraph/", "Resource Graph is a service of its own"),
+    Outside(r"Microsoft\.Compute/virtualMachineScaleSets", "images are not made of scale sets"),
 )
+_LATER = "the recorder put it before the making of a resource that it shows"
 
 
-def excluded(exchange: Recorded) -> str | None:
-    """The reason why the exchange does not count, None if it does."""
-    if exchange.host not in ARM_HOSTS and ".blob." not in exchange.host:
-        return f"{exchange.host} is neither Resource Manager nor the blob service"
-    return next((e.reason for e in _OUTSIDE if re.search(e.path, exchange.path, re.IGNORECASE)), None)
+class Exclusions:
+    """Judges the exchanges of one recording."""
+
+    def __init__(self, exchanges: Sequence[Recorded]) -> None:
+        #: Paths of deployments of things that are outside, and why they are.
+        self._deployments: dict[str, str] = {}
+        #: Where in the recording each resource is made.
+        self._made: dict[str, int] = {}
+        for position, exchange in enumerate(exchanges):
+            path = exchange.path.lower()
+            if exchange.method == "PUT" and exchange.status == 201 and exchange.provider:
+                self._made.setdefault(path, position)
+            reason = next((r for t in _template_types(exchange.request) if (r := _outside(t))), None)
+            if reason is not None:
+                self._deployments[path] = reason
+
+    def reason(self, position: int, exchange: Recorded) -> str | None:
+        """Why the exchange at `position` does not count; None if it does."""
+        if exchange.host not in ARM_HOSTS and ".blob." not in exchange.host:
+            return f"{exchange.host} is neither Resource Manager nor the blob service"
+        path = exchange.path.lower()
+        deployed = next((r for p, r in self._deployments.items() if f"{path}/".startswith(f"{p}/")), None)
+        return deployed or _outside(exchange.path) or self._shown_too_early(position, exchange)
+
+    def _shown_too_early(self, position: int, exchange: Recorded) -> str | None:
+        """A resource's answer that names one which is made later in the same recording."""
+        if exchange.method != "GET" or not exchange.provider or exchange.status != 200:
+            return None
+        text = json.dumps(exchange.body).lower()
+        later = (path for path, made in self._made.items() if made > position)
+        return _LATER if any(f'"{path}"' in text or f'"{path}/' in text for path in later) else None
+
+
+def _outside(text: str) -> str | None:
+    return next((o.reason for o in _OUTSIDE if re.search(o.types, f"{text}/", re.IGNORECASE)), None)
+
+
+def _template_types(request: Any) -> list[str]:
+    """The types of the resources in a deployment's template."""
+    properties = request.get("properties") if isinstance(request, Mapping) else None
+    template = properties.get("template") if isinstance(properties, Mapping) else None
+    resources = template.get("resources") if isinstance(template, Mapping) else None
+    return [str(r.get("type")) for r in resources or () if isinstance(r, Mapping)]

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 ERRORS = "errors.jsonl"
 ARM_HOSTS = frozenset({"management.azure.com", ""})
 ASYNC, LOCATION, RETRY_AFTER = "azure-asyncoperation", "location", "retry-after"
+_READ_ONLY = frozenset({"id", "name", "type", "etag"})
 _DEPLOYMENT = re.compile(r"/providers/Microsoft\.Resources/deployments/([^/?]+)", re.IGNORECASE)
 
 
@@ -61,7 +62,7 @@ def read(path: Path) -> list[Recorded]:
     """The exchanges of a file. Requests that never got an answer are left out."""
     with path.open(encoding="utf-8") as lines:
         found = [_recorded(record) for line in lines if (record := json.loads(line)).get("status")]
-    return list(with_own_tags(list(with_true_names(with_true_versions(found)))))
+    return list(with_requests(with_own_tags(list(with_true_names(with_true_versions(found))))))
 
 
 def _recorded(record: Mapping[str, Any]) -> Recorded:
@@ -169,3 +170,16 @@ def _without_tags(value: Any, sent: set[str]) -> Any:
     if isinstance(kept.get("tags"), Mapping):
         kept["tags"] = {name: text for name, text in kept["tags"].items() if name in sent}
     return kept
+
+
+def with_requests(exchanges: Iterable[Recorded]) -> Iterator[Recorded]:
+    """Gives writes that were recorded without their body one that asks for what the answer shows."""
+    for exchange in exchanges:
+        shown = exchange.body if exchange.method == "PUT" and exchange.request is None else None
+        if exchange.host in ARM_HOSTS and exchange.succeeded and isinstance(shown, Mapping) and "id" in shown:
+            request = {name: value for name, value in shown.items() if name not in _READ_ONLY}
+            properties = shown.get("properties")
+            if isinstance(properties, Mapping):
+                request["properties"] = {n: v for n, v in properties.items() if n != "provisioningState"}
+            exchange = replace(exchange, request=request)  # noqa: PLW2901 - the same exchange, completed
+        yield exchange

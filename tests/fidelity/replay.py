@@ -21,8 +21,8 @@ from urllib.parse import quote, urlencode
 import requests
 
 from tests.fidelity.blob_replay import BlobReplay
-from tests.fidelity.comparison import Answer, Difference, compare
-from tests.fidelity.exclusions import excluded
+from tests.fidelity.comparison import Answer, Difference, Patience, compare
+from tests.fidelity.exclusions import Exclusions
 from tests.fidelity.names import Names
 from tests.fidelity.recording import ARM_HOSTS, RETRY_AFTER, Recorded, operation_key
 from tests.fidelity.seeding import group_names, seed
@@ -86,6 +86,7 @@ class Replay:
     def __init__(self, thread: ServerThread, exchanges: Sequence[Recorded]) -> None:
         assert thread.server is not None
         self._exchanges = exchanges
+        self._exclusions = Exclusions(exchanges)
         self._arm = Arm(thread)
         self._steps = Steps()
         thread.server.operations.waits = self._steps.wait
@@ -99,7 +100,8 @@ class Replay:
         self._behind: dict[str, set[str]] = {}
         #: What was last answered at each path, in the recording and here.
         self._seen: dict[str, tuple[Any, Any]] = {}
-        self._keeps_retry_after = any(e.headers.get(RETRY_AFTER) for e in exchanges)
+        kept = any(e.headers.get(RETRY_AFTER) for e in exchanges)
+        self._patience = Patience.SAME if kept else Patience.UNKNOWN
         self._blobs = BlobReplay(thread.server.blobs, thread.server.certificates, thread.settings.ports.blob)
         seed(exchanges, groups, self._arm, thread.server.blobs, self._names)
 
@@ -108,7 +110,7 @@ class Replay:
 
     def run(self) -> Iterator[Result]:
         for position, exchange in enumerate(self._exchanges):
-            reason = excluded(exchange)
+            reason = self._exclusions.reason(position, exchange)
             if reason is not None:
                 yield Result(exchange, reason=reason)
                 continue
@@ -130,8 +132,9 @@ class Replay:
         self._settle(exchange, answer, position)
         return self._judge(exchange, answer)
 
-    def _judge(self, exchange: Recorded, answer: Answer) -> list[Difference]:
-        found = compare(exchange, answer, self._names.theirs, keeps_retry_after=self._keeps_retry_after)
+    def _judge(self, exchange: Recorded, answer: Answer, *, poll: bool = False) -> list[Difference]:
+        patience = self._patience if not poll else min(self._patience, Patience.PRESENT)
+        found = compare(exchange, answer, self._names.theirs, patience)
         if exchange.status == answer.status:
             self._names.learn(exchange.body, answer.body)
             self._seen[exchange.path.lower()] = exchange.body, answer.body
@@ -210,7 +213,7 @@ class Replay:
         if not any(True for _ in self._future(key[0], position + 1)):
             self._release(key)
             self._wait(self._urls[key])
-        return self._judge(exchange, answer)
+        return self._judge(exchange, answer, poll=True)
 
     def _wait(self, url: str) -> Answer:
         """The last answer of an operation."""

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.fidelity.comparison import Answer, compare
+from tests.fidelity.comparison import Answer, Patience, compare
+from tests.fidelity.exclusions import Exclusions
 from tests.fidelity.names import Names
 from tests.fidelity.recording import Recorded, with_own_tags, with_true_names, with_true_versions
 from tests.fidelity.seeding import presupposed_groups
@@ -34,7 +35,7 @@ def found(
     recorded: Recorded = _RECORDED, *, status: int = 202, headers: Any = None, body: Any = None
 ) -> list[str]:
     answer = Answer(status, _OURS if headers is None else headers, _BODY if body is None else body)
-    return [str(difference) for difference in compare(recorded, answer, keeps_retry_after=True)]
+    return [str(difference) for difference in compare(recorded, answer, patience=Patience.SAME)]
 
 
 def test_the_same_answer_with_another_operation_is_identical() -> None:
@@ -105,6 +106,15 @@ def test_another_status_is_found_with_the_reason() -> None:
 def test_a_planted_difference_of_headers_is_found(name: str, url: str | None, expected: str) -> None:
     headers = {n: v for n, v in _OURS.items() if n != name} | ({name: url} if url else {})
     assert [line for line in found(headers=headers) if line.startswith(expected)]
+
+
+def test_only_the_presence_of_an_estimated_retry_after_counts() -> None:
+    ours = Answer(202, {**_OURS, "retry-after": "30"}, _BODY)
+    assert compare(_RECORDED, ours, patience=Patience.PRESENT) == []
+    assert len(compare(_RECORDED, ours, patience=Patience.SAME)) == 1
+    silent = ours._replace(headers={n: v for n, v in _OURS.items() if n != "retry-after"})
+    assert len(compare(_RECORDED, silent, patience=Patience.PRESENT)) == 1
+    assert compare(_RECORDED, silent) == []
 
 
 def test_a_header_that_azure_did_not_send_is_found() -> None:
@@ -212,3 +222,27 @@ def test_groups_that_a_recording_takes_for_granted_are_found() -> None:
         replace(_RECORDED, method="GET", path=f"{base}{{rg3}}", status=404, headers={}, body={}),
     ]
     assert presupposed_groups(exchanges) == {"{rg1}": {"location": "eastus", "tags": {"a": "b"}}}
+
+
+# What does not count.
+
+
+def test_what_lies_outside_is_excluded_with_its_deployments() -> None:
+    vault = replace(_RECORDED, path=_DISK.replace("Compute/disks", "KeyVault/vaults"))
+    path = "/subscriptions/{sub}/resourcegroups/{rg1}/providers/Microsoft.Resources/deployments/a"
+    template = {"resources": [{"type": "Microsoft.Compute/virtualMachineScaleSets"}]}
+    deployment = replace(_RECORDED, path=path, request={"properties": {"template": template}})
+    poll = replace(_RECORDED, method="GET", path=f"{path}/operationStatuses/1")
+    other = replace(_RECORDED, method="GET", path=f"{path}b")
+    exchanges = [vault, deployment, poll, other, replace(_RECORDED, host="graph.microsoft.com"), _RECORDED]
+    exclusions = Exclusions(exchanges)
+    reasons = [exclusions.reason(position, exchange) for position, exchange in enumerate(exchanges)]
+    assert [reason is None for reason in reasons] == [False, False, False, True, False, True]
+
+
+def test_an_answer_that_the_recorder_put_too_early_is_excluded() -> None:
+    shows = replace(_RECORDED, method="GET", status=200, body={"managedBy": _DISK})
+    made = replace(_RECORDED, status=201)
+    early, late = Exclusions([shows, made]), Exclusions([made, shows])
+    assert early.reason(0, shows) is not None
+    assert late.reason(1, shows) is None

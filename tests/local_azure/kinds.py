@@ -166,7 +166,9 @@ class ResourceKind:
 
     def collection(self, subscription: str, location: str, name: str) -> str:
         place = find_location(location)
-        spelled = place.compute_name if place else location
+        spelled = location
+        if place is not None:
+            spelled = place.compute_name if self.namespace == "Microsoft.Compute" else place.name
         return f"/subscriptions/{subscription}/providers/{self.namespace}/locations/{spelled}/{name}"
 
     def begin(
