@@ -165,6 +165,7 @@ class Server:
                 **ComputeSkus().verbs(),
                 **Usage(azure).verbs(),
                 **RunCommandDocuments().verbs(),
+                **machines.subscription_verbs(),
                 **SharedGalleries(azure).verbs(),
                 **CommunityGalleries(azure).verbs(),
             },

@@ -27,6 +27,8 @@ from tests.local_azure.providers.network_kinds import (
 )
 from tests.local_azure.store import Json, Resource
 
+_TYPES_SINCE = "2019-12-01"
+
 
 class Interfaces(NetworkKind):
     type = INTERFACE
@@ -77,6 +79,8 @@ class Interfaces(NetworkKind):
         properties = {k: v for k, v in given.items() if k != "macAddress" or "virtualMachine" in given}
         if call.api_version < TODAY:
             properties.setdefault("enableAcceleratedNetworking", False)
+            if call.api_version >= _TYPES_SINCE:
+                properties["nicType"] = "Standard"
             return {**resource.body, "properties": properties}
         # Where accelerated networking was not asked for or refused, today's versions leave it open.
         properties |= {

@@ -56,6 +56,10 @@ class NetworkKind(ResourceKind):
         self.define("put", self._finish_put)
         self.define("delete", self._finish_delete)
 
+    def collection(self, subscription: str, location: str, name: str) -> str:
+        """Network writes its locations in small letters."""
+        return f"/subscriptions/{subscription}/providers/{self.namespace}/locations/{location}/{name}"
+
     def compose(self, call: Call, body: Json, existing: Resource | None) -> Json:
         """The properties to store; raises for what Azure refuses."""
         raise NotImplementedError
