@@ -81,7 +81,7 @@ class GuestIdentity:
 
 
 def _listen(path: Path) -> socket.socket:
-    """A listening socket, through the directory's descriptor: a UNIX socket's address has 107 bytes at most."""
+    """A listening socket, through the directory's descriptor: a UNIX socket's address is short."""
     directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

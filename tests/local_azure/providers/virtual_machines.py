@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from tests.local_azure.azure import LocalAzure
 from tests.local_azure.call import Call, Reply
 from tests.local_azure.errors import ArmError
-from tests.local_azure.kinds import ResourceKind, Verb, check_tags, json_object
+from tests.local_azure.kinds import ResourceKind, Verb, check_tags, json_object, method_not_allowed
+from tests.local_azure.paging import PROVIDER_PAGE
 from tests.local_azure.providers import vm_body
 from tests.local_azure.providers.disks import Disks
 from tests.local_azure.providers.images import VIRTUAL_MACHINE
+from tests.local_azure.providers.marketplace_images import place_of
 from tests.local_azure.providers.network_interfaces import Interfaces
 from tests.local_azure.providers.public_addresses import PublicAddresses
 from tests.local_azure.providers.vm_actions import MachineActions
@@ -70,13 +72,27 @@ class VirtualMachines(ResourceKind):
             verbs |= actions.verbs()
         return verbs
 
+    def subscription_verbs(self) -> Mapping[str, Verb]:
+        return {r"microsoft\.compute/locations/[^/]+/virtualmachines": self._list_in_region}
+
     # Reading.
+
+    async def _list_in_region(self, call: Call) -> Reply:
+        if call.method != "GET":
+            raise method_not_allowed(call)
+        place = place_of(call, "locations/virtualMachines")
+        found = [
+            r for r in self.azure.store.of_type(self.type, None, call.subscription) if r.location == place
+        ]
+        shown = [self.render(resource, call) for resource in found]
+        return Reply(200, self.azure.paging.slice(call, shown, PROVIDER_PAGE), paged=True)
 
     def render(self, resource: Resource, call: Call) -> Json:
         body = shaped(resource, call.api_version)
         extensions = shown_extensions(self.azure, resource)
         if extensions:
-            body["resources"] = extensions
+            listed = len(call.types) > len(call.names)
+            body["resources"] = [{"id": e["id"]} for e in extensions] if listed else extensions
         expand = [part.strip().lower() for part in call.query.get("$expand", "").split(",")]
         if call.query.get("statusOnly", "").lower() == "true":
             view = self._view(resource)
@@ -89,7 +105,8 @@ class VirtualMachines(ResourceKind):
         return body
 
     def _view(self, resource: Resource) -> Json:
-        return instance_view(resource, self.power.seen(resource), extension_views(self.azure, resource))
+        extensions = extension_views(self.azure, resource)
+        return instance_view(resource, self.power.seen(resource), extensions, self.power.heard(resource))
 
     async def get(self, call: Call) -> Reply:
         resource = self.require(call)
@@ -186,6 +203,7 @@ class VirtualMachines(ResourceKind):
             self.fail(resource)
             raise
         self._state.done(resource)
+        await self.power.tell(resource)
 
     # Deletion.
 

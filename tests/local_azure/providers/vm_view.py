@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from tests.local_azure.clock import now, wire_time
+from tests.local_azure.guest_environment.record import AgentStatus, Heard
 from tests.local_azure.store import Json, Resource
 
 _POWER = {
@@ -40,12 +42,18 @@ def succeeded(time: str | None = None, display: str = "Provisioning succeeded") 
     return status("ProvisioningState/succeeded", display, time)
 
 
-def instance_view(machine: Resource, power: str | None, extensions: list[Json]) -> Json:
-    """`power` is what the guest really does, where there is one; `extensions` the extensions' views."""
+def instance_view(
+    machine: Resource, power: str | None, extensions: list[Json], heard: Heard | None = None
+) -> Json:
+    """`power` is what the guest really does, where there is one, and `heard` what it has told the platform;
+    `extensions` the extensions' views.
+    """
     changed = machine.hidden.get("changed") or machine.hidden.get("created")
     view: Json = {}
-    if machine.hidden.get("agent") and power == "running":
-        view |= _agent(machine, changed, extensions)
+    if power == "running" and heard is not None and heard.agent is None:
+        view["vmAgent"] = _silent_agent()
+    elif power == "running" and (heard is not None or machine.hidden.get("agent")):
+        view |= _agent(machine, changed, extensions, heard.agent if heard else None)
     profile = machine.properties["storageProfile"]
     view["disks"] = [
         {"name": disk["name"], "statuses": [succeeded(changed)]}
@@ -62,12 +70,23 @@ def instance_view(machine: Resource, power: str | None, extensions: list[Json]) 
     return view
 
 
-def _agent(machine: Resource, changed: str | None, extensions: list[Json]) -> Json:
-    """What the guest's agent reports; real guests may have said what they are."""
+def _silent_agent() -> Json:
+    """An agent that has not reported its status, or none at all."""
+    waiting = status("ProvisioningState/Unavailable", "Not Ready", wire_time(now()), level="Warning")
+    waiting["message"] = "VM status blob is found but not yet populated."
+    return {"vmAgentVersion": "Unknown", "statuses": [waiting]}
+
+
+def _agent(machine: Resource, changed: str | None, extensions: list[Json], said: AgentStatus | None) -> Json:
+    """What the guest's agent reports: `said` by a real one."""
     windows = machine.properties["storageProfile"]["osDisk"]["osType"] == "Windows"
-    said = machine.hidden.get("agent_report") or {}
-    name, version = machine.hidden.get("os_release") or _RELEASES["Windows" if windows else "Linux"]
+    name, version = (
+        (said.os_name, said.os_version)
+        if said
+        else machine.hidden.get("os_release") or _RELEASES["Windows" if windows else "Linux"]
+    )
     # The agent's own clock has whole seconds.
+    changed = said.time if said else changed
     when = changed.partition(".")[0] + "+00:00" if changed and "." in changed else changed
     message = "GuestAgent is running and processing the extensions." if windows else "Guest Agent is running"
     ready = {**succeeded(None, "Ready"), "message": message, "time": when}
@@ -75,16 +94,18 @@ def _agent(machine: Resource, changed: str | None, extensions: list[Json]) -> Js
         {
             "type": extension["type"],
             "typeHandlerVersion": extension["typeHandlerVersion"],
-            "status": succeeded(None, "Ready"),
+            "status": {**succeeded(None, "Ready"), "message": "Plugin enabled."},
         }
         for extension in extensions
     ]
     return {
-        "computerName": (machine.properties.get("osProfile") or {}).get("computerName", machine.name),
-        "osName": said.get("os_name", name),
-        "osVersion": said.get("os_version", version),
+        "computerName": said.computer_name
+        if said
+        else (machine.properties.get("osProfile") or {}).get("computerName", machine.name),
+        "osName": name,
+        "osVersion": version,
         "vmAgent": {
-            "vmAgentVersion": said.get("version", _WINDOWS_AGENT if windows else _LINUX_AGENT),
+            "vmAgentVersion": said.version if said else (_WINDOWS_AGENT if windows else _LINUX_AGENT),
             "statuses": [ready],
             "extensionHandlers": handlers,
         },
