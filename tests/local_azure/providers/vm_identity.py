@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 from tests.local_azure.azure import LocalAzure
 from tests.local_azure.body_types import word
 from tests.local_azure.errors import ArmError
@@ -17,15 +15,15 @@ _TYPES = ("SystemAssigned", "UserAssigned", "SystemAssigned, UserAssigned", "Non
 def shown_identity(azure: LocalAzure, machine: Resource, given: Json | None) -> None:
     """Puts the identity that a request asks for into the body; no request leaves it as it is.
 
-    The principal of a system-assigned identity stays the same until it is taken away. User-assigned ones
-    get ids derived from their resource id: their own resource type is not part of the local Azure.
+    Every machine's identity, the system's or a user's, is the one managed identity of the local Azure: its
+    tokens are what guests get, and roles assigned to it take effect.
     """
     if given is None:
         return
     kind = word(
         str(given.get("type") or "None").replace(",", ", ").replace("  ", " "), _TYPES, "identity.type"
     )
-    old = machine.body.pop("identity", {})
+    machine.body.pop("identity", None)
     if kind == "None":
         return
     assigned = given.get("userAssignedIdentities") or {}
@@ -36,17 +34,14 @@ def shown_identity(azure: LocalAzure, machine: Resource, given: Json | None) -> 
             "The identity type and the list of user-assigned identities do not agree.",
             gateway=True,
         )
+    managed = azure.settings.identity.managed
     shown: Json = {"type": kind}
     if "SystemAssigned" in kind:
         tenant = azure.settings.identity.tenant_of(machine.subscription)
-        shown["principalId"] = old.get("principalId") or str(uuid.uuid4())
+        shown["principalId"] = managed.object_id
         shown["tenantId"] = tenant.id if tenant else azure.settings.identity.tenant_id
     if assigned:
         shown["userAssignedIdentities"] = {
-            name: {
-                "principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"principal:{name.lower()}")),
-                "clientId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"client:{name.lower()}")),
-            }
-            for name in assigned
+            name: {"principalId": managed.object_id, "clientId": managed.client_id} for name in assigned
         }
     machine.body["identity"] = shown
