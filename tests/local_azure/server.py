@@ -47,6 +47,7 @@ from tests.local_azure.providers.images import Images
 from tests.local_azure.providers.marketplace_agreements import MarketplaceAgreements
 from tests.local_azure.providers.marketplace_images import MarketplaceImages
 from tests.local_azure.providers.network_interfaces import Interfaces
+from tests.local_azure.providers.network_usages import NetworkUsages
 from tests.local_azure.providers.provider_registry import ProviderRegistry
 from tests.local_azure.providers.public_addresses import PublicAddresses
 from tests.local_azure.providers.resources import Resources
@@ -64,6 +65,7 @@ from tests.local_azure.providers.vm_extensions import Extensions
 from tests.local_azure.providers.vm_run_commands import RunCommands
 from tests.local_azure.quota_control import QuotaControl
 from tests.local_azure.routing import Router
+from tests.local_azure.run_command_control import RunCommandControl
 from tests.local_azure.settings import Settings
 from tests.local_azure.store import Store
 from tests.local_azure.tokens import Tokens
@@ -160,6 +162,7 @@ class Server:
             subscription_verbs={
                 **accounts.subscription_verbs(),
                 **addresses.subscription_verbs(),
+                **NetworkUsages(azure).verbs(),
                 **MarketplaceImages().verbs(),
                 **MarketplaceAgreements(azure).verbs(),
                 **ComputeSkus().verbs(),
@@ -178,6 +181,7 @@ class Server:
             [
                 *FaultControl(self.settings.state_dir, self.faults, way).routes(),
                 *QuotaControl(self.settings.state_dir, azure).routes(),
+                *RunCommandControl(self.settings.state_dir, azure).routes(),
                 *Metadata(self.settings).routes(),
                 *ManagedIdentity(self.settings, self.tokens).routes(),
                 *self.entra.routes(),
