@@ -13,7 +13,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from aiohttp import web
 
 from tests.guests.lab.machine import MEDIA_DRIVE
 from tests.guests.lab.qmp import Qmp, QmpError
-from tests.local_azure.guest_environment.address_service import dnsmasq_command
+from tests.local_azure.guest_environment.address_service import start_dnsmasq
 from tests.local_azure.guest_environment.cable import lay_cable
 from tests.local_azure.guest_environment.forwarding import forward
 from tests.local_azure.guest_environment.host_plugin import PORT, HostPlugin
@@ -103,9 +102,7 @@ def main() -> None:
     os.chdir(directory)
     environment = load_environment(directory)
     enter(environment)
-    # It must not outlive this process, however that ends.
-    command = ["setpriv", "--pdeathsig", "KILL", *dnsmasq_command(environment)]
-    dnsmasq = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    dnsmasq = start_dnsmasq(environment)
     signal.signal(signal.SIGTERM, lambda *_unused: sys.exit(0))
     try:
         asyncio.run(_run(directory, environment, listeners))

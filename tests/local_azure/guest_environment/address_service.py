@@ -10,6 +10,10 @@ way out of the namespace.
 from __future__ import annotations
 
 import ipaddress
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 from tests.local_azure.guest_environment.network_namespace import (
     HOST_SIDE,
@@ -18,6 +22,27 @@ from tests.local_azure.guest_environment.network_namespace import (
     gateway_of,
 )
 from tests.local_azure.guest_environment.record import Environment
+
+# The DHCP server's port as /proc/net/udp has it, where this process's namespace shows its sockets.
+_LISTENS = ":0043 "
+_START_SECONDS = 20
+
+
+class AddressServiceError(Exception):
+    """dnsmasq has ended, or does not listen; its own words are on standard error."""
+
+
+def start_dnsmasq(environment: Environment) -> subprocess.Popen[bytes]:
+    """Start it and wait until it answers. It does not outlive this process, however that ends."""
+    command = ["setpriv", "--pdeathsig", "KILL", *dnsmasq_command(environment)]
+    dnsmasq = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    deadline = time.monotonic() + _START_SECONDS
+    while _LISTENS not in Path("/proc/net/udp").read_text():
+        if dnsmasq.poll() is not None or time.monotonic() > deadline:
+            dnsmasq.kill()
+            raise AddressServiceError("dnsmasq did not start")
+        time.sleep(0.02)
+    return dnsmasq
 
 
 def dnsmasq_command(environment: Environment) -> list[str]:
