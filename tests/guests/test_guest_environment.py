@@ -157,10 +157,10 @@ def test_environment_ends_when_its_guest_does(plugged: Plugged) -> None:
 
 def test_environment_that_cannot_start_says_why(tmp_path: Path) -> None:
     wrong = record.Environment(
-        *("0b6b4a52-6d3c-4c2c-8f0f-9d0d7f3a1c11", "vm", "no name", "westeurope", MAC.hex(":"), "10.1.0.4"),
-        *("10.1.0.0/24", (), "../identity"),
+        *("0b6b4a52-6d3c-4c2c-8f0f-9d0d7f3a1c11", "vm", "vm", "westeurope", MAC.hex(":"), "10.1.0.4"),
+        *("nowhere/24", (), "../identity"),
     )
-    with pytest.raises(launch.LaunchError, match="host-record"):
+    with pytest.raises(launch.LaunchError, match="nowhere/24"):
         launch.launch(tmp_path, wrong, [])
     assert not list(tmp_path.glob("*.pid"))
 
