@@ -2,12 +2,10 @@
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 """Blobs of the local Azure: storage accounts and the page blobs behind managed disks, in a real Azurite.
 
-What Azurite, and so this, does not refuse although the real service does: a Put Page over 4 MiB, a write that
-starts inside a page blob and goes past its end, and page blobs over 8 TiB. It lacks Put Page From URL (501),
-incremental copies (501) and page blob tiers. Get Page Ranges names one range for every write (the real
-service merges), knows neither paging nor differences between snapshots. A SAS with write permission may also
-set metadata, resize and overwrite the blob with an empty one, which a managed disk's SAS of the real service
-does not allow.
+What Azurite does not refuse although the real service does, azurite/service_rules.js refuses: puts over 4
+MiB, writes past a page blob's end, blobs over 8 TiB, and whatever a managed disk's SAS is not for. There is
+Put Page From URL as well, and page ranges are listed as by the real service. Still missing: incremental
+copies (501) and page blob tiers, and every copy is done at once.
 """
 
 from __future__ import annotations
@@ -45,7 +43,7 @@ __all__ = ["BlobAddress", "BlobError", "BlobStore", "VhdFacts", "is_hidden_accou
 _INTERNAL_ACCOUNT = "md-internal-0"
 _ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,22}[a-z0-9]")
 _CONTAINER_NAME = re.compile(r"<Container>\s*<Name>([^<]+)</Name>")
-# A write SAS of a managed disk can read too: clients look at the size and the page ranges before they write.
+# Whoever writes a disk looks at its size and page ranges too; azurite/service_rules.js forbids the rest.
 _PERMISSIONS = {"Read": "r", "Write": "rw"}
 
 

@@ -3,8 +3,8 @@
 """The answers that faults give in place of a service's own.
 
 The bodies of 500, 503 and 504 are as recorded from Azure. Compute's 429: code, text and details as users
-quote them in github.com/hashicorp/terraform-provider-azurerm/issues/19146. Blob errors: "Common REST API error
-codes" and "Blob service error codes" of the Azure Storage REST documentation.
+quote them in github.com/hashicorp/terraform-provider-azurerm/issues/19146. Blob errors: "Common REST API
+error codes" and "Blob service error codes" of the Azure Storage REST documentation.
 """
 
 from __future__ import annotations

@@ -24,19 +24,17 @@ def cut_connection(request: web.Request) -> web.Response:
 async def deliver(request: web.Request, answer: web.Response, rule: Rule) -> web.StreamResponse:
     """Sends the service's own answer as the rule's effect has it."""
     body = answer.body if isinstance(answer.body, bytes) else b""
-    if rule.kind == "drop" and rule.options["when"] == "after":
+    options = rule.options
+    if rule.kind == "drop" and options["when"] == "after":
         return cut_connection(request)
-    if rule.kind == "truncate":
-        return _copy_of(answer, body[: len(body) // 2])
-    if rule.kind == "corrupt":
-        return _copy_of(answer, corrupted(body))
+    if rule.kind in ("truncate", "corrupt"):
+        return _copy_of(answer, corrupted(body) if rule.kind == "corrupt" else body[: len(body) // 2])
     if rule.kind == "trickle":
-        return await _send(request, answer, body, _slowly(body, int(rule.options["bytes_per_second"])))
-    if rule.kind == "stall":
-        ends = rule.options["then"] == "drop"
-        return await _send(request, answer, body, _after_a_pause(body, rule.options["seconds"], ends))
-    if rule.kind == "drop":
-        return await _send(request, answer, body, _after_a_pause(body, 0, ends=True))
+        return await _send(request, answer, body, _slowly(body, int(options["bytes_per_second"])))
+    if rule.kind in ("stall", "drop"):
+        ends = rule.kind == "drop" or options["then"] == "drop"
+        pieces = _after_a_pause(body, options.get("seconds", 0), ends)
+        return await _send(request, answer, body, pieces)
     return answer
 
 

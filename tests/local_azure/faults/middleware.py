@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from tests.local_azure.errors import ArmError
 from tests.local_azure.exchange_log import ExchangeLog
@@ -23,11 +22,10 @@ from tests.local_azure.faults.rules import Rule
 from tests.local_azure.faults.visibility import Visibility
 from tests.local_azure.tokens import Tokens
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
-
 _ARM_ROOTS = ("subscriptions", "providers", "tenants")
 _REFUSALS = ("throttle", "error")
+# Seconds; finite, because operations are stored as JSON.
+_YEARS = 1e8
 
 
 class FaultyWay:
@@ -69,12 +67,10 @@ class FaultyWay:
         if rule is None:
             return await handler(request)
         if rule.kind in _REFUSALS:
-            answer = (
-                entra_refusal(rule)
-                if service == "entra"
-                else refusal(rule, *_places(request.path.split("/")))
-            )
-            return await self._answer_falsely(request, answer, rule.kind, log=service == "arm")
+            if service == "entra":
+                return await self._answer_falsely(request, entra_refusal(rule), rule.kind, log=False)
+            answer = refusal(rule, *_places(request.path.split("/")))
+            return await self._answer_falsely(request, answer, rule.kind)
         if rule.kind == "drop" and rule.options["when"] == "before":
             return cut_connection(request)
         return await self._handle_then_deliver(request, handler, rule)
@@ -150,7 +146,9 @@ def _fate(rule: Rule) -> OperationFate | None:
         return OperationFate(error={"code": rule.options["code"], "message": rule.options["message"]})
     if rule.kind == "slow_operation":
         seconds = rule.options["seconds"]
-        return OperationFate(seconds=math.inf if seconds == NEVER else float(seconds))
+        return OperationFate(seconds=_YEARS if seconds == NEVER else float(seconds))
+    if rule.kind == "fail_replication":
+        return OperationFate(failing_region=(str(rule.options["region"]), str(rule.options["detail"])))
     return None
 
 
