@@ -21,6 +21,9 @@ Verb = Callable[[Call], Awaitable[Reply]]
 _QUOTED_RULE = r"^[^_\W][\w-._]{0,79}(?<![-.])$"
 COMPUTE_NAME = r"^[^_\W][\w\-._]{0,79}(?<![-.])$"
 
+# What every tracked resource has beside its properties, and its type in JSON.
+_ENVELOPE = {"zones": list, "sku": dict, "plan": dict, "identity": dict, "extendedLocation": dict}
+
 
 class ResourceKind:
     """One resource type. Subclasses say what a PUT, PATCH, DELETE and the verbs do."""
@@ -262,6 +265,11 @@ def json_object(call: Call) -> Json:
     properties = call.body.get("properties")
     if properties is not None and not isinstance(properties, dict):
         raise invalid_content("Error converting value to an object. Path 'properties', line 1, position 1.")
+    for name, kind in _ENVELOPE.items():
+        if not isinstance(call.body.get(name), kind | None):
+            raise invalid_content(f"Error converting value. Path '{name}', line 1, position 1.")
+    if not all(isinstance(zone, str) for zone in call.body.get("zones") or ()):
+        raise invalid_content("Error converting value to type 'System.String'. Path 'zones[0]', line 1.")
     return dict(call.body)
 
 

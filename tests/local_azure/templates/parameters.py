@@ -124,8 +124,14 @@ def _check(name: str, kind: str, declaration: Json, value: Any, path: str) -> No
     )
     for key, by_length, words, holds in limits:
         limit = declaration.get(key)
-        if limit is None or (by_length and not isinstance(value, Sized)):
+        if limit is None or not isinstance(value, Sized if by_length else int):
             continue
+        if not isinstance(limit, int):
+            raise TemplateError(
+                "Template parameter JToken type is not valid. Expected 'Integer'. Actual "
+                f"'{_json_type(limit)}'. {_HELP}",
+                path,
+            )
         measured = len(value) if isinstance(value, Sized) and by_length else value
         if not holds(measured, limit):
             what = "Length of the value" if by_length else "The value"

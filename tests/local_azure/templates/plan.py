@@ -163,7 +163,13 @@ def _needs(
     resource: PlannedResource, enabled: list[PlannedResource], disabled: list[PlannedResource]
 ) -> list[str]:
     found: list[str] = []
-    for text in resource.evaluator.value(resource.definition.get("dependsOn")) or []:
+    depends_on = resource.evaluator.value(resource.definition.get("dependsOn")) or []
+    if not isinstance(depends_on, list):
+        raise TemplateError(
+            "The template resource's 'dependsOn' is not valid: an array of strings is expected. "
+            "Please see https://aka.ms/arm-syntax for usage details."
+        )
+    for text in depends_on:
         named = matching(str(text), enabled)
         if not named and not matching(str(text), disabled):
             raise TemplateError(
