@@ -21,6 +21,8 @@ from tests.local_azure.store import Json
 _LEVELS = ("Publishers", "ArtifactTypes", "Offers", "Skus", "Versions")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _STARTS_WITH = re.compile(r"\s*startswith\(\s*name\s*,\s*'([^']*)'\s*\)\s*", re.IGNORECASE)
+# Seen with properties in 2019; no published version has them.
+_PLAIN_SKUS_SINCE = "2020-06-01"
 # The first API version that shows a property; the others were always there.
 _SHOWN_SINCE = {
     "hyperVGeneration": "2019-03-01",
@@ -108,8 +110,10 @@ def _listed(call: Call, place: str, names: Sequence[str]) -> Json:
 
 
 def _sku(call: Call, place: str, publisher: str, offer: str, sku: str) -> Json:
-    facts = catalogue.versions(publisher, offer, sku)[-1].facts
-    return {"properties": _upgrades(facts), **_listed(call, place, [publisher, offer, sku])}
+    listed = _listed(call, place, [publisher, offer, sku])
+    if call.api_version >= _PLAIN_SKUS_SINCE:
+        return listed
+    return {"properties": _upgrades(catalogue.versions(publisher, offer, sku)[-1].facts), **listed}
 
 
 def _upgrades(facts: Mapping[str, object]) -> Json:

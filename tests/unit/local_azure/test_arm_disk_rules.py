@@ -85,7 +85,7 @@ def test_tier_can_be_raised_and_ends_with_premium(arm: Arm, group: str) -> None:
 
 
 def test_performance_is_chosen_where_the_sku_lets_one(arm: Arm, group: str) -> None:
-    given = {"diskIOPSReadWrite": 4000, "diskMBpsReadWrite": 200}
+    given: Json = {"diskIOPSReadWrite": 4000, "diskMBpsReadWrite": 200}
     chosen = arm.make(compute(group, "disks", "fast"), body(sku="PremiumV2_LRS", zones=["1"], **given))
     assert {k: chosen["properties"][k] for k in given} == given
     ignored = arm.make(compute(group, "disks", "slow"), body(**given))
@@ -107,7 +107,9 @@ def test_settings_that_can_be_changed_are(arm: Arm, group: str) -> None:
     ultra = {"sku": {"name": "UltraSSD_LRS"}}
     assert error_of(arm.send("PATCH", path, ultra)) == (409, "OperationNotAllowed")
     # A client that sends back what it has read changes nothing.
-    arm.done(arm.send("PUT", path, arm.get(path)))
+    settings = ("creationData", "diskSizeGB", "encryption", "networkAccessPolicy", "publicNetworkAccess")
+    read = {key: properties[key] for key in (*settings, "diskIOPSReadWrite", "diskMBpsReadWrite")}
+    arm.done(arm.send("PUT", path, {"location": "West US 2", "properties": read}))
     assert arm.get(path)["properties"] == properties
 
 
