@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tests.fidelity.recording import ARM_HOSTS, Recorded
+from tests.fidelity.recording import ARM_HOSTS, Recorded, operation_key
 
 
 class Outside(NamedTuple):
@@ -23,6 +23,13 @@ _OUTSIDE = (
     Outside(r"Microsoft\.KeyVault/", "Key Vault is a service of its own"),
     Outside(r"Microsoft\.ResourceGraph/", "Resource Graph is a service of its own"),
     Outside(r"Microsoft\.Compute/virtualMachineScaleSets", "images are not made of scale sets"),
+    Outside(
+        r"Microsoft\.Compute/(availabilitySets|hostGroups|proximityPlacementGroups)/",
+        "where a machine is placed says nothing of its image",
+    ),
+    Outside(r"Microsoft\.Compute/locations/[^/]+/publishers/.*/vmextension/", "extensions are not offered"),
+    Outside(r"Microsoft\.Compute/locations/[^/]+/logAnalytics/", "no log of requests is written for users"),
+    Outside(r"Microsoft\.Network/loadBalancers/", "a machine that becomes an image serves nobody"),
 )
 _LATER = "the recorder put it before the making of a resource that it shows"
 
@@ -35,6 +42,8 @@ class Exclusions:
         self._deployments: dict[str, str] = {}
         #: Where in the recording each resource is made.
         self._made: dict[str, int] = {}
+        #: The operations of what is outside, and why it is.
+        self._operations: dict[str, str] = {}
         for position, exchange in enumerate(exchanges):
             path = exchange.path.lower()
             if exchange.method == "PUT" and exchange.status == 201 and exchange.provider:
@@ -42,6 +51,10 @@ class Exclusions:
             reason = next((r for t in _template_types(exchange.request) if (r := _outside(t))), None)
             if reason is not None:
                 self._deployments[path] = reason
+            outside = _outside(exchange.path)
+            if outside is not None:
+                keys = (operation_key(url)[0] for url in exchange.operation_urls())
+                self._operations.update(dict.fromkeys(keys, outside))
 
     def reason(self, position: int, exchange: Recorded) -> str | None:
         """Why the exchange at `position` does not count; None if it does."""
@@ -49,7 +62,8 @@ class Exclusions:
             return f"{exchange.host} is neither Resource Manager nor the blob service"
         path = exchange.path.lower()
         deployed = next((r for p, r in self._deployments.items() if f"{path}/".startswith(f"{p}/")), None)
-        return deployed or _outside(exchange.path) or self._shown_too_early(position, exchange)
+        polled = self._operations.get(operation_key(path)[0])
+        return deployed or polled or _outside(exchange.path) or self._shown_too_early(position, exchange)
 
     def _shown_too_early(self, position: int, exchange: Recorded) -> str | None:
         """A resource's answer that names one which is made later in the same recording."""

@@ -61,8 +61,12 @@ class Recorded:
 def read(path: Path) -> list[Recorded]:
     """The exchanges of a file. Requests that never got an answer are left out."""
     with path.open(encoding="utf-8") as lines:
-        found = [_recorded(record) for line in lines if (record := json.loads(line)).get("status")]
-    return list(with_requests(with_own_tags(list(with_true_names(with_true_versions(found))))))
+        return prepared([_recorded(record) for line in lines if (record := json.loads(line)).get("status")])
+
+
+def prepared(exchanges: Sequence[Recorded]) -> list[Recorded]:
+    """The exchanges as they were before the recorders changed them, as far as that can be known."""
+    return list(with_requests(with_own_tags(list(with_true_names(with_true_versions(exchanges))))))
 
 
 def _recorded(record: Mapping[str, Any]) -> Recorded:
