@@ -46,8 +46,9 @@ class GalleryView:
     # What subclasses say.
 
     def galleries(self, call: Call) -> Iterator[Public]:
-        """What a list shows."""
-        raise NotImplementedError
+        """What a list shows; without one there is no such list."""
+        del call
+        raise _missing()
 
     def gallery(self, call: Call, name: str) -> Resource | None:
         """The gallery of that name, if the caller may see it."""

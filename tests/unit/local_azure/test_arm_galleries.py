@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.local_azure.arm_server import Arm, compute, error_of
+from tests.unit.local_azure.arm_server import Arm, Json, compute, error_of
 from tests.unit.local_azure.galleries import (
     definition_body,
     gallery_path,
@@ -23,6 +23,13 @@ def group(arm: Arm) -> str:
 @pytest.fixture(scope="module")
 def gallery(arm: Arm, group: str) -> str:
     return make_gallery(arm, group)
+
+
+def written_properties(arm: Arm, path: str) -> Json:
+    """The properties as a client sends them back."""
+    shown: Json = arm.get(path)["properties"]
+    del shown["provisioningState"]
+    return shown
 
 
 def test_a_new_gallery_has_a_unique_name_in_capitals_and_one_operation_header(arm: Arm, group: str) -> None:
@@ -102,7 +109,7 @@ def test_a_definition_is_filled_in_and_drops_what_is_empty(arm: Arm, gallery: st
     ],
 )
 def test_definitions_that_cannot_be_are_refused(
-    arm: Arm, gallery: str, properties: dict[str, object], target: str
+    arm: Arm, gallery: str, properties: Json, target: str
 ) -> None:
     answer = arm.send("PUT", f"{gallery}/images/refused", definition_body(**properties))
     assert error_of(answer) == (400, "InvalidParameter")
@@ -136,11 +143,10 @@ def test_publisher_offer_and_sku_are_unique_in_a_gallery(arm: Arm, group: str, g
         ),
     ],
 )
-def test_what_a_definition_is_cannot_change(
-    arm: Arm, gallery: str, change: dict[str, object], target: str
-) -> None:
+def test_what_a_definition_is_cannot_change(arm: Arm, gallery: str, change: Json, target: str) -> None:
     path = make_definition(arm, gallery)
-    answer = arm.send("PATCH", path, {"properties": change})
+    whole = written_properties(arm, path)
+    answer = arm.send("PATCH", path, {"properties": {**whole, **change}})
     assert error_of(answer) == (409, "PropertyChangeNotAllowed")
     assert answer.json()["error"]["target"] == target
 
@@ -148,8 +154,9 @@ def test_what_a_definition_is_cannot_change(
 def test_features_change_when_the_request_says_that_they_may(arm: Arm, gallery: str) -> None:
     path = make_definition(arm, gallery)
     features = [{"name": "SecurityType", "value": "TrustedLaunchSupported"}]
-    wanted = {"properties": {"features": features, "allowUpdateImage": True, "description": "new"}}
-    arm.done(arm.send("PATCH", path, wanted))
+    changed = {"features": features, "allowUpdateImage": True, "description": "new"}
+    whole = written_properties(arm, path)
+    arm.done(arm.send("PATCH", path, {"properties": {**whole, **changed}}))
     shown = arm.get(path)["properties"]
     assert (shown["features"], shown["description"]) == (features, "new")
     assert "allowUpdateImage" not in shown

@@ -195,7 +195,6 @@ def test_a_shared_version_is_shown_thinly(arm: Arm, shared: Published, neighbour
     assert neighbour.get(f"{_VIEWS}/{images}/{definition}/versions/1.0.0")["name"] == "1.0.0"
     elsewhere = _VIEWS.replace("westus", "northeurope")
     assert neighbour.send("GET", f"{elsewhere}/{images}").status_code == 404
-    assert neighbour.send("POST", f"{_VIEWS}/{images}").status_code == 405
 
 
 def test_a_tenant_sees_what_is_shared_with_it(arm: Arm, shared: Published, stranger: Arm) -> None:
@@ -229,7 +228,6 @@ def test_everybody_sees_a_community_gallery_once_it_is_open(
         "name": name,
         "identifier": {"uniqueId": f"/CommunityGalleries/{name}"},
     }
-    assert name in names(stranger, "communityGalleries")
     [image] = stranger.get(f"{_VIEWS}/communityGalleries/{name}/images")["value"]
     assert image["properties"]["identifier"] == {"publisher": "", "offer": "", "sku": ""}
     share(arm, public.gallery, "Reset")

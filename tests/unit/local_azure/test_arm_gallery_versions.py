@@ -50,6 +50,11 @@ def version(arm: Arm, definition: str, image: Json) -> str:
     return f"{definition}/versions/1.0.0"
 
 
+def changes(**properties: Any) -> Json:
+    """The body of a PATCH; it always has a storageProfile."""
+    return {"properties": {**properties, "storageProfile": {}}}
+
+
 def in_days(days: int) -> str:
     return (datetime.now(timezone.utc) + timedelta(days=days)).strftime("%Y-%m-%dT00:00:00+00:00")
 
@@ -135,7 +140,7 @@ def test_an_update_adds_regions_and_takes_them_away_only_where_that_is_allowed(
     profile = arm.get(path)["properties"]["publishingProfile"]
     assert [r["regionalReplicaCount"] for r in profile["targetRegions"]] == [2, 2]
     assert profile["publishedDate"] == published
-    fewer: Json = {"properties": {"publishingProfile": {"targetRegions": [{"name": "westus"}]}}}
+    fewer = changes(publishingProfile={"targetRegions": [{"name": "westus"}]})
     refused = arm.send("PATCH", path, fewer)
     assert error_of(refused) == (400, "BadRequest")
     assert "Complete set of target locations not specified" in refused.json()["error"]["message"]
@@ -290,7 +295,7 @@ def test_sources_and_disks_of_a_version_cannot_change(
     added = {"source": {"id": image["id"]}, "dataDiskImages": [{"lun": 9}]}
     answer = arm.send("PUT", path, version_body(added, "westus"))
     assert "Adding new Data Disks" in answer.json()["error"]["message"]
-    full = {"properties": {"publishingProfile": {"replicationMode": "Full"}}}
+    full = changes(publishingProfile={"replicationMode": "Full"})
     assert error_of(arm.send("PATCH", path, full)) == (409, "PropertyChangeNotAllowed")
 
 
@@ -337,7 +342,7 @@ def test_a_version_is_protected_until_its_end_of_life(arm: Arm, definition: str,
     )
     refused = arm.send("DELETE", path)
     assert error_of(refused) == (409, "DeleteGalleryImageVersionBlockedBeforeEndOfLife")
-    opened = {"properties": {"safetyProfile": {"blockDeletionBeforeEndOfLife": False}}}
+    opened = changes(safetyProfile={"blockDeletionBeforeEndOfLife": False})
     arm.done(arm.send("PATCH", path, opened))
     arm.done(arm.send("DELETE", path))
 
@@ -373,14 +378,14 @@ def test_soft_deleted_versions_are_kept_listed_restored_and_purged(arm: Arm, gro
     assert arm.get(path)["properties"]["storageProfile"] == made["properties"]["storageProfile"]
     assert arm.get(kept)["value"] == []
     arm.done(arm.send("DELETE", path))
-    again = arm.send("PATCH", path, {"properties": {"restore": True, "storageProfile": {}}})
+    again = arm.send("PATCH", path, changes(restore=True))
     arm.done(again)
     arm.done(arm.send("DELETE", path))
     purged = arm.send("DELETE", f"{kept}/1.0.0")
     assert purged.status_code == 202
     arm.done(purged)
     assert arm.get(kept)["value"] == []
-    assert error_of(arm.send("PATCH", path, {"properties": {"restore": True}})) == (404, "ResourceNotFound")
+    assert error_of(arm.send("PATCH", path, changes(restore=True))) == (404, "ResourceNotFound")
 
 
 def test_a_group_takes_its_galleries_with_it(arm: Arm, image: Json) -> None:
