@@ -82,7 +82,7 @@ const EFFECTS = {
   stall({ options }, request, response, azurite) {
     hold(response, (whole) => {
       const first = half(whole.length);
-      whole.send(first);
+      if (first > 0) whole.send(first);
       setTimeout(() => {
         if (options.then === "drop") request.socket.destroy();
         else whole.send(whole.length - first);
@@ -168,9 +168,12 @@ function cutBody(request) {
   const push = request.push.bind(request);
   let seen = 0;
   request.push = (chunk, encoding) => {
-    seen += chunk ? chunk.length : 0;
+    if (seen >= enough) return false;
+    const piece = chunk && chunk.subarray(0, enough - seen);
+    seen += piece ? piece.length : 0;
+    const more = push(piece, encoding);
     if (seen >= enough) request.socket.destroy();
-    return push(chunk, encoding);
+    return more;
   };
 }
 
