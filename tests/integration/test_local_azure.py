@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from tests.local_azure.control import process_start_time
 from tests.local_azure.instructions import SNIPPETS
 
 COMPUTE = "Microsoft.Compute"
+CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +176,54 @@ def test_printed_lines_work_as_they_stand(small: LocalAzure, player: Player, cli
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "image-4" in done.stdout
+
+
+def shell(small: LocalAzure, player: Player, folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command of the documentation as a user would who has read the env file."""
+    return subprocess.run(
+        ["bash", "-euc", f". {small.state_dir / 'env'}\n{command}"],
+        cwd=folder,
+        env=player.environment({}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+def test_playbook_of_the_documentation_runs_offline(
+    small: LocalAzure, player: Player, tmp_path: Path
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "local-azure.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Test your own playbooks offline\n")[2].partition("\n## ")[0]
+    (playbook,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "offline.yml").write_text(playbook, encoding="utf-8")
+    commands = [
+        line
+        for block in re.findall(r"```shell\n(.*?)```", section, re.DOTALL)
+        for line in block.splitlines()
+        if "ansible" in line
+    ]
+    plain, listing, as_reader = commands
+    small.group("offline")
+    refused = shell(small, player, tmp_path, as_reader)
+    assert refused.returncode != 0
+    assert "'Microsoft.Compute/disks/write'" in refused.stdout + refused.stderr, refused.stdout
+    made = shell(small, player, tmp_path, plain)
+    assert made.returncode == 0, made.stdout
+    assert '"name": "template"' in shell(small, player, tmp_path, listing).stdout
+    small.put(
+        f"{small.id('offline')}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}",
+        {
+            "properties": {
+                "roleDefinitionId": f"/providers/Microsoft.Authorization/roleDefinitions/{CONTRIBUTOR}",
+                "principalId": small.env["LOCAL_AZURE_READER_OBJECT_ID"],
+            }
+        },
+    )
+    again = shell(small, player, tmp_path, as_reader)
+    assert again.returncode == 0, again.stdout
 
 
 def test_operations_survive_a_kill_of_the_server(small: LocalAzure) -> None:

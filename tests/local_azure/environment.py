@@ -39,6 +39,7 @@ def environment(settings: Settings, certificates: Certificates, entra: Entra) ->
         "LOCAL_AZURE_FEDERATED_TOKEN_FILE": str(entra.federated_token),
         "LOCAL_AZURE_SECOND_SUBSCRIPTION_ID": identity.home.subscriptions[1].id,
         "LOCAL_AZURE_READER_CLIENT_ID": identity.reader.client_id,
+        "LOCAL_AZURE_READER_OBJECT_ID": identity.reader.object_id,
         "LOCAL_AZURE_READER_SECRET": identity.reader.client_secret,
         "LOCAL_AZURE_OTHER_TENANT": other.id,
         "LOCAL_AZURE_OTHER_SUBSCRIPTION_ID": other.subscriptions[0].id,
