@@ -7,12 +7,13 @@ from __future__ import annotations
 from typing import Any
 
 from tests.local_azure.azure import LocalAzure
+from tests.local_azure.blob_vhd import FOOTER_SIZE
 from tests.local_azure.errors import ArmError, invalid_value, missing_parameter, not_allowed
 from tests.local_azure.providers import disk_shapes
 from tests.local_azure.providers.disk_content import DiskContent
 from tests.local_azure.providers.disk_images import image_disk
 from tests.local_azure.store import Json, Resource
-from tests.local_azure.vhd import FOOTER_SIZE, MIB, whole_gib
+from tests.local_azure.vhd import MIB, whole_gib
 
 DISK = "Microsoft.Compute/disks"
 SNAPSHOT = "Microsoft.Compute/snapshots"

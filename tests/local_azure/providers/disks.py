@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from tests.local_azure.azure import LocalAzure
+from tests.local_azure.blob_vhd import FOOTER_SIZE
 from tests.local_azure.blobs import BlobAddress
 from tests.local_azure.call import Call, Reply, properties_of
 from tests.local_azure.clock import now, wire_time
@@ -22,7 +23,7 @@ from tests.local_azure.providers.disk_sources import DISK, RESIZED_DOWN, DiskSou
 from tests.local_azure.providers.disk_versions import first_answer, shown
 from tests.local_azure.providers.usage import check_disk_quota
 from tests.local_azure.store import Json, Resource
-from tests.local_azure.vhd import FOOTER_SIZE, whole_gib
+from tests.local_azure.vhd import whole_gib
 
 # In the order Azure shows them; a request's other properties are read only, or not for this kind.
 _KEPT = (

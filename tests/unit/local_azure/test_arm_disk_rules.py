@@ -42,7 +42,7 @@ def body(
         (body(zones=["1"], location="westus"), "InvalidAvailabilityZone"),
         (body(zones=["1", "2"]), "InvalidParameter"),
         (body(zones=["1"], sku="Premium_ZRS"), "InvalidParameter"),
-        (body(zones="1"), "InvalidParameter"),
+        (body(zones="1"), "InvalidRequestContent"),
         (body(sku="Fastest_LRS"), "InvalidParameter"),
         (body(networkAccessPolicy="AllowSome"), "InvalidParameter"),
         (body(networkAccessPolicy="AllowPrivate"), "InvalidParameter"),

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from tests.local_azure.vhd import FOOTER_SIZE, MIB, fixed_footer
+from tests.local_azure.blob_vhd import FOOTER_SIZE, fixed_footer
+from tests.local_azure.vhd import MIB
 from tests.unit.local_azure.arm_server import Arm, Json, compute, error_of
 from tests.unit.local_azure.test_arm_disks import blob_client, grant
 
@@ -29,7 +30,7 @@ def marked_disk(arm: Arm, group: str, name: str = "d") -> Json:
     arm.make(path, {"location": "westus", "properties": properties})
     blob = blob_client(arm, grant(arm, path))
     blob.upload_page(_MARK, offset=MIB, length=512)
-    blob.upload_page(fixed_footer(_SMALL, time.time()), offset=_SMALL, length=FOOTER_SIZE)
+    blob.upload_page(fixed_footer(_SMALL), offset=_SMALL, length=FOOTER_SIZE)
     arm.done(arm.send("POST", path + "/endGetAccess"))
     return arm.get(path)
 
