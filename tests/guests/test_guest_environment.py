@@ -7,14 +7,13 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.guests.environment_inside import run_inside
 from tests.guests.lab.machine import free_port
 from tests.guests.lab.processes import load_identity
 from tests.local_azure.guest_environment import launch, record
@@ -79,16 +78,6 @@ class Plugged:
             data += more
         return data
 
-    def inside(self, program: str) -> list[str]:
-        """Run Python in the environment's namespaces; the lines it prints."""
-        identity = load_identity(self.directory / "environment.pid")
-        assert identity is not None
-        user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
-        command = ["nsenter", f"--target={identity.pid}", *user, "--net", sys.executable, "-c", program]
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=60
-        ).stdout.splitlines()
-
     def close(self) -> None:
         self.cable.close()
         launch.end(self.directory)
@@ -123,7 +112,7 @@ def test_dhcp_offers_what_azure_does(plugged: Plugged) -> None:
 
 
 def test_wire_server_host_plugin_and_metadata_service_answer_inside(plugged: Plugged) -> None:
-    assert plugged.inside(READY) == ["True", "web-1", "200"]
+    assert run_inside(plugged.directory, READY) == ["True", "web-1", "200"]
     for address in ("168.63.129.16", "169.254.169.254"):
         # The host itself has no part in it.
         with socket.socket() as probe, pytest.raises(OSError, match="Cannot assign"):

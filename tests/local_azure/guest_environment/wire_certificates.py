@@ -8,6 +8,7 @@ request. There is one certificate, by which Azure's extensions would get their p
 
 from __future__ import annotations
 
+import functools
 import re
 import tempfile
 from pathlib import Path
@@ -20,6 +21,13 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
 
 class CertificateError(Exception):
     """The request's certificate or cipher is none that anything can be encrypted with."""
+
+
+@functools.lru_cache(maxsize=1)
+def _key_and_certificate() -> str:
+    """In PEM; the same as long as the environment lives."""
+    subject = ["-subj", "/CN=Windows Azure CRP Certificate Generator", "-days", "365"]
+    return run_program(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject, "-keyout", "-"])
 
 
 def encrypted_certificates(recipient: str, cipher: str) -> str:
@@ -35,12 +43,9 @@ def encrypted_certificates(recipient: str, cipher: str) -> str:
         (folder / "recipient").write_text(
             f"-----BEGIN CERTIFICATE-----\n{wrapped}\n-----END CERTIFICATE-----\n"
         )
-        key, certificate, packed = (str(folder / name) for name in ("key", "certificate", "packed"))
-        made = ["-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "365"]
-        subject = ["-subj", "/CN=Windows Azure CRP Certificate Generator"]
-        run_program(["openssl", "req", "-x509", *subject, *made])
-        source = ["-inkey", key, "-in", certificate]
-        run_program(["openssl", "pkcs12", "-export", "-passout", "pass:", *source, "-out", packed])
+        packed = str(folder / "packed")
+        pack = ["openssl", "pkcs12", "-export", "-passout", "pass:", "-out", packed]
+        run_program(pack, stdin=_key_and_certificate())
         envelope = ["-binary", "-outform", "PEM", "-in", packed, _CIPHERS[cipher]]
         text = run_program(["openssl", "cms", "-encrypt", *envelope, str(folder / "recipient")])
     # In lines, as in a mail: what reads it takes no long ones.
