@@ -70,9 +70,13 @@ class PublicAddresses(NetworkKind):
                 properties[key] = old[key]
         if given.get("deleteOption"):
             properties["deleteOption"] = given["deleteOption"]
-        if method == "Static":
-            properties.setdefault("ipAddress", new_public_address(self.azure))
         return properties
+
+    def succeed(self, resource: Resource) -> Json:
+        """A static address has its number when it is made, a dynamic one when a machine starts with it."""
+        if resource.properties["publicIPAllocationMethod"] == "Static":
+            resource.properties.setdefault("ipAddress", new_public_address(self.azure))
+        return super().succeed(resource)
 
     def render(self, resource: Resource, call: Call) -> Json:
         if call.api_version >= _TIER_SINCE:

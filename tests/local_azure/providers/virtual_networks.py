@@ -27,7 +27,7 @@ from tests.local_azure.store import Json, Resource
 
 # From these api-versions on an answer has what it did not have before, or not any more.
 _IPAM_SINCE = "2024-01-01"
-_VM_PROTECTION_UNTIL = "2021-01-01"
+_VM_PROTECTION_UNTIL = "2020-11-01"
 _POLICIES_SINCE = "2019-04-01"
 _GIVEN_ONLY = (
     "networkSecurityGroup",
