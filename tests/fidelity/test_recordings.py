@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.contract.recordings import ENVIRONMENT, recordings_root
-from tests.fidelity.recording import ERRORS, read
-from tests.fidelity.replay import Result, replay
+from tests.fidelity.replay import Result
+from tests.fidelity.report import results_of
 
 _ROOT = recordings_root()
-_FILES = sorted(f for f in _ROOT.glob("*.jsonl") if f.name != ERRORS) if _ROOT else []
+_FILES = sorted(_ROOT.glob("*.jsonl")) if _ROOT else []
 
 
 @pytest.mark.skipif(not _FILES, reason=f"no recordings: ../shared/recorded is absent, {ENVIRONMENT} not set")
@@ -22,4 +22,4 @@ _FILES = sorted(f for f in _ROOT.glob("*.jsonl") if f.name != ERRORS) if _ROOT e
 def test_every_exchange_of_a_recording_is_answered_as_azure_answered(
     file: Path, held: Callable[[str, list[Result]], None]
 ) -> None:
-    held(file.name, list(replay(read(file))))
+    held(file.name, list(results_of(file)))

@@ -19,6 +19,7 @@ from tests.local_azure.store import Json, Resource
 Verb = Callable[[Call], Awaitable[Reply]]
 # As Azure quotes it; what follows it here is the same rule for Python.
 _QUOTED_RULE = r"^[^_\W][\w-._]{0,79}(?<![-.])$"
+_PLACE = re.compile(r"[\w\s(),]+")
 COMPUTE_NAME = r"^[^_\W][\w\-._]{0,79}(?<![-.])$"
 
 # What every tracked resource has beside its properties, and its type in JSON.
@@ -301,6 +302,14 @@ def check_tags(body: Json) -> None:
 def check_location(text: str, resource_type: str) -> str:
     """The location's normal name."""
     location = find_location(text)
+    if not _PLACE.fullmatch(text):
+        raise ArmError(
+            400,
+            "InvalidResourceLocation",
+            f"The specified location '{text}' is invalid. A location must consist of characters, whitespace, "
+            "digit, or following symbols '(,)'.",
+            gateway=True,
+        )
     if location is None:
         known = ",".join(place.name for place in LOCATIONS)
         raise ArmError(

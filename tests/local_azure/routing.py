@@ -176,6 +176,8 @@ class Router:
 
     async def _in_provider(self, call: Call) -> Reply:
         namespace = self._namespaces.get(call.provider.lower())
+        if call.resource_group and self._azure.group(call.subscription, call.resource_group) is None:
+            raise resource_group_not_found(call.resource_group)
         if namespace is None:
             raise ArmError(
                 404,

@@ -86,7 +86,7 @@ _SHAPE: Mapping[str, Shape] = {
                 "enableAutomaticUpdates": bool,
                 "patchSettings": {"patchMode": str, "assessmentMode": str},
             },
-            "secrets": [dict],
+            "secrets": [{"sourceVault": _REFERENCE, "vaultCertificates": [dict]}],
         },
         "networkProfile": {
             "networkApiVersion": str,
@@ -124,6 +124,10 @@ def read(body: Json) -> Json:
     reference = storage.get("imageReference") or {}
     if reference.get("id"):
         resource_id(reference["id"], "properties.storageProfile.imageReference.id")
+    for index, secret in enumerate((given.get("osProfile") or {}).get("secrets") or []):
+        vault = secret.get("sourceVault") or {}
+        if vault.get("id"):
+            resource_id(vault["id"], f"properties.osProfile.secrets[{index}].sourceVault.id")
     if storage.get("osDisk"):
         _spell_disk(storage["osDisk"], "osDisk", ("FromImage", "Attach"))
     for disk in storage.get("dataDisks") or []:
