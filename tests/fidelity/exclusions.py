@@ -31,6 +31,23 @@ _OUTSIDE = (
     Outside(r"Microsoft\.Compute/locations/[^/]+/logAnalytics/", "no log of requests is written for users"),
     Outside(r"Microsoft\.Network/loadBalancers/", "a machine that becomes an image serves nobody"),
 )
+
+
+class Changed(NamedTuple):
+    """What Azure shows at `place` in some recordings and in newer ones of the same requests does not."""
+
+    provider: str
+    place: str
+    reason: str
+
+
+_CHANGED = (
+    Changed(
+        "Microsoft.Network/networkInterfaces",
+        "$.properties.enableAcceleratedNetworking",
+        "shown in 2023 even if not asked for, no more in 2024",
+    ),
+)
 _LATER = "the recorder put it before the making of a resource that it shows"
 
 
@@ -72,6 +89,11 @@ class Exclusions:
         text = json.dumps(exchange.body).lower()
         later = (path for path, made in self._made.items() if made > position)
         return _LATER if any(f'"{path}"' in text or f'"{path}/' in text for path in later) else None
+
+
+def changed_since(exchange: Recorded, place: str) -> bool:
+    """Whether Azure has changed what it shows there, so that recordings contradict each other."""
+    return any(c.provider == exchange.provider and c.place == place for c in _CHANGED)
 
 
 def _outside(text: str) -> str | None:

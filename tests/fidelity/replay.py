@@ -22,7 +22,7 @@ import requests
 
 from tests.fidelity.blob_replay import BlobReplay
 from tests.fidelity.comparison import Answer, Difference, Patience, compare
-from tests.fidelity.exclusions import Exclusions
+from tests.fidelity.exclusions import Exclusions, changed_since
 from tests.fidelity.names import Names
 from tests.fidelity.recording import ARM_HOSTS, RETRY_AFTER, Recorded, operation_key
 from tests.fidelity.seeding import group_names, seed
@@ -135,6 +135,7 @@ class Replay:
     def _judge(self, exchange: Recorded, answer: Answer, *, poll: bool = False) -> list[Difference]:
         patience = self._patience if not poll else min(self._patience, Patience.PRESENT)
         found = compare(exchange, answer, self._names.theirs, patience)
+        found = [d for d in found if not changed_since(exchange, d.place)]
         if exchange.status == answer.status:
             self._names.learn(exchange.body, answer.body)
             self._seen[exchange.path.lower()] = exchange.body, answer.body

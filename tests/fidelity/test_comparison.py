@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.fidelity.comparison import Answer, Patience, compare
-from tests.fidelity.exclusions import Exclusions
+from tests.fidelity.exclusions import Exclusions, changed_since
 from tests.fidelity.names import Names
 from tests.fidelity.recording import Recorded, with_own_tags, with_true_names, with_true_versions
 from tests.fidelity.seeding import presupposed_groups
@@ -246,3 +246,10 @@ def test_an_answer_that_the_recorder_put_too_early_is_excluded() -> None:
     early, late = Exclusions([shows, made]), Exclusions([made, shows])
     assert early.reason(0, shows) is not None
     assert late.reason(1, shows) is None
+
+
+def test_recordings_that_contradict_each_other_are_excused_at_that_place_only() -> None:
+    interface = replace(_RECORDED, path=_DISK.replace("Compute/disks", "Network/networkInterfaces"))
+    assert changed_since(interface, "$.properties.enableAcceleratedNetworking")
+    assert not changed_since(interface, "$.properties.primary")
+    assert not changed_since(_RECORDED, "$.properties.enableAcceleratedNetworking")
