@@ -36,7 +36,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 MIB = 1024 * 1024
 DISKS = "md-impexp-0"
 COUNTER = 8 * 512
-BOOT_SECONDS = 60
+BOOT_SECONDS = 120
 
 # 16-bit code at 7C00h; the disk address packet is at 7D00h, the counter's sector comes to 8000h.
 COUNTING_SECTOR = (
@@ -85,7 +85,7 @@ def disk(store: BlobStore) -> BlobAddress:
     return address
 
 
-INSTANCE = {
+INSTANCE: dict[str, Any] = {
     "compute": {"name": "vm1", "osProfile": {"adminUsername": "azureuser", "computerName": "web01"}},
     "network": {
         "interface": [
@@ -366,10 +366,21 @@ def test_debian_is_provisioned_and_captured(host: GuestHost, store: BlobStore, t
     store.create_page_blob(data, 64 * MIB + 512)
     store.import_raw(image, disk)
     key = make_key(tmp_path / "key")
-    keys = (("/home/azureuser/.ssh/authorized_keys", key),)
-    spec = spec_of(disk, ssh_public_keys=keys, data_disks=((3, data),), generation="V2", provision=True)
+    place = "/home/azureuser/.ssh/authorized_keys"
+    compute = {**INSTANCE["compute"], "publisher": "", "publicKeys": [{"keyData": key, "path": place}]}
+    spec = spec_of(
+        disk,
+        ssh_public_keys=((place, key),),
+        data_disks=((3, data),),
+        generation="V2",
+        instance={**INSTANCE, "compute": compute},
+        custom_data=b"#!/bin/sh\necho done > /root/custom\n",
+        provision=True,
+    )
     host.start(spec)
     assert host.wait_provisioned(spec.key, 300).outcome == "ready"
+    assert host.heard(spec.key).reporter.startswith("Cloud-Init/")
+    assert not list(tmp_path.glob("guests/*/provisioning.iso"))
     with connected(spec.address, spec.ssh_port, "azureuser", tmp_path / "key") as guest:
         wait_for_ssh(guest, 120, is_running=lambda: host.is_running(spec.key))
         assert guest.run("hostname; ls -d /sys/firmware/efi").split() == ["web01", "/sys/firmware/efi"]
@@ -378,6 +389,12 @@ def test_debian_is_provisioned_and_captured(host: GuestHost, store: BlobStore, t
         at_lun_3 = next(name for name, place, _unused in disks if place.endswith(":3"))
         guest.sudo(f"printf captured | dd of=/dev/{at_lun_3} conv=fsync status=none")
         guest.sudo("echo kept > /root/kept; sync")
+        assert guest.run("cloud-init status --wait > /dev/null; cat /run/cloud-init/cloud-id") == "azure"
+        assert guest.sudo("cat /root/custom; blkid /dev/sr0 || true") == "done\n"
+        wait_for(lambda: host.heard(spec.key).agent is not None)
+        agent = host.heard(spec.key).agent
+        assert agent is not None
+        assert (agent.status, agent.computer_name, agent.os_name) == ("Ready", "web01", "debian")
     host.stop(spec.key)
     host.sync_back(spec.key)
     assert store.read(data, 0, 512).startswith(b"captured")

@@ -155,6 +155,8 @@ class GuestHost:
                 write_media(directory / MEDIA, _ovf_environment(spec))
             self._save(guest)
             record.save_instance(directory, spec.instance)
+            # The last one goes when its guest has powered itself off, which may be just now.
+            launch.end(directory)
             launch.launch(directory, self._environment(spec), [(spec.address, spec.ssh_port)])
             machine = self._machines[spec.key] = self._machine(guest)
             try:
