@@ -27,6 +27,8 @@ _OBSERVED = frozenset(
         ("disks", "unknown-property", "/properties/isArmResource"),
         # Recordings of azure-cli of 2022: "FULL", where the file has "Full".
         ("storageaccounts", "unknown-value", "/keys/permissions"),
+        # Transcripts of the public cloud: what has no location of its own, like a subnet.
+        ("deployments", "wrong-type", "/properties/providers/resourceTypes/locations"),
         # Transcripts of the public cloud: a count beside the subscriptions, and no link when all are shown.
         ("subscriptions", "unknown-property", "/count"),
         ("subscriptions", "missing-property", "/nextLink"),
