@@ -21,6 +21,7 @@ const path = require("path");
 const readline = require("readline");
 const { Console } = require("console");
 const { createRequire } = require("module");
+const { withAzuresHeaders } = require("./answer_headers.js");
 const { Crc64 } = require("./crc64.js");
 const { Faults } = require("./faults.js");
 const { ServiceRules } = require("./service_rules.js");
@@ -64,7 +65,7 @@ function blobServer() {
   copiesOwnTheirRanges(server.metadataStore);
   const [azurite] = server.httpServer.listeners("request");
   server.httpServer.removeAllListeners("request");
-  server.httpServer.on("request", faults.listener(azurite));
+  server.httpServer.on("request", faults.listener(withAzuresHeaders(azurite)));
   return server;
 }
 
