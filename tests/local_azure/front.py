@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import uuid
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 from aiohttp import web
 
@@ -23,6 +25,9 @@ from tests.local_azure.tokens import Tokens
 
 _log = logging.getLogger("local_azure")
 _API_VERSION = re.compile(r"^20\d\d-\d\d-\d\d(-(preview|alpha|beta|privatepreview))?$")
+
+# How deep a body may be nested.
+_DEEPEST = 64
 
 
 class Front:
@@ -106,11 +111,39 @@ def _parse(raw: bytes) -> Any:
     if not raw.strip():
         return None
     try:
-        return json.loads(raw)
+        body = json.loads(raw, parse_constant=_no_number, parse_float=_finite)
+    except RecursionError:
+        raise _too_deep() from None
     except ValueError as error:
         raise invalid_content(
             f"After parsing a value an unexpected character was encountered: {error}"
         ) from None
+    level = [body]
+    for _depth in range(_DEEPEST):
+        level = [inner for value in level for inner in _inside(value)]
+        if not level:
+            return body
+    raise _too_deep()
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_number(text)
+
+
+def _no_number(text: str) -> NoReturn:
+    """NaN and the infinities, which JSON does not have."""
+    raise ValueError(f"{text} is no number")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _too_deep() -> ArmError:
+    return invalid_content(f"The reader's MaxDepth of {_DEEPEST} has been exceeded")
 
 
 def _fault_reply(fault: ArmError) -> Reply:
