@@ -19,6 +19,8 @@ _OBSERVED = frozenset(
         ("virtualmachineimages", "unknown-property", "/properties/osDiskImage/sizeInBytes"),
         ("virtualmachineimages", "unknown-property", "/properties/osDiskImage/sizeInGb"),
         ("virtualmachineimages", "unknown-property", "/properties/dataDiskImages/sizeInBytes"),
+        # Asked for with $expand=Properties, which the SDK has as an operation on the same path.
+        ("virtualmachineimages", "unknown-property", "/properties"),
         ("communitygalleries", "unknown-property", "/communityMetadata"),
         ("networkinterfaces", "unknown-property", "/kind"),
         ("networkinterfaces", "unknown-property", "/properties/allowPort25Out"),
