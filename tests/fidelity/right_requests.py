@@ -197,10 +197,10 @@ def _version(source: str) -> dict[str, Any]:
 
 
 def _assignment(arm: Arm) -> dict[str, Any]:
-    role = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+    reader = "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
     return {
         "properties": {
-            "roleDefinitionId": f"{arm.subscription}/providers/Microsoft.Authorization/roleDefinitions/{role}",
+            "roleDefinitionId": arm.subscription + reader,
             "principalId": arm.settings.identity.reader.object_id,
         }
     }
