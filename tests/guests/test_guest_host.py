@@ -19,10 +19,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.guests.guest_specs import INSTANCE, VM1, VM2, spec_of
 from tests.guests.lab.debian import build_debian
 from tests.guests.lab.processes import load_identity
 from tests.guests.lab.programs import run_program
@@ -30,7 +30,7 @@ from tests.guests.lab.ssh import connected, make_key, wait_for_ssh
 from tests.local_azure.blobs import BlobAddress, BlobStore
 from tests.local_azure.certificates import ensure_certificates
 from tests.local_azure.guest_environment.launch import LaunchError
-from tests.local_azure.guests_host import GuestError, GuestHost, GuestSpec, choose_ssh_port
+from tests.local_azure.guests_host import GuestError, GuestHost, choose_ssh_port
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MIB = 1024 * 1024
@@ -83,56 +83,6 @@ def disk(store: BlobStore) -> BlobAddress:
     store.write(address, 0, COUNTING_SECTOR)
     store.write_vhd_footer(address)
     return address
-
-
-INSTANCE: dict[str, Any] = {
-    "compute": {"name": "vm1", "osProfile": {"adminUsername": "azureuser", "computerName": "web01"}},
-    "network": {
-        "interface": [
-            {
-                "ipv4": {
-                    "ipAddress": [{"privateIpAddress": "10.0.0.4", "publicIpAddress": "127.64.0.9"}],
-                    "subnet": [{"address": "10.0.0.0", "prefix": "24"}],
-                },
-                "ipv6": {"ipAddress": []},
-                "macAddress": "000D3A010203",
-            }
-        ]
-    },
-}
-VM1 = "11111111-1111-4111-8111-111111111111"
-VM2 = "22222222-2222-4222-8222-222222222222"
-
-
-def spec_of(disk: BlobAddress, key: str = VM1, **changes: Any) -> GuestSpec:
-    spec = GuestSpec(
-        key=key,
-        name="vm1",
-        computer_name="web01",
-        admin_username="azureuser",
-        ssh_public_keys=(("/home/azureuser/.ssh/authorized_keys", "ssh-ed25519 AAAA key"),),
-        password_authentication=False,
-        custom_data=None,
-        admin_password=None,
-        os_disk=disk,
-        data_disks=(),
-        generation="V1",
-        address="127.64.0.9",
-        ssh_port=free_port("127.64.0.9"),
-        private_address="10.0.0.4",
-        subnet="10.0.0.0/24",
-        mac="00:0d:3a:01:02:03",
-        location="westeurope",
-        instance=INSTANCE,
-        provision=False,
-    )
-    return spec._replace(**changes)
-
-
-def free_port(address: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
