@@ -71,6 +71,11 @@ def make_version(
     return arm.make(f"{definition}/versions/{name}", version_body(source, *regions, **properties))
 
 
+def changes(**properties: Any) -> Json:
+    """The body of a PATCH; it always has a storageProfile."""
+    return {"properties": {**properties, "storageProfile": {}}}
+
+
 def machine_from(arm: Arm, group: str, name: str, reference: Json, subnet: str) -> requests.Response:
     """The answer to a PUT of a machine made of an imageReference."""
     body = arm.machine_body({"id": ""}, subnet)

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
-"""Image versions: sources, regions and their progress, updates, rules, deletion and its aftermath."""
+"""Image versions: sources, regions and their progress, updates and rules."""
 
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from tests.local_azure.blobs import BlobAddress
 from tests.unit.local_azure.arm_server import Arm, Json, ServerThread, compute, error_of
 from tests.unit.local_azure.galleries import (
-    definition_body,
+    changes,
     hidden_of,
     make_definition,
     make_gallery,
@@ -48,15 +47,6 @@ def image(arm: Arm, group: str) -> Json:
 def version(arm: Arm, definition: str, image: Json) -> str:
     make_version(arm, definition, "1.0.0", image, "westus")
     return f"{definition}/versions/1.0.0"
-
-
-def changes(**properties: Any) -> Json:
-    """The body of a PATCH; it always has a storageProfile."""
-    return {"properties": {**properties, "storageProfile": {}}}
-
-
-def in_days(days: int) -> str:
-    return (datetime.now(timezone.utc) + timedelta(days=days)).strftime("%Y-%m-%dT00:00:00+00:00")
 
 
 def test_a_version_is_filled_in_and_shows_its_disks_at_the_end(
@@ -299,54 +289,6 @@ def test_sources_and_disks_of_a_version_cannot_change(
     assert error_of(arm.send("PATCH", path, full)) == (409, "PropertyChangeNotAllowed")
 
 
-def test_a_version_that_is_being_deleted_cannot_be_updated(arm: Arm, definition: str, image: Json) -> None:
-    path = f"{definition}/versions/7.0.0"
-    make_version(arm, definition, "7.0.0", image, "westus")
-    deletion = arm.send("DELETE", path)
-    assert deletion.status_code == 202
-    assert deletion.headers["Location"]
-    assert deletion.headers["Retry-After"]
-    answer = arm.send("PATCH", path, {"tags": {"a": "b"}})
-    assert error_of(answer) == (409, "OperationNotAllowed")
-    assert "is not allowed on 7.0.0 since it is marked for deletion" in answer.json()["error"]["message"]
-    arm.done(deletion)
-    assert error_of(arm.send("GET", path)) == (404, "ResourceNotFound")
-    assert arm.send("DELETE", path).status_code == 204
-
-
-def test_a_definition_can_only_go_a_while_after_its_last_version(arm: Arm, gallery: str, image: Json) -> None:
-    definition = make_definition(arm, gallery)
-    made = make_version(arm, definition, "1.0.0", image, "westus")
-    assert error_of(arm.send("DELETE", definition)) == (409, "CannotDeleteResource")
-    arm.done(arm.send("DELETE", f"{definition}/versions/1.0.0"))
-    lingering = arm.send("DELETE", definition)
-    assert error_of(lingering) == (409, "CannotDeleteResource")
-    assert made["id"] in lingering.json()["error"]["message"]
-    deadline = time.monotonic() + 10
-    while (answer := arm.send("DELETE", definition)).status_code == 409:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    arm.done(answer)
-
-
-def test_a_version_is_protected_until_its_end_of_life(arm: Arm, definition: str, image: Json) -> None:
-    path = f"{definition}/versions/8.0.0"
-    make_version(
-        arm,
-        definition,
-        "8.0.0",
-        image,
-        "westus",
-        publishingProfile={"endOfLifeDate": in_days(30)},
-        safetyProfile={"blockDeletionBeforeEndOfLife": True},
-    )
-    refused = arm.send("DELETE", path)
-    assert error_of(refused) == (409, "DeleteGalleryImageVersionBlockedBeforeEndOfLife")
-    opened = changes(safetyProfile={"blockDeletionBeforeEndOfLife": False})
-    arm.done(arm.send("PATCH", path, opened))
-    arm.done(arm.send("DELETE", path))
-
-
 def test_older_clients_see_what_their_version_knows(arm: Arm, version: str) -> None:
     shown = arm.send("GET", version, version="2021-10-01").json()["properties"]
     assert "safetyProfile" not in shown
@@ -355,52 +297,17 @@ def test_older_clients_see_what_their_version_knows(arm: Arm, version: str) -> N
     assert newest["publishingProfile"]["targetRegions"][0]["excludeFromLatest"] is False
 
 
-def test_soft_deleted_versions_are_kept_listed_restored_and_purged(arm: Arm, group: str, image: Json) -> None:
-    gallery = make_gallery(arm, group, softDeletePolicy={"isSoftDeleteEnabled": True})
-    definition = make_definition(arm, gallery)
-    path = f"{definition}/versions/1.0.0"
-    made = make_version(arm, definition, "1.0.0", image, "westus")
-    kept = f"{gallery}/softDeletedArtifactTypes/images/artifacts/{definition.rpartition('/')[2]}/versions"
-    assert arm.get(kept)["value"] == []
-    arm.done(arm.send("DELETE", path))
-    assert arm.send("GET", path).status_code == 404
-    [listed] = arm.get(kept)["value"]
-    assert (listed["name"], listed["type"]) == (
-        "1.0.0",
-        "Microsoft.Compute/galleries/softDeletedArtifactTypes/artifacts/versions",
-    )
-    assert listed["properties"]["resourceArmId"] == made["id"]
-    time.sleep(0.1)
-    assert error_of(arm.send("DELETE", definition)) == (409, "CannotDeleteResource")
-    restored = arm.send("PUT", path, {"location": "westus"})
-    assert (restored.status_code, restored.json()["properties"]["provisioningState"]) == (200, "Updating")
-    arm.done(restored)
-    assert arm.get(path)["properties"]["storageProfile"] == made["properties"]["storageProfile"]
-    assert arm.get(kept)["value"] == []
-    arm.done(arm.send("DELETE", path))
-    again = arm.send("PATCH", path, changes(restore=True))
-    arm.done(again)
-    arm.done(arm.send("DELETE", path))
-    purged = arm.send("DELETE", f"{kept}/1.0.0")
-    assert purged.status_code == 202
-    arm.done(purged)
-    assert arm.get(kept)["value"] == []
-    assert error_of(arm.send("PATCH", path, changes(restore=True))) == (404, "ResourceNotFound")
-
-
-def test_a_group_takes_its_galleries_with_it(arm: Arm, image: Json) -> None:
-    del image
-    group = arm.group()
-    gallery = make_gallery(arm, group, softDeletePolicy={"isSoftDeleteEnabled": True})
-    definition = make_definition(arm, gallery)
-    source = {"osDiskImage": {"source": {"id": arm.disk(group, "d")["id"]}}}
-    for name in ("1.0.0", "1.0.1"):
-        make_version(arm, definition, name, source, "westus")
-    arm.done(arm.send("DELETE", f"{definition}/versions/1.0.0"))
-    answer = arm.send("DELETE", group)
-    assert answer.status_code == 202
-    deadline = time.monotonic() + 20
-    while arm.send("GET", group).status_code != 404:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    assert arm.send("PUT", gallery, definition_body()).status_code == 404
+def test_edge_zones_are_kept_with_their_region_in_display_form(
+    arm: Arm, definition: str, image: Json
+) -> None:
+    zone = {"name": "microsoftlosangeles1", "type": "EdgeZone"}
+    edges = {"targetExtendedLocations": [{"name": "westus", "extendedLocation": zone}]}
+    made = make_version(arm, definition, "1.5.0", image, "westus", publishingProfile=edges)
+    assert made["properties"]["publishingProfile"]["targetExtendedLocations"] == [
+        {
+            "name": "West US",
+            "extendedLocation": zone,
+            "extendedLocationReplicaCount": 1,
+            "storageAccountType": "Standard_LRS",
+        }
+    ]
