@@ -8,6 +8,7 @@ from tests.local_azure.azure import LocalAzure
 from tests.local_azure.errors import invalid_value, not_allowed, property_change
 from tests.local_azure.providers import disk_rules
 from tests.local_azure.providers.disk_access import active_access
+from tests.local_azure.providers.disk_sources import named_source
 from tests.local_azure.store import Json, Resource
 from tests.local_azure.vhd import whole_gib
 
@@ -21,6 +22,8 @@ def check_unchanged(resource: Resource, body: Json, properties: Json) -> None:
     creation = properties.get("creationData") or {}
     if not isinstance(creation, dict):
         raise invalid_value("creationData")
+    if "sourceResourceId" in resource.properties["creationData"] and named_source(creation) is not None:
+        creation = {**creation, "sourceResourceId": named_source(creation), "sourceUri": None}
     for key in _CREATION:
         old = resource.properties["creationData"].get(key)
         # Ids are the same in any case.

@@ -63,7 +63,8 @@ class DiskSources:
             hidden["upload"] = _upload_size(creation)
         elif option in ("Copy", "CopyStart", "Restore"):
             source = self._copy_source(creation, disk.location)
-            kept["sourceUniqueId"] = source.hidden["unique_id"]
+            kept.pop("sourceUri", None)
+            kept |= {"sourceResourceId": named_source(creation), "sourceUniqueId": source.hidden["unique_id"]}
             hidden |= {"source": source.hidden["blob"], "source_size": source.hidden["size"]}
             hidden["inherited"] = {k: source.properties[k] for k in INHERITED if k in source.properties}
             hidden["source_id"] = source.id
@@ -87,8 +88,8 @@ class DiskSources:
             )
 
     def _copy_source(self, creation: Json, location: str) -> Resource:
-        source_id = creation.get("sourceResourceId") or creation.get("sourceUri")
-        if not isinstance(source_id, str):
+        source_id = named_source(creation)
+        if source_id is None:
             raise missing_parameter("creationData.sourceResourceId")
         source = self._azure.store.get(source_id)
         name = source_id.rpartition("/")[2]
@@ -112,10 +113,11 @@ class DiskSources:
         return source
 
     async def _import_source(self, disk: Resource, creation: Json) -> Json:
-        for key in ("sourceUri", "storageAccountId"):
-            if not isinstance(creation.get(key), str):
-                raise missing_parameter(f"creationData.{key}")
-        url, account_id = creation["sourceUri"], creation["storageAccountId"]
+        url, account_id = creation.get("sourceUri"), creation.get("storageAccountId")
+        if not isinstance(url, str):
+            raise missing_parameter("creationData.sourceUri")
+        if not isinstance(account_id, str):
+            raise missing_parameter("creationData.storageAccountId")
         address, size = await self._content.imported(url, disk.name, "creationData.sourceUri")
         account = self._azure.store.named(STORAGE_ACCOUNT, address.account)
         if account is not None and account.location != disk.location:
@@ -128,6 +130,14 @@ class DiskSources:
         if account is None or named is None or named.id != account.id:
             raise invalid_value("creationData.storageAccountId")
         return {"source": list(address), "source_size": size, "first": {"diskSizeBytes": size}}
+
+
+def named_source(creation: Json) -> str | None:
+    """The id of what is to be copied. Older clients call it a URI; its first slash may be absent."""
+    source_id = creation.get("sourceResourceId") or creation.get("sourceUri")
+    if not isinstance(source_id, str):
+        return None
+    return f"/{source_id}" if source_id.lower().startswith("subscriptions/") else source_id
 
 
 def _upload_size(creation: Json) -> int:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from tests.local_azure.providers.disk_shapes import sku_with_tier
 from tests.local_azure.store import Json, Resource
 
 # The first API version that has the property; what is not named here was always there.
@@ -11,8 +12,8 @@ _SINCE = {
     "hyperVGeneration": "2018-06-01",
     "diskIOPSReadWrite": "2018-06-01",
     "diskMBpsReadWrite": "2018-06-01",
-    "diskSizeBytes": "2018-09-30",
-    "uniqueId": "2018-09-30",
+    "diskSizeBytes": "2019-03-01",
+    "uniqueId": "2019-03-01",
     "incremental": "2019-03-01",
     "encryption": "2019-07-01",
     "maxShares": "2019-07-01",
@@ -31,8 +32,9 @@ _SINCE = {
     "copyCompletionError": "2022-07-02",
 }
 _SOURCE_ID_SINCE = "2019-07-01"
-# Until some version between 2019-07-01 and 2022-03-02 a first answer had no id and type, but this mark.
-_PLAIN_SINCE = "2020-09-30"
+# Until some version between 2020-12-01 and 2022-03-02 a first answer had no id and type, but a mark.
+_PLAIN_SINCE = "2021-04-01"
+_OF_AN_OLD_UPDATE = ("osType", "hyperVGeneration", "creationData", "diskSizeGB", "provisioningState")
 
 
 def shown(body: Json, api_version: str) -> Json:
@@ -44,7 +46,20 @@ def shown(body: Json, api_version: str) -> Json:
     return {**body, "properties": properties}
 
 
-def first_answer(resource: Resource, asked: Json, properties: Json, api_version: str) -> Json:
+def asked_creation(kept: Json, asked: Json, api_version: str) -> Json:
+    """The creationData of a first answer: a source is named as the request names it."""
+    source = {k: asked[k] for k in ("sourceResourceId", "sourceUri") if asked.get(k) is not None}
+    creation = {k: v for k, v in kept.items() if k not in ("sourceResourceId", "sourceUri")}
+    unique = creation.pop("sourceUniqueId", None)
+    creation |= source
+    if unique is not None and api_version < _PLAIN_SINCE:
+        creation["sourceUniqueId"] = unique
+    return creation
+
+
+def first_answer(
+    resource: Resource, asked: Json, properties: Json, api_version: str, *, update: bool = False
+) -> Json:
     """What the 202 to a write of `resource` says: what was asked for, and that it is being done.
 
     `asked` is the request's body, `properties` those of its properties that are repeated.
@@ -63,5 +78,12 @@ def first_answer(resource: Resource, asked: Json, properties: Json, api_version:
     body = shown(body, api_version)
     if api_version < _PLAIN_SINCE:
         del body["id"], body["type"]
+        if update:
+            body["sku"] = sku_with_tier(resource.body["sku"])
+            body["properties"] = {k: v for k, v in body["properties"].items() if k in _OF_AN_OLD_UPDATE}
         body["properties"]["isArmResource"] = True
+        if resource.type.endswith("/snapshots"):
+            del body["name"]
+            if update:
+                body["properties"]["faultDomain"] = 0
     return body

@@ -20,7 +20,7 @@ from tests.local_azure.providers import disk_changes, disk_rules, disk_shapes
 from tests.local_azure.providers.disk_access import active_access, check_grant
 from tests.local_azure.providers.disk_content import DiskContent
 from tests.local_azure.providers.disk_sources import DISK, RESIZED_DOWN, DiskSources, content_size
-from tests.local_azure.providers.disk_versions import first_answer, shown
+from tests.local_azure.providers.disk_versions import asked_creation, first_answer, shown
 from tests.local_azure.providers.usage import check_disk_quota
 from tests.local_azure.store import Json, Resource
 from tests.local_azure.vhd import whole_gib
@@ -109,7 +109,7 @@ class DiskKind(ResourceKind):
         self.check_new(resource, body)
         self.azure.store.put(resource)
         self.start_copy(call, resource)
-        asked = {k: v for k, v in creation.items() if k != "sourceUniqueId"}
+        asked = asked_creation(creation, properties["creationData"], call.api_version)
         repeated = {**given, "creationData": asked, **hidden.get("first", {})}
         return self._accepted(
             call, resource, "create", body=first_answer(resource, body, repeated, call.api_version)
@@ -272,7 +272,9 @@ class DiskKind(ResourceKind):
         self.azure.store.put(resource)
         whole = resource.properties | {"diskSizeGB": wanted or resource.properties.get("diskSizeGB")}
         repeated = {k: whole[k] for k in ("creationData", *_KEPT) if whole.get(k) is not None}
-        answer = first_answer(resource, {"sku": resource.body["sku"]}, repeated, call.api_version)
+        answer = first_answer(
+            resource, {"sku": resource.body["sku"]}, repeated, call.api_version, update=True
+        )
         return self._accepted(call, resource, "update", {"size_gb": wanted}, body=answer)
 
     async def _finish_update(self, resource: Resource, arguments: Json) -> Json:
