@@ -10,14 +10,18 @@ from typing import Any
 import pytest
 import requests
 
+from tests.local_azure.blob_vhd import fixed_footer
 from tests.local_azure.blobs import BlobAddress
+from tests.local_azure.vhd import MIB
 from tests.unit.local_azure.arm_server import Arm, Json, ServerThread, compute, error_of
 from tests.unit.local_azure.galleries import (
     hidden_of,
     make_definition,
     make_gallery,
     make_version,
+    version_body,
 )
+from tests.unit.local_azure.machines import Place
 
 _numbers = itertools.count(1)
 
@@ -151,3 +155,35 @@ def test_shared_and_community_ids_work_for_those_who_see_them(
     assert error_of(disk_of(arm, group, sharedGalleryImageId=shared_id)) == (404, "GalleryImageNotFound")
     wrong = disk_of(neighbour, there, communityGalleryImageId=shared_id)
     assert error_of(wrong) == (400, "InvalidParameter")
+
+
+def test_a_vhd_blob_is_looked_into_before_it_becomes_a_version(arm: Arm, group: str, definition: str) -> None:
+    blobs = Place(arm, "westus").account("galleryblobs")
+    blobs.create_container("vhds")
+    account = next(
+        a["id"]
+        for a in arm.get("providers/Microsoft.Storage/storageAccounts")["value"]
+        if a["name"] == "galleryblobs"
+    )
+    size = 20 * MIB
+    profiles = {}
+    for name, footer in (("good.vhd", fixed_footer(size)), ("bad.vhd", bytes(512))):
+        blob = blobs.get_blob_client("vhds", name)
+        blob.create_page_blob(size + 512)
+        blob.upload_page(b"from a blob".ljust(512), offset=1024, length=512)
+        blob.upload_page(footer, offset=size, length=512)
+        profiles[name] = {"osDiskImage": {"source": {"id": account, "uri": blob.url}}}
+    other = make_definition(arm, definition.rpartition("/images/")[0])
+    refused = arm.send("PUT", f"{other}/versions/1.0.0", version_body(profiles["bad.vhd"], "westus"))
+    assert error_of(refused) == (400, "InvalidParameter")
+    assert "expected to have cookie value 'conectix'" in refused.json()["error"]["message"]
+    made = make_version(arm, other, "1.0.1", profiles["good.vhd"], "westus")
+    assert made["properties"]["storageProfile"]["osDiskImage"] == {
+        "sizeInGB": 1,
+        "hostCaching": "ReadWrite",
+        "source": profiles["good.vhd"]["osDiskImage"]["source"],
+    }
+    blobs.get_container_client("vhds").delete_blob("good.vhd")
+    answer = disk_of(arm, group, id=made["id"])
+    arm.done(answer)
+    assert hidden_of(arm, answer.json()["id"])["size"] == size
