@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import requests
 from azure.storage.blob import BlobServiceClient
 
+from tests.local_azure.settings import Pace
 from tests.unit.local_azure.arm_server import KEY, Arm, Json, compute, network_path, storage_path
 
 # One core, boots both generations, may have premium disks; quotas count per region.
@@ -84,6 +87,17 @@ class Place:
         endpoint = self.arm.get(path)["properties"]["primaryEndpoints"]["blob"]
         bundle = str(self.arm.settings.state_dir / "ca.pem")
         return BlobServiceClient(endpoint.rstrip("/"), credential=key, connection_verify=bundle)
+
+
+@contextmanager
+def slowly(arm: Arm, speed: float) -> Iterator[None]:
+    """What is begun meanwhile lasts long enough to be seen in progress: Azure's time divided by `speed`."""
+    usual = arm.settings.pace
+    object.__setattr__(arm.settings, "pace", Pace(speed=speed))
+    try:
+        yield
+    finally:
+        object.__setattr__(arm.settings, "pace", usual)
 
 
 def message_of(answer: requests.Response) -> str:

@@ -9,7 +9,7 @@ import requests
 
 from tests.local_azure.faults.control import KEY_HEADER, control_key
 from tests.unit.local_azure.arm_server import Arm, Json, error_of
-from tests.unit.local_azure.machines import DEBIAN, Place, message_of
+from tests.unit.local_azure.machines import DEBIAN, Place, message_of, slowly
 
 _SCRIPT = {"commandId": "RunShellScript", "script": ["echo hello"], "parameters": []}
 _AGENT = {
@@ -35,7 +35,8 @@ def say(arm: Arm, answer: Json) -> requests.Response:
 
 
 def test_action_answers_at_both_places_of_the_operation(place: Place, arm: Arm) -> None:
-    answer = place.post("vm", "runCommand", _SCRIPT)
+    with slowly(arm, 30):
+        answer = place.post("vm", "runCommand", _SCRIPT)
     assert (answer.status_code, answer.content) == (202, b"")
     assert error_of(place.post("vm", "runCommand", _SCRIPT)) == (409, "Conflict")
     result = arm.done(answer)["properties"]["output"]
