@@ -166,6 +166,12 @@ class Store:
         ).fetchone()
         return int(row[0])
 
+    def mentioning(self, resource_type: str, text: str) -> Iterator[Resource]:
+        """Those of a type whose body has the text somewhere, whatever the case: few of many, to look into."""
+        return self._select(
+            "type = ? AND instr(lower(body), ?) > 0", (resource_type, json.dumps(text)[1:-1].lower())
+        )
+
     def named(self, resource_type: str, name: str) -> Resource | None:
         """For types whose names are unique in all Azure, whatever their case: storage accounts."""
         return next(self._select("type = ? AND name = ? COLLATE NOCASE", (resource_type, name)), None)

@@ -175,7 +175,7 @@ class Interfaces(NetworkKind):
         """The first free one; Azure keeps the first four of each subnet for itself."""
         taken = {
             c["properties"]["privateIPAddress"]
-            for nic in self.azure.store.of_type(INTERFACE)
+            for nic in self.azure.store.mentioning(INTERFACE, subnet["id"])
             for c in nic.properties.get("ipConfigurations", [])
             if same_id(c["properties"]["subnet"]["id"], subnet["id"])
         }

@@ -124,12 +124,12 @@ class SecurityGroups(NetworkKind):
         """The interfaces and subnets that the group filters."""
         interfaces = [
             nic.id
-            for nic in self.azure.store.of_type(INTERFACE)
+            for nic in self.azure.store.mentioning(INTERFACE, resource.id)
             if same_id((nic.properties.get("networkSecurityGroup") or {}).get("id"), resource.id)
         ]
         subnets = [
             str(subnet["id"])
-            for network in self.azure.store.of_type(VIRTUAL_NETWORK)
+            for network in self.azure.store.mentioning(VIRTUAL_NETWORK, resource.id)
             for subnet in network.properties["subnets"]
             if same_id((subnet["properties"].get("networkSecurityGroup") or {}).get("id"), resource.id)
         ]

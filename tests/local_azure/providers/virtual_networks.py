@@ -182,7 +182,7 @@ def _prefix(text: object) -> Any:
 def _configurations_in(kind: ResourceKind, subnet_id: str) -> list[str]:
     return [
         configuration["id"]
-        for nic in kind.azure.store.of_type(INTERFACE)
+        for nic in kind.azure.store.mentioning(INTERFACE, subnet_id)
         for configuration in nic.properties.get("ipConfigurations", [])
         if same_id((configuration["properties"].get("subnet") or {}).get("id"), subnet_id)
     ]
