@@ -61,9 +61,7 @@ class _Media:
             await self._work
 
 
-async def _serve(directory: Path, environment: Environment) -> list[web.AppRunner]:
-    media = _Media(directory)
-    reports = Reports(directory, media.provisioned)
+async def _serve(directory: Path, environment: Environment, reports: Reports) -> list[web.AppRunner]:
     metadata = MetadataService(directory, environment)
     runners = []
     for application, address, port in (
@@ -71,20 +69,16 @@ async def _serve(directory: Path, environment: Environment) -> list[web.AppRunne
         (HostPlugin(environment, reports).application(), WIRE_SERVER, PORT),
         (metadata.application(), METADATA_SERVICE, 80),
     ):
-
-        async def settle(_application: web.Application, media: _Media = media) -> None:
-            await media.settled()
-
-        application.on_cleanup.append(settle)
-        runner = web.AppRunner(application, access_log=None)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
         await runner.setup()
-        await web.TCPSite(runner, address, port, shutdown_timeout=1).start()
+        await web.TCPSite(runner, address, port).start()
         runners.append(runner)
     return runners
 
 
 async def _run(directory: Path, environment: Environment, listeners: list[socket.socket]) -> None:
-    runners = await _serve(directory, environment)
+    media = _Media(directory)
+    runners = await _serve(directory, environment, Reports(directory, media.provisioned))
     for listener, port in zip(listeners, environment.forwards, strict=True):
         await forward(listener, environment.address, port)
     cable = await lay_cable(Path(CABLE), open_guest_side())
@@ -94,6 +88,7 @@ async def _run(directory: Path, environment: Environment, listeners: list[socket
     await cable.unplugged.wait()
     for runner in runners:
         await runner.cleanup()
+    await media.settled()
 
 
 def main() -> None:

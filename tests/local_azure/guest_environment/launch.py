@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def launch(directory: Path, environment: Environment, addresses: Sequence[tuple[
             identity = identify(process.pid)
             if identity is not None:
                 save_identity(_pid_file(directory), identity)
-            _children.append(process)
+            with _children_lock:
+                _children.append(process)
             return
     process.kill()
     process.wait()
@@ -69,12 +71,14 @@ def end(directory: Path, *, at_once: bool = False) -> None:
     if identity is not None and not identity.wait(0 if at_once else _END_SECONDS):
         identity.send(signal.SIGKILL)
         identity.wait(_END_SECONDS)
-    _children[:] = [process for process in _children if process.poll() is None]
+    with _children_lock:
+        _children[:] = [process for process in _children if process.poll() is None]
     _pid_file(directory).unlink(missing_ok=True)
 
 
 # Our own children, until their end has been taken note of.
 _children: list[subprocess.Popen[bytes]] = []
+_children_lock = threading.Lock()
 
 
 def _pid_file(directory: Path) -> Path:
