@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.local_azure import blob_service
+from tests.local_azure.faults.effects import EFFECTS
 from tests.local_azure.faults.rules import ProfileError, glob_regex, parse_profile, read_profile
 from tests.local_azure.faults.schedule import Scheduled, chance
 
@@ -120,3 +122,11 @@ def test_a_profile_is_yaml_or_json(tmp_path: Path) -> None:
         read_profile(file)
     with pytest.raises(ProfileError, match="No such file"):
         read_profile(tmp_path / "missing")
+
+
+def test_the_documented_profile_and_kinds_are_the_real_ones() -> None:
+    text = (Path(__file__).parents[3] / "docs/local-azure.md").read_text(encoding="utf-8")
+    section = text.partition("## Faults")[2].partition("## Traffic")[0]
+    profile = section.partition("```yaml")[2].partition("```")[0]
+    assert len(parse_profile(yaml.safe_load(profile)).rules) == 5
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(EFFECTS)
