@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -84,10 +84,15 @@ def _counted(resource: Resource) -> dict[str, int]:
     return {_SNAPSHOTS.get(sku, "ZRSSnapshotCount"): 1}
 
 
-def used(azure: LocalAzure, subscription: str, location: str) -> Counter[str]:
-    """What the subscription has in the region, by the names of `quotas`."""
+def used(
+    azure: LocalAzure,
+    subscription: str,
+    location: str,
+    types: Sequence[str] = (VIRTUAL_MACHINE, DISK, SNAPSHOT),
+) -> Counter[str]:
+    """What the subscription has of these types in the region, by the names of `quotas`."""
     count: Counter[str] = Counter()
-    for resource_type in (VIRTUAL_MACHINE, DISK, SNAPSHOT):
+    for resource_type in types:
         for resource in azure.store.of_type(resource_type, None, subscription):
             if resource.location == location:
                 count.update(_counted(resource))
@@ -124,7 +129,7 @@ def check_quota(
         wanted[MACHINES] = 1
     else:
         wanted.subtract(_cores(instead_of))
-    _check(azure, subscription, location, wanted)
+    _check(azure, subscription, location, wanted, VIRTUAL_MACHINE)
 
 
 def check_disk_quota(azure: LocalAzure, disk: Resource) -> None:
@@ -133,11 +138,13 @@ def check_disk_quota(azure: LocalAzure, disk: Resource) -> None:
     limit = limit_of(azure, disk.subscription, disk.location, quotas()[next(iter(wanted))])
     # Looking into each of them costs time, and is needed only where there are many.
     if azure.store.count_of_type(disk.type, disk.subscription) >= limit:
-        _check(azure, disk.subscription, disk.location, wanted)
+        _check(azure, disk.subscription, disk.location, wanted, disk.type)
 
 
-def _check(azure: LocalAzure, subscription: str, location: str, wanted: Counter[str]) -> None:
-    present = used(azure, subscription, location)
+def _check(
+    azure: LocalAzure, subscription: str, location: str, wanted: Counter[str], resource_type: str
+) -> None:
+    present = used(azure, subscription, location, (resource_type,))
     for name, additional in wanted.items():
         quota = quotas()[name]
         limit = limit_of(azure, subscription, location, quota)
