@@ -19,19 +19,23 @@ from tests.local_azure.providers.vm_identity import shown_identity
 from tests.local_azure.providers.vm_security import check_architecture, check_generation, security_type
 from tests.local_azure.store import Json, Resource
 
+_LINUX = ("osProfile", "linuxConfiguration")
+# Where it is, and what Azure calls it.
 _IMMUTABLE = (
-    ("osProfile", "adminUsername"),
-    ("osProfile", "computerName"),
-    ("osProfile", "customData"),
-    ("osProfile", "adminPassword"),
-    ("storageProfile", "imageReference", "id"),
-    ("storageProfile", "imageReference", "publisher"),
-    ("storageProfile", "imageReference", "offer"),
-    ("storageProfile", "imageReference", "sku"),
-    ("storageProfile", "imageReference", "version"),
-    ("priority",),
-    ("evictionPolicy",),
-    ("availabilitySet", "id"),
+    (("osProfile", "adminUsername"), "osProfile.adminUsername"),
+    (("osProfile", "computerName"), "osProfile.computerName"),
+    (("osProfile", "customData"), "customData"),
+    (("osProfile", "adminPassword"), "adminPassword"),
+    ((*_LINUX, "disablePasswordAuthentication"), "linuxConfiguration.disablePasswordAuthentication"),
+    (("storageProfile", "imageReference", "id"), "imageReference"),
+    (("storageProfile", "imageReference", "publisher"), "imageReference"),
+    (("storageProfile", "imageReference", "offer"), "imageReference"),
+    (("storageProfile", "imageReference", "sku"), "imageReference"),
+    (("storageProfile", "imageReference", "version"), "imageReference"),
+    (("storageProfile", "osDisk", "osType"), "osDisk.osType"),
+    (("priority",), "priority"),
+    (("evictionPolicy",), "evictionPolicy"),
+    (("availabilitySet", "id"), "availabilitySet.id"),
 )
 _CHANGED_FREELY = ("diagnosticsProfile", "licenseType", "extensionsTimeBudget", "scheduledEventsProfile")
 _SPOT_HELP = "For more information, see http://aka.ms/AzureSpot/errormessages"
@@ -88,10 +92,16 @@ class MachineUpdate:
     # What may not be changed, or not now.
 
     def _check_immutable(self, machine: Resource, body: Json, given: Json) -> None:
-        for path in _IMMUTABLE:
+        for path, name in _IMMUTABLE:
             wanted = _at(given, path)
             if wanted is not None and not _same(wanted, _at(machine.properties, path)):
-                raise property_change(path[0] if path[0] in ("imageReference",) else ".".join(path))
+                raise property_change(name)
+        wanted, present = (
+            [key.get("keyData") for key in _at(properties, (*_LINUX, "ssh", "publicKeys")) or []]
+            for properties in (given, machine.properties)
+        )
+        if wanted and wanted != present:
+            raise property_change("linuxConfiguration.ssh.publicKeys")
         for key in ("plan", "zones"):
             if body.get(key) is not None and body[key] != machine.body.get(key):
                 raise property_change(key)

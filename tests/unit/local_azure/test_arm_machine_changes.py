@@ -84,7 +84,12 @@ def test_os_disk_is_swapped_on_a_deallocated_machine(place: Place, arm: Arm) -> 
     [
         ({"priority": "Spot"}, "priority"),
         ({"osProfile": {"computerName": "other"}}, "osProfile.computerName"),
-        ({"storageProfile": {"imageReference": {"sku": "11"}}}, "storageProfile.imageReference.sku"),
+        ({"osProfile": {"customData": "eA=="}}, "customData"),
+        (
+            {"osProfile": {"linuxConfiguration": {"ssh": {"publicKeys": [{"keyData": "ssh-rsa other"}]}}}},
+            "linuxConfiguration.ssh.publicKeys",
+        ),
+        ({"storageProfile": {"imageReference": {"sku": "11"}}}, "imageReference"),
         ({"securityProfile": {"securityType": "ConfidentialVM"}}, "securityProfile.securityType"),
     ],
 )
