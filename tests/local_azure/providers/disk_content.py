@@ -90,6 +90,13 @@ class DiskContent:
             ) from error
         return address, size
 
+    def account_of(self, url: str) -> str:
+        """The name of the storage account in a blob's URL, of this machine's or of Azure's form."""
+        own = self._blobs.endpoint + "/"
+        if url.startswith(own):
+            return url.removeprefix(own).partition("/")[0]
+        return url.removeprefix("https://").partition("/")[0].partition(".blob.")[0]
+
     def _blob_address(self, url: str, target: str) -> BlobAddress:
         plain = url.partition("?")[0]
         base = self._blobs.endpoint + "/"

@@ -22,6 +22,8 @@ STORAGE_ACCOUNT = "Microsoft.Storage/storageAccounts"
 RESIZED_DOWN = "Disks or snapshot cannot be resized down."
 #: What a copy takes over from its source unless it says otherwise.
 INHERITED = ("osType", "hyperVGeneration", "purchasePlan", "supportedCapabilities", "securityProfile")
+# Before, the URL was enough for accounts of the own subscription.
+_ACCOUNT_SINCE = "2019-07-01"
 _MIN_UPLOAD = 20 * MIB + FOOTER_SIZE
 _MAX_UPLOAD = 32 * 1024 * 1024 * MIB + FOOTER_SIZE
 
@@ -37,7 +39,7 @@ class DiskSources:
         self._options = options
         self._parameter = parameter
 
-    async def creation(self, disk: Resource, properties: Json) -> tuple[Json, Json]:
+    async def creation(self, disk: Resource, properties: Json, api_version: str) -> tuple[Json, Json]:
         """The creationData as kept, and what is hidden: where the content will come from, and how much.
 
         `size`: bytes asked for; `upload`: bytes of the blob to come; `source`: a blob, with `source_size`,
@@ -70,7 +72,7 @@ class DiskSources:
             hidden["source_id"] = source.id
             hidden["source_family"] = source.hidden.get("family")
         elif option == "Import":
-            hidden |= await self._import_source(disk, creation)
+            hidden |= await self._import_source(disk, creation, api_version)
         else:
             hidden |= image_disk(self._azure, disk, creation)
         return kept, hidden
@@ -112,23 +114,27 @@ class DiskSources:
             raise not_allowed(f"Cannot copy {name} until it has been successfully created.")
         return source
 
-    async def _import_source(self, disk: Resource, creation: Json) -> Json:
+    async def _import_source(self, disk: Resource, creation: Json, api_version: str) -> Json:
         url, account_id = creation.get("sourceUri"), creation.get("storageAccountId")
         if not isinstance(url, str):
             raise missing_parameter("creationData.sourceUri")
-        if not isinstance(account_id, str):
+        if not isinstance(account_id, str) and (account_id or api_version >= _ACCOUNT_SINCE):
             raise missing_parameter("creationData.storageAccountId")
-        address, size = await self._content.imported(url, disk.name, "creationData.sourceUri")
-        account = self._azure.store.named(STORAGE_ACCOUNT, address.account)
-        if account is not None and account.location != disk.location:
+        name = self._content.account_of(url)
+        account = self._azure.store.named(STORAGE_ACCOUNT, name)
+        if account is not None and account_id is None and account.subscription != disk.subscription:
+            account = None
+        if (account is None and account_id is None) or (account and account.location != disk.location):
             raise ArmError(
                 400,
                 "BadRequest",
                 f"The source blob {url} does not belong to the same region as the {self._parameter}.",
             )
-        named = self._azure.store.get(account_id)
-        if account is None or named is None or named.id != account.id:
-            raise invalid_value("creationData.storageAccountId")
+        address, size = await self._content.imported(url, disk.name, "creationData.sourceUri")
+        if account_id is not None:
+            named = self._azure.store.get(account_id)
+            if account is None or named is None or named.id != account.id:
+                raise invalid_value("creationData.storageAccountId")
         return {"source": list(address), "source_size": size, "first": {"diskSizeBytes": size}}
 
 

@@ -62,19 +62,22 @@ def first_answer(
 ) -> Json:
     """What the 202 to a write of `resource` says: what was asked for, and that it is being done.
 
-    `asked` is the request's body, `properties` those of its properties that are repeated.
+    `asked` has the SKU as it is to be shown, `properties` what of the request is repeated.
     """
     body: Json = {k: resource.body[k] for k in ("name", "id", "type", "location")}
     if resource.body.get("tags") is not None:
         body["tags"] = resource.body["tags"]
     if isinstance(asked.get("sku"), dict):
-        body["sku"] = {"name": asked["sku"].get("name")}
+        body["sku"] = asked["sku"]
     if resource.body.get("zones"):
         body["zones"] = resource.body["zones"]
     first = ("osType", "hyperVGeneration", "creationData", "diskSizeGB")
     body["properties"] = {k: properties[k] for k in first if k in properties}
     body["properties"] |= {k: v for k, v in properties.items() if k not in first}
     body["properties"]["provisioningState"] = "Updating"
+    source = resource.properties["creationData"].get("sourceUniqueId")
+    if source is not None and api_version < _PLAIN_SINCE:
+        body["properties"]["creationData"] = {**properties["creationData"], "sourceUniqueId": source}
     body = shown(body, api_version)
     if api_version < _PLAIN_SINCE:
         del body["id"], body["type"]

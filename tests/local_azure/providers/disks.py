@@ -97,7 +97,7 @@ class DiskKind(ResourceKind):
             },
             {"unique_id": str(uuid.uuid4()), "created": wire_time(now())},
         )
-        creation, hidden = await self.sources.creation(resource, properties)
+        creation, hidden = await self.sources.creation(resource, properties, call.api_version)
         resource.hidden |= hidden
         given = {k: properties[k] for k in _KEPT if properties.get(k) is not None}
         resource.body["properties"] = {
@@ -112,7 +112,10 @@ class DiskKind(ResourceKind):
         asked = asked_creation(creation, properties["creationData"], call.api_version)
         repeated = {**given, "creationData": asked, **hidden.get("first", {})}
         return self._accepted(
-            call, resource, "create", body=first_answer(resource, body, repeated, call.api_version)
+            call,
+            resource,
+            "create",
+            body=first_answer(resource, _asked_sku(body), repeated, call.api_version),
         )
 
     def check_new(self, resource: Resource, body: Json) -> None:
@@ -271,10 +274,10 @@ class DiskKind(ResourceKind):
         resource.properties["provisioningState"] = "Updating"
         self.azure.store.put(resource)
         whole = resource.properties | {"diskSizeGB": wanted or resource.properties.get("diskSizeGB")}
-        repeated = {k: whole[k] for k in ("creationData", *_KEPT) if whole.get(k) is not None}
-        answer = first_answer(
-            resource, {"sku": resource.body["sku"]}, repeated, call.api_version, update=True
-        )
+        first = ("osType", "hyperVGeneration", "creationData", "diskSizeGB")
+        repeated = {k: whole[k] for k in first if whole.get(k) is not None} | given
+        asked = _asked_sku(body) or {"sku": resource.body["sku"]}
+        answer = first_answer(resource, asked, repeated, call.api_version)
         return self._accepted(call, resource, "update", {"size_gb": wanted}, body=answer)
 
     async def _finish_update(self, resource: Resource, arguments: Json) -> Json:
@@ -342,6 +345,11 @@ class DiskKind(ResourceKind):
     async def remove(self, resource: Resource) -> None:
         await self.content.delete(resource)
         await super().remove(resource)
+
+
+def _asked_sku(body: Json) -> Json:
+    """A SKU that is asked for is repeated without its tier."""
+    return {"sku": {"name": body["sku"]["name"]}} if body.get("sku") is not None else {}
 
 
 def content_gib(resource: Resource) -> int:

@@ -21,8 +21,9 @@ from tests.local_azure.store import Json
 _LEVELS = ("Publishers", "ArtifactTypes", "Offers", "Skus", "Versions")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _STARTS_WITH = re.compile(r"\s*startswith\(\s*name\s*,\s*'([^']*)'\s*\)\s*", re.IGNORECASE)
-# Seen with properties in 2019; no published version has them.
-_PLAIN_SKUS_SINCE = "2020-06-01"
+# Seen with properties in 2020-12-01; no published version has them.
+_PLAIN_SKUS_SINCE = "2021-03-01"
+_BYTES_SINCE = "2019-12-01"
 # The first API version that shows a property; the others were always there.
 _SHOWN_SINCE = {
     "hyperVGeneration": "2019-03-01",
@@ -167,7 +168,7 @@ def _properties(image: PlatformImage, api_version: str) -> Json:
     properties["osDiskImage"] = {
         "operatingSystem": image.os_type,
         **size,
-        "sizeInBytes": facts["sizeInBytes"],
+        **({"sizeInBytes": facts["sizeInBytes"]} if api_version >= _BYTES_SINCE else {}),
     }
     properties["dataDiskImages"] = [{"lun": lun, "sizeInBytes": bytes_} for lun, bytes_ in image.data_disks]
     return {k: v for k, v in properties.items() if api_version >= _SHOWN_SINCE.get(k, "")}
