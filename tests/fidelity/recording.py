@@ -181,9 +181,15 @@ def with_requests(exchanges: Iterable[Recorded]) -> Iterator[Recorded]:
     for exchange in exchanges:
         shown = exchange.body if exchange.method == "PUT" and exchange.request is None else None
         if exchange.host in ARM_HOSTS and exchange.succeeded and isinstance(shown, Mapping) and "id" in shown:
-            request = {name: value for name, value in shown.items() if name not in _READ_ONLY}
-            properties = shown.get("properties")
-            if isinstance(properties, Mapping):
-                request["properties"] = {n: v for n, v in properties.items() if n != "provisioningState"}
-            exchange = replace(exchange, request=request)  # noqa: PLW2901 - the same exchange, completed
-        yield exchange
+            yield replace(exchange, request=requested(shown))
+        else:
+            yield exchange
+
+
+def requested(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """A request for a resource as it is shown: without what only the service can say."""
+    request = {name: value for name, value in shown.items() if name not in _READ_ONLY}
+    properties = shown.get("properties")
+    if isinstance(properties, Mapping):
+        request["properties"] = {n: v for n, v in properties.items() if n != "provisioningState"}
+    return request

@@ -24,6 +24,7 @@ from tests.fidelity.blob_replay import BlobReplay
 from tests.fidelity.comparison import Answer, Difference, Patience, compare
 from tests.fidelity.exclusions import Exclusions, changed_since
 from tests.fidelity.names import Names
+from tests.fidelity.presuppositions import Presuppositions
 from tests.fidelity.recording import ARM_HOSTS, RETRY_AFTER, Recorded, operation_key
 from tests.fidelity.seeding import group_names, seed
 from tests.local_azure.operations import Operation
@@ -103,7 +104,8 @@ class Replay:
         kept = any(e.headers.get(RETRY_AFTER) for e in exchanges)
         self._patience = Patience.SAME if kept else Patience.UNKNOWN
         self._blobs = BlobReplay(thread.server.blobs, thread.server.certificates, thread.settings.ports.blob)
-        seed(exchanges, groups, self._arm, thread.server.blobs, self._names)
+        seed(exchanges, groups, self._arm)
+        self._presupposed = Presuppositions(exchanges, self._arm, thread.server.blobs, self._names)
 
     def close(self) -> None:
         self._blobs.close()
@@ -114,6 +116,7 @@ class Replay:
             if reason is not None:
                 yield Result(exchange, reason=reason)
                 continue
+            self._presupposed.before(position)
             yield Result(exchange, tuple(self._one(position, exchange)))
 
     def _one(self, position: int, exchange: Recorded) -> list[Difference]:
