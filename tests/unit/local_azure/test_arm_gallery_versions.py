@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.local_azure.blobs import BlobAddress
-from tests.unit.local_azure.arm_server import Arm, Json, ServerThread, compute, error_of
+from tests.local_azure.settings import Pace
+from tests.unit.local_azure.arm_server import Arm, Json, ServerThread, compute, error_of, serve
 from tests.unit.local_azure.galleries import (
     changes,
     hidden_of,
@@ -311,3 +313,25 @@ def test_edge_zones_are_kept_with_their_region_in_display_form(
             "storageAccountType": "Standard_LRS",
         }
     ]
+
+
+def test_a_version_is_finished_after_a_restart_in_the_middle(tmp_path: Path) -> None:
+    first = serve(tmp_path, Pace(speed=500))
+    try:
+        arm = Arm(first)
+        group = arm.group()
+        definition = make_definition(arm, make_gallery(arm, group))
+        source = {"osDiskImage": {"source": {"id": arm.disk(group, "d")["id"]}}}
+        answer = arm.send("PUT", f"{definition}/versions/1.0.0", version_body(source, "westus", "eastus"))
+        assert arm.get(f"{definition}/versions/1.0.0")["properties"]["provisioningState"] == "Creating"
+    finally:
+        first.stop()
+    second = serve(tmp_path, Pace(speed=500))
+    try:
+        arm = Arm(second)
+        arm.done(answer)
+        shown = arm.get(f"{definition}/versions/1.0.0", query="&$expand=ReplicationStatus")["properties"]
+        assert shown["storageProfile"]["osDiskImage"]["sizeInGB"] == 1
+        assert shown["replicationStatus"]["aggregatedState"] == "Completed"
+    finally:
+        second.stop()
