@@ -128,6 +128,8 @@ def _statuses(machine: Resource, power: str | None, changed: str | None) -> list
     else:
         code, display = _PROVISIONING[machine.state]
         statuses.append(status(code, display, changed))
+        if machine.state == "Creating" and power == "running" and not machine.hidden.get("specialized"):
+            statuses.append(status(f"{code}/osProvisioningInProgress", "OS Provisioning In progress"))
     if power is not None:
         statuses.append(status(f"PowerState/{power}", _POWER[power]))
     return statuses
