@@ -29,6 +29,7 @@ _OUTSIDE = (
     ),
     Outside(r"Microsoft\.Compute/locations/[^/]+/publishers/.*/vmextension/", "extensions are not offered"),
     Outside(r"Microsoft\.Compute/locations/[^/]+/logAnalytics/", "no log of requests is written for users"),
+    Outside(r"Microsoft\.Compute/galleries/[^/]+/applications/", "applications in galleries are no images"),
     Outside(r"Microsoft\.Network/loadBalancers/", "a machine that becomes an image serves nobody"),
 )
 
@@ -49,6 +50,10 @@ _CHANGED = (
     ),
 )
 _LATER = "the recorder put it before the making of a resource that it shows"
+_OTHERS = "it lists what others made in the recording's subscription"
+_EARLIER = "its blob was there before the recording began"
+_BLOB = re.compile(r"https://(\w+)\.blob\.")
+_GROUP = re.compile(r"/resourcegroups/([^/]+)", re.IGNORECASE)
 
 
 class Exclusions:
@@ -61,14 +66,31 @@ class Exclusions:
         self._made: dict[str, int] = {}
         #: The operations of what is outside, and why it is.
         self._operations: dict[str, str] = {}
+        self._groups = {name.lower() for e in exchanges for name in _GROUP.findall(e.path)}
+        #: Paths of what is made of a blob that the recording does not make.
+        self._from_earlier: set[str] = set()
+        # A recording that wants a blob to be missing sees an operation fail.
+        present = not any(isinstance(e.body, Mapping) and e.body.get("status") == "Failed" for e in exchanges)
+        known = ""
         for position, exchange in enumerate(exchanges):
             path = exchange.path.lower()
+            known += f'"{path.rpartition("/")[2]}"'
+            asked = json.dumps(exchange.request)
+            known += asked if exchange.succeeded else ""
+            accounts = {account for account in _BLOB.findall(asked) if f'"{account}"' not in known}
+            if (
+                exchange.provider.startswith("Microsoft.Compute/")
+                and accounts
+                and exchange.succeeded
+                and present
+            ):
+                self._from_earlier.add(path)
             if exchange.method == "PUT" and exchange.status == 201 and exchange.provider:
                 self._made.setdefault(path, position)
             reason = next((r for t in _template_types(exchange.request) if (r := _outside(t))), None)
             if reason is not None:
                 self._deployments[path] = reason
-            outside = _outside(exchange.path)
+            outside = _EARLIER if path in self._from_earlier else _outside(exchange.path)
             if outside is not None:
                 keys = (operation_key(url)[0] for url in exchange.operation_urls())
                 self._operations.update(dict.fromkeys(keys, outside))
@@ -80,7 +102,18 @@ class Exclusions:
         path = exchange.path.lower()
         deployed = next((r for p, r in self._deployments.items() if f"{path}/".startswith(f"{p}/")), None)
         polled = self._operations.get(operation_key(path)[0])
-        return deployed or polled or _outside(exchange.path) or self._shown_too_early(position, exchange)
+        outside = _EARLIER if path in self._from_earlier else _outside(exchange.path)
+        shown = self._shown_too_early(position, exchange) or self._shows_others(exchange)
+        return deployed or polled or outside or shown
+
+    def _shows_others(self, exchange: Recorded) -> str | None:
+        """A list of a whole subscription with resources of groups that the recording knows nothing of."""
+        if not isinstance(exchange.body, Mapping) or _GROUP.search(exchange.path):
+            return None
+        listed = exchange.body.get("value")
+        ids = [str(e.get("id")) for e in listed if isinstance(e, Mapping)] if isinstance(listed, list) else []
+        groups = {name.lower() for resource_id in ids for name in _GROUP.findall(resource_id)}
+        return _OTHERS if groups - self._groups else None
 
     def _shown_too_early(self, position: int, exchange: Recorded) -> str | None:
         """A resource's answer that names one which is made later in the same recording."""

@@ -207,7 +207,7 @@ class DiskOrigins:
     def _found(self, kind: str, source_id: str | None, location: str) -> Resource:
         if source_id is None:
             raise missing_parameter(f"{kind}.id")
-        resource_id(source_id, f"properties.storageProfile.{kind}.id")
+        source_id = resource_id(source_id, f"properties.storageProfile.{kind}.id")
         wanted = DISK if kind == "managedDisk" else SNAPSHOT
         found = self._azure.store.get(source_id)
         crosses = found is not None and found.location != location
