@@ -7,6 +7,7 @@ A plain run tries a part, the same one every time; --hypothesis-profile=fidelity
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from tests.contract.openapi_files import SpecificationFiles, specification_root
 from tests.fidelity.published_requests import PublishedRequests
 from tests.fidelity.right_requests import prepare
 from tests.fidelity.wrong_values import Request, broken
+from tests.local_azure.faults.control import KEY_HEADER, control_key
 from tests.local_azure.settings import Pace, load_or_create
 from tests.unit.local_azure.arm_server import COMPUTE, Arm, ServerThread
 
@@ -211,6 +213,31 @@ ANYTHING = st.builds(
         max_size=2,
     ),
 )
+
+
+RULE = {
+    "match": {"service": "arm", "method": "GET", "path": "/nowhere/*", "nth": 1, "times": 1},
+    "effect": {"status": 429, "retry_after": 3},
+}
+
+
+@pytest.mark.parametrize(
+    ("control", "right"),
+    [
+        ("faults", {"seed": 1, "rules": [RULE]}),
+        ("quotas", {"subscription": "", "location": "westus", "name": "cores", "limit": 100}),
+    ],
+)
+def test_wrong_control_gets_an_answer(fuzzed: Arm, control: str, right: dict[str, Any]) -> None:
+    if "subscription" in right:
+        right = {**right, "subscription": fuzzed.settings.identity.subscription_id}
+    url = f"{fuzzed.settings.url}/local-azure/{control}"
+    key = {KEY_HEADER: control_key(fuzzed.settings.state_dir)}
+    bodies = [json.dumps(request.body).encode() for request in broken(Request("POST", "", right))]
+    for body in (*bodies, b"", b"[", b"\xff", b"[" * 3000):
+        answer = fuzzed.http.post(url, data=body, headers=key, timeout=PATIENCE_SECONDS)
+        assert answer.status_code in (200, 400), f"{body[:300]!r}: {answer.status_code}"
+    fuzzed.http.delete(f"{fuzzed.settings.url}/local-azure/faults", headers=key, timeout=PATIENCE_SECONDS)
 
 
 @PLAIN

@@ -35,14 +35,14 @@ class QuotaControl:
         check_controller(request, self._key)
         try:
             given = json.loads(await request.read())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return web.json_response({"error": f"this is not JSON: {error}"}, status=400)
         wrong = self._wrong(given)
         if wrong is not None:
             return web.json_response({"error": wrong}, status=400)
         place = find_location(given["location"])
         assert place is not None
-        set_limit(self._azure, given["subscription"], place.name, given["name"], given["limit"])
+        set_limit(self._azure, given["subscription"], place.name, str(given["name"]), given["limit"])
         return web.json_response(given)
 
     def _wrong(self, given: Any) -> str | None:
@@ -52,7 +52,7 @@ class QuotaControl:
             return f"{given['location']} is not a region"
         if self._azure.settings.identity.tenant_of(str(given["subscription"])) is None:
             return f"{given['subscription']} is not a subscription"
-        if given["name"] not in quotas():
+        if str(given["name"]) not in quotas():
             return f"{given['name']} is not a quota; there are {', '.join(quotas())}"
         if not isinstance(given["limit"], int) or isinstance(given["limit"], bool) or given["limit"] < 0:
             return "limit has to be a whole number"

@@ -67,7 +67,7 @@ class FaultControl:
             profile = self._board.parse(json.loads(await request.read()))
         except ProfileError as error:
             return web.json_response({"error": str(error)}, status=400)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return web.json_response({"error": f"this is not JSON: {error}"}, status=400)
         self._board.add(profile)
         await asyncio.to_thread(self._board.publish)
