@@ -17,8 +17,6 @@ from tests.local_azure.blob_wire import Answer, BlobAddress, Wire, read_sas
 from tests.local_azure.blobs import BlobStore
 from tests.local_azure.certificates import Certificates
 
-# The recorder gave all accounts of a recording one and the same name.
-_ACCOUNT = "recordedaccount"
 _ANY_STATUS = tuple(range(400, 600))
 _SAME = frozenset(
     {
@@ -44,22 +42,24 @@ class BlobReplay:
     """One recording against one blob service."""
 
     def __init__(self, blobs: BlobStore, certificates: Certificates, port: int) -> None:
-        self._endpoint = blobs.endpoint
-        self._key = new_account_key()
-        blobs.ensure_account(_ACCOUNT, self._key)
-        self._wire = Wire(port, certificates.server, {_ACCOUNT: self._key})
+        self._blobs = blobs
+        self._keys: dict[str, str] = {}
+        self._wire = Wire(port, certificates.server, self._keys)
 
     def close(self) -> None:
         self._wire.close()
 
     def run(self, exchange: Recorded) -> list[Difference]:
         """What is different about the answer."""
+        account = self._account(exchange.host)
         body = exchange.request.encode() if isinstance(exchange.request, str) else b""
-        headers = {name.lower(): self._header(name, text) for name, text in exchange.request_headers.items()}
+        headers = {name.lower(): text for name, text in exchange.request_headers.items()}
+        if "x-ms-copy-source" in headers:
+            headers["x-ms-copy-source"] = self._source(headers["x-ms-copy-source"], account)
         version = exchange.headers.get("x-ms-version")
         answer = self._wire.request(
             exchange.method,
-            f"/{_ACCOUNT}{exchange.path}",
+            f"/{account}{exchange.path}",
             query={n: v for n, v in exchange.query.items() if n != "api-version"},
             headers={**({"x-ms-version": version} if version else {}), **headers},
             body=body,
@@ -67,15 +67,29 @@ class BlobReplay:
         )
         return list(_differences(exchange, answer))
 
-    def _header(self, name: str, text: str) -> str:
-        """Sources are read with a signature of their own; the recorded ones are blotted out."""
-        if name.lower() != "x-ms-copy-source":
-            return text
-        parts = urlsplit(text)
+    def _account(self, host: str) -> str:
+        """The account that the host is of; made unless Resource Manager has made it."""
+        account = host.partition(".")[0]
+        key = self._blobs.key(account)
+        if key is None:
+            key = new_account_key()
+            self._blobs.ensure_account(account, key)
+        self._keys[account] = key
+        return account
+
+    def _source(self, url: str, account: str) -> str:
+        """Sources are read with a signature of their own, for the recorded ones are blotted out.
+
+        Some recorders renamed the account in requests, but not in the sources of copies.
+        """
+        parts = urlsplit(url)
+        named = parts.netloc.partition(".")[0]
+        known = account if self._blobs.key(named) is None else named
         container, _slash, blob = parts.path.strip("/").partition("/")
         expiry = datetime.now(timezone.utc) + timedelta(hours=1)
-        signed = read_sas(self._key, BlobAddress(_ACCOUNT, container, blob), expiry) if parts.query else ""
-        return f"{self._endpoint}/{_ACCOUNT}{parts.path}" + (f"?{signed}" if signed else "")
+        key = self._keys[self._account(known)]
+        signed = read_sas(key, BlobAddress(known, container, blob), expiry) if parts.query else ""
+        return f"{self._blobs.endpoint}/{known}{parts.path}" + (f"?{signed}" if signed else "")
 
 
 def _differences(exchange: Recorded, answer: Answer) -> Iterator[Difference]:

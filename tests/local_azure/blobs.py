@@ -126,6 +126,10 @@ class BlobStore:
                 self._keys[name] = key_base64
                 self._publish_accounts()
 
+    def key(self, account: str) -> str | None:
+        """The account's first key in base64; None when there is no such account."""
+        return self._keys.get(account)
+
     def remove_account(self, name: str) -> None:
         """Remove the account with all its containers; nothing happens when it does not exist."""
         with self._lock:
