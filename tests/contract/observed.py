@@ -27,6 +27,9 @@ _OBSERVED = frozenset(
         ("providers", "unknown-property", "/authorizations"),
         # Recordings of 2020: disks from Upload, while they come to be.
         ("disks", "unknown-property", "/properties/isArmResource"),
+        # Recordings inside the SDK's archives: snapshots of 2018 to 2020, likewise.
+        ("snapshots", "unknown-property", "/properties/isArmResource"),
+        ("snapshots", "unknown-property", "/properties/faultDomain"),
         # Recordings of azure-cli of 2022: "FULL", where the file has "Full".
         ("storageaccounts", "unknown-value", "/keys/permissions"),
         # Transcripts of the public cloud: what has no location of its own, like a subnet.

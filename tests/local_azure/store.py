@@ -86,7 +86,10 @@ class Store:
         self._db.close()
 
     def get(self, resource_id: str) -> Resource | None:
-        rows = self._db.execute(f"SELECT {_COLUMNS} FROM resources WHERE key = ?", (resource_id.lower(),))  # noqa: S608
+        """The resource with that id, in any case, and with or without the slash that an id begins with."""
+        key = resource_id.lower()
+        key = f"/{key}" if key.startswith("subscriptions/") else key
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM resources WHERE key = ?", (key,))  # noqa: S608
         row = rows.fetchone()
         return None if row is None else _resource(row)
 

@@ -87,6 +87,9 @@ def first_answer(
         body["properties"]["isArmResource"] = True
         if resource.type.endswith("/snapshots"):
             del body["name"]
+            if "blob" in resource.hidden:
+                # Seen when a snapshot of 2020-12-01 is changed.
+                body["properties"]["faultDomain"] = 0
             if update:
                 body["properties"]["faultDomain"] = 0
     return body

@@ -28,7 +28,6 @@ _BYTES_SINCE = "2019-12-01"
 _SHOWN_SINCE = {
     "hyperVGeneration": "2019-03-01",
     "disallowed": "2020-06-01",
-    "replicaType": "2022-03-01",
     "architecture": "2021-11-01",
     "features": "2021-11-01",
     "imageDeprecationStatus": "2022-08-01",

@@ -237,6 +237,19 @@ def test_disks_are_made_of_platform_and_managed_images(arm: Arm, group: str) -> 
     assert error_of(arm.send("PUT", compute(group, "disks", "no"), wrong)) == (400, "InvalidParameter")
 
 
+def test_early_clients_name_what_they_copy_by_an_id_without_its_slash(arm: Arm, group: str) -> None:
+    disk = arm.disk(group, "d")
+    creation = {"createOption": "Copy", "sourceUri": disk["id"].removeprefix("/")}
+    path = compute(group, "snapshots", "s")
+    body = {"location": "westus", "properties": {"creationData": creation}}
+    first = arm.send("PUT", path, body, version="2019-11-01")
+    assert not {"id", "name", "type"} & set(first.json())
+    assert first.json()["properties"]["creationData"]["sourceUniqueId"] == disk["properties"]["uniqueId"]
+    arm.done(first)
+    kept = arm.get(path)["properties"]["creationData"]
+    assert set(kept) == {"createOption", "sourceResourceId", "sourceUniqueId"}
+
+
 def test_encryption_set_is_kept_while_disks_use_it(arm: Arm, group: str) -> None:
     vault = {"id": f"{arm.subscription}/{group}/providers/Microsoft.KeyVault/vaults/v"}
     key = {"sourceVault": vault, "keyUrl": "https://v.vault.example/keys/k/1"}
