@@ -26,8 +26,8 @@ _PLAIN_SKUS_SINCE = "2021-03-01"
 _BYTES_SINCE = "2019-12-01"
 # The first API version that shows a property; the others were always there.
 _SHOWN_SINCE = {
-    "hyperVGeneration": "2019-03-01",
-    "disallowed": "2020-06-01",
+    "hyperVGeneration": "2019-07-01",
+    "disallowed": "2019-07-01",
     "architecture": "2021-11-01",
     "features": "2021-11-01",
     "imageDeprecationStatus": "2022-08-01",
