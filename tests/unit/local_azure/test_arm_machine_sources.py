@@ -72,8 +72,8 @@ def test_disks_take_standard_storage_where_the_size_has_no_premium(place: Place)
 
 
 def test_managed_image_passes_on_its_storage_release_and_larger_size(place: Place, arm: Arm) -> None:
-    machine = place.machine("born", UBUNTU)
-    place.stop_and_generalize("born")
+    machine = place.machine("parent", UBUNTU)
+    place.stop_and_generalize("parent")
     disk = machine["properties"]["storageProfile"]["osDisk"]["managedDisk"]
     path = compute(place.group, "images", "larger")
     profile = {
