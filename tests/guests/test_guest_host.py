@@ -339,7 +339,7 @@ def test_debian_is_provisioned_and_captured(host: GuestHost, store: BlobStore, t
         at_lun_3 = next(name for name, place, _unused in disks if place.endswith(":3"))
         guest.sudo(f"printf captured | dd of=/dev/{at_lun_3} conv=fsync status=none")
         guest.sudo("echo kept > /root/kept; sync")
-        assert guest.run("cloud-init status --wait > /dev/null; cat /run/cloud-init/cloud-id") == "azure"
+        assert guest.run("cloud-init status --wait > /dev/null; cat /run/cloud-init/cloud-id") == "azure\n"
         assert guest.sudo("cat /root/custom; blkid /dev/sr0 || true") == "done\n"
         wait_for(lambda: host.heard(spec.key).agent is not None)
         agent = host.heard(spec.key).agent
