@@ -10,13 +10,10 @@ import secrets
 from tests.local_azure.access import Access
 from tests.local_azure.blobs import BlobStore
 from tests.local_azure.guests_host import GuestHost
-from tests.local_azure.locations import LOCATIONS, Location, find_location
 from tests.local_azure.operations import Operations
 from tests.local_azure.paging import Paging
 from tests.local_azure.settings import Settings
 from tests.local_azure.store import Resource, Store
-
-__all__ = ["LOCATIONS", "LocalAzure", "Location", "find_location", "group_id", "new_account_key"]
 
 
 class LocalAzure:

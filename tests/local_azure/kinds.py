@@ -9,9 +9,10 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from tests.local_azure.azure import LOCATIONS, LocalAzure, find_location, group_id
+from tests.local_azure.azure import LocalAzure, group_id
 from tests.local_azure.call import Call, Reply
 from tests.local_azure.errors import ArmError, invalid_content, resource_group_not_found, resource_not_found
+from tests.local_azure.locations import LOCATIONS, find_location
 from tests.local_azure.operations import TYPICAL_SECONDS, Operation
 from tests.local_azure.paging import PROVIDER_PAGE
 from tests.local_azure.store import Json, Resource

@@ -7,10 +7,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from tests.local_azure.azure import LOCATIONS, find_location
 from tests.local_azure.call import Call, Reply
 from tests.local_azure.errors import invalid_value
 from tests.local_azure.kinds import Verb, method_not_allowed
+from tests.local_azure.locations import LOCATIONS, find_location
 from tests.local_azure.providers import disk_shapes
 from tests.local_azure.providers.marketplace_images import place_of
 from tests.local_azure.providers.vm_sizes import VmSize, vm_sizes

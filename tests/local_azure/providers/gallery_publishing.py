@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from tests.local_azure.azure import LocalAzure, find_location
+from tests.local_azure.azure import LocalAzure
 from tests.local_azure.clock import now, wire_time
 from tests.local_azure.errors import ArmError, invalid_value, property_change
+from tests.local_azure.locations import find_location
 from tests.local_azure.providers import gallery_fields as fields
 from tests.local_azure.store import Json
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from tests.local_azure.azure import LocalAzure, find_location
+from tests.local_azure.azure import LocalAzure
 from tests.local_azure.call import Call, Reply
 from tests.local_azure.errors import ArmError
 from tests.local_azure.kinds import Verb, method_not_allowed
+from tests.local_azure.locations import find_location
 from tests.local_azure.providers.gallery_kinds import DEFINITION, VERSION
 from tests.local_azure.providers.gallery_replication import replicated
 from tests.local_azure.providers.marketplace_images import place_of

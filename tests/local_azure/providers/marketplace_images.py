@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from tests.local_azure.azure import LOCATIONS, find_location
 from tests.local_azure.call import Call, Reply
 from tests.local_azure.errors import ArmError, invalid_value
 from tests.local_azure.kinds import Verb, method_not_allowed
+from tests.local_azure.locations import LOCATIONS, find_location
 from tests.local_azure.providers import marketplace_catalogue as catalogue
 from tests.local_azure.providers.marketplace_catalogue import NotOfferedError, PlatformImage
 from tests.local_azure.store import Json

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tests.local_azure.azure import LOCATIONS
 from tests.local_azure.kinds import ResourceKind
+from tests.local_azure.locations import LOCATIONS
 from tests.local_azure.store import Json
 
 _COMPUTE = (

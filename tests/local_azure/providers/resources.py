@@ -8,12 +8,12 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 
-from tests.local_azure.azure import LOCATIONS, LocalAzure, group_id
+from tests.local_azure.azure import LocalAzure, group_id
 from tests.local_azure.call import Call, Reply
 from tests.local_azure.directory import Subscription, Tenant
 from tests.local_azure.errors import ArmError, resource_group_not_found
 from tests.local_azure.kinds import ResourceKind, Verb, being_deleted, check_location, check_tags, json_object
-from tests.local_azure.locations import geographies
+from tests.local_azure.locations import LOCATIONS, geographies
 from tests.local_azure.operation_urls import job_id
 from tests.local_azure.providers.provider_registry import ProviderRegistry
 from tests.local_azure.providers.resource_lists import GROUP, ResourceLists

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import uuid
 
-from tests.local_azure.azure import LocalAzure, find_location
+from tests.local_azure.azure import LocalAzure
 from tests.local_azure.call import Call, Reply, properties_of
 from tests.local_azure.errors import ArmError, invalid_value, missing_parameter, property_change
 from tests.local_azure.kinds import ResourceKind, check_tags, json_object
+from tests.local_azure.locations import find_location
 from tests.local_azure.providers.disk_content import DiskContent
 from tests.local_azure.providers.disk_sources import DISK_RESTORE_POINT
 from tests.local_azure.providers.usage import VIRTUAL_MACHINE

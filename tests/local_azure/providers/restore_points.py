@@ -8,12 +8,13 @@ import copy
 import uuid
 from typing import Any
 
-from tests.local_azure.azure import LocalAzure, find_location
+from tests.local_azure.azure import LocalAzure
 from tests.local_azure.blobs import BlobAddress
 from tests.local_azure.call import Call, Reply, properties_of
 from tests.local_azure.clock import now, wire_time
 from tests.local_azure.errors import ArmError, invalid_value, missing_parameter, not_allowed
 from tests.local_azure.kinds import ResourceKind, json_object
+from tests.local_azure.locations import find_location
 from tests.local_azure.providers.disk_content import DiskContent
 from tests.local_azure.providers.disk_sources import DISK_RESTORE_POINT, INHERITED
 from tests.local_azure.providers.restore_point_collections import RESTORE_POINT, shown_point

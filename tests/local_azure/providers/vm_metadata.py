@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tests.local_azure.azure import LocalAzure, find_location
+from tests.local_azure.azure import LocalAzure
 from tests.local_azure.call import properties_of
+from tests.local_azure.locations import find_location
 from tests.local_azure.store import Json, Resource
 
 
