@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import importing
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import json_of
 
 _BUSY = 409
 _BROKEN_ANSWERS = 2
@@ -63,15 +64,13 @@ class LostAnswers:
         """The resource's present state in place of the answer; None when nobody is at work on it."""
         with importing("azure-core"):
             from azure.core.pipeline import PipelineRequest
-            from azure.core.rest import HttpRequest
         write = request.http_request
-        look = HttpRequest("GET", write.url, headers={"Accept": "application/json"})
+        # Older releases of the SDK have a request class of their own, with answers to match.
+        look = type(write)("GET", write.url, headers={"Accept": "application/json"})
         seen = self.next.send(PipelineRequest(look, request.context))
         if seen.http_response.status_code != 200:
             return None
-        if hasattr(seen.http_response, "read"):
-            seen.http_response.read()
-        if not _in_transition(_json(seen.http_response)):
+        if not _in_transition(_body_of(seen.http_response)):
             return None
         seen.http_response.request = write
         return seen
@@ -86,11 +85,14 @@ class LostAnswers:
         return response
 
 
-def _json(response: Any) -> Any:
+def _body_of(response: Any) -> Any:
+    with importing("azure-core"):
+        from azure.core.exceptions import ResponseNotReadError
     try:
-        return response.json()
-    except ValueError:
-        return None
+        return json_of(response)
+    except ResponseNotReadError:
+        response.read()
+        return json_of(response)
 
 
 def _was_lost(response: Any) -> bool:
