@@ -7,16 +7,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tests.local_azure.access import Access
 from tests.local_azure.call import properties_of
+from tests.local_azure.directory import Principal
 from tests.local_azure.errors import ArmError
 from tests.local_azure.providers.deployment_content import Content
+from tests.local_azure.providers.deployment_errors import DeploymentError
 from tests.local_azure.providers.marketplace_catalogue import find_platform_image
 from tests.local_azure.providers.provider_registry import ProviderRegistry
 from tests.local_azure.store import Json
 from tests.local_azure.templates.errors import TemplateError
 from tests.local_azure.templates.plan import PlannedResource
 
+_ACTION_TYPES = {"microsoft.resources/resourcegroups": "Microsoft.Resources/subscriptions/resourceGroups"}
 _PARTS = (("Publisher", "publisher"), ("Offer", "offer"), ("Sku", "sku"), ("Version", "version"))
+
+
+def refuse_forbidden(content: Content, access: Access, principal: Principal) -> None:
+    """Raises for resources that the principal may not write: nothing is deployed then."""
+    texts = []
+    for resource in content.deployed:
+        action = f"{_ACTION_TYPES.get(resource.type.lower(), resource.type)}/write"
+        if not access.allows(principal, action, resource.id):
+            texts.append(
+                f"Authorization failed for template resource '{resource.name}' of type '{resource.type}'. "
+                f"The client '{principal.client_id}' with object id '{principal.object_id}' does not have "
+                f"permission to perform action '{action}' at scope '{resource.id}'."
+            )
+    if texts:
+        several = "Deployment failed with multiple errors" if len(texts) > 1 else ""
+        begin = several or "The template deployment failed with error"
+        raise DeploymentError(403, "InvalidTemplateDeployment", f"{begin}: '{':'.join(texts)}'.")
 
 
 def preflight(content: Content, registry: ProviderRegistry) -> list[Json]:

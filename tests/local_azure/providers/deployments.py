@@ -32,7 +32,7 @@ from tests.local_azure.providers.deployment_errors import (
     not_valid,
     still_active,
 )
-from tests.local_azure.providers.deployment_preflight import preflight
+from tests.local_azure.providers.deployment_preflight import preflight, refuse_forbidden
 from tests.local_azure.providers.deployment_run import DeploymentRun, Dispatch, Requests, iso_duration
 from tests.local_azure.providers.provider_registry import ProviderRegistry
 from tests.local_azure.store import Json, Resource
@@ -145,6 +145,7 @@ class Deployments(ResourceKind):
         mode, template, parameters = check_request(body, name)
         scope = self._scope(call.subscription, call.resource_group, name, str(location or ""))
         content = prepare(scope, template, parameters, self._registry.by_namespace(call.subscription))
+        refuse_forbidden(content, self.azure.access, call.principal)
         details = preflight(content, self._registry)
         if details:
             raise not_valid(name, details)

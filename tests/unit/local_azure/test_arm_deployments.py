@@ -347,6 +347,44 @@ def test_subscription_deployment_makes_groups_and_deploys_into_them(arm: Arm) ->
     assert name in [d["name"] for d in arm.get("providers/Microsoft.Resources/deployments")["value"]]
 
 
+def test_template_with_a_resource_that_the_caller_may_not_write_is_refused_whole(arm: Arm) -> None:
+    own = arm.group()
+    identity = arm.settings.identity
+    definition = f"{arm.subscription}/providers/Microsoft.Authorization/roleDefinitions"
+    actions = ["Microsoft.Resources/deployments/*", "Microsoft.Network/*"]
+    custom = {
+        "properties": {
+            "roleName": "Network deployer",
+            "type": "CustomRole",
+            "permissions": [{"actions": actions, "notActions": []}],
+            "assignableScopes": [arm.subscription],
+        }
+    }
+    made = arm.send("PUT", f"{definition}/11111111-aaaa-4aaa-8aaa-111111111111", custom, version="2022-04-01")
+    assert made.status_code == 201, made.text
+    assignments = f"{own}/providers/Microsoft.Authorization/roleAssignments"
+    given = arm.send(
+        "PUT",
+        f"{assignments}/22222222-aaaa-4aaa-8aaa-222222222222",
+        {
+            "properties": {
+                "roleDefinitionId": made.json()["id"],
+                "principalId": identity.reader.object_id,
+                "principalType": "ServicePrincipal",
+            }
+        },
+        version="2022-04-01",
+    )
+    assert given.status_code == 201, given.text
+    reader = arm.signed_in(identity.reader)
+    content = template(network("allowed"), disk("forbidden"))
+    answer = reader.send("PUT", deployments(own, new_name()), body(content))
+    assert error_of(answer) == (403, "InvalidTemplateDeployment")
+    assert "Microsoft.Compute/disks/write" in answer.text
+    assert arm.send("GET", f"{own}/providers/{NETWORK}/allowed").status_code == 404
+    assert deploy(reader, own, template(network("allowed")))["properties"]["provisioningState"] == "Succeeded"
+
+
 def test_deployment_in_a_missing_group_is_refused(arm: Arm) -> None:
     answer = arm.send("PUT", deployments("resourceGroups/nowhere", "d"), body(template()))
     assert error_of(answer) == (404, "ResourceGroupNotFound")
