@@ -72,8 +72,10 @@ class LostAnswers:
             return None
         if not _in_transition(_body_of(seen.http_response)):
             return None
-        seen.http_response.request = write
-        return seen
+        # An answer can be read once only, which is for the SDK to do.
+        unread = self.next.send(PipelineRequest(look, request.context))
+        unread.http_response.request = write
+        return unread
 
     def _repeated(self, request: Any, response: Any) -> Any:
         deadline = self._clock() + _PATIENCE
