@@ -20,6 +20,7 @@ from tests.local_azure.templates.evaluation import Evaluator
 from tests.local_azure.templates.parameters import parameter_values, shown_parameters
 from tests.local_azure.templates.plan import PlannedResource, plan
 from tests.local_azure.templates.scopes import Scope, place_functions
+from tests.local_azure.templates.structure import check_structure
 
 _MODES = {"incremental": "Incremental", "complete": "Complete"}
 
@@ -63,29 +64,11 @@ def check_request(body: Json, name: str) -> tuple[str, Json, Json]:
         )
     if not isinstance(parameters, dict):
         raise invalid_content("Error converting value to an object. Path 'properties.parameters', line 1.")
-    _check_template(template)
+    try:
+        check_structure(template)
+    except TemplateError as error:
+        raise invalid_template(error) from None
     return mode, template, parameters
-
-
-def _check_template(template: Json) -> None:
-    for key, types in (
-        ("parameters", dict),
-        ("variables", dict),
-        ("outputs", dict),
-        ("functions", list),
-        ("resources", (list, dict)),
-    ):
-        if template.get(key) is not None and not isinstance(template[key], types):
-            raise invalid_template(
-                TemplateError(f"The template's '{key}' are of the wrong type.", f"properties.template.{key}")
-            )
-    if template.get("resources") is None:
-        raise invalid_template(TemplateError("The template has no 'resources'.", "properties.template"))
-    for key in ("parameters", "outputs"):
-        for name, value in (template.get(key) or {}).items():
-            if not isinstance(value, dict):
-                path = f"properties.template.{key}.{name}"
-                raise invalid_template(TemplateError(f"The template's '{path}' is not an object.", path))
 
 
 def prepare(

@@ -39,8 +39,8 @@ def service_sas(account: str, keys: Mapping[str, str], request: Json) -> str:
         raise invalid_value("canonicalizedResource", _message("canonicalizedResource"))
     identifier = str(request.get("signedIdentifier") or "")
     # With a stored access policy its rights and end may stand there.
-    rights = _text(request, "signedPermission") if not identifier else request.get("signedPermission") or ""
-    ends = _time(request, "signedExpiry") if not identifier else request.get("signedExpiry") or ""
+    rights = _text(request, "signedPermission") if _needs(request, "signedPermission") else ""
+    ends = _time(request, "signedExpiry") if _needs(request, "signedExpiry") else ""
     starts, address, protocol = _optional(request)
     headers = [str(request.get(name) or "") for name in ("rscc", "rscd", "rsce", "rscl", "rsct")]
     fields = [rights, starts, ends, resource, identifier, address, protocol, _VERSION, *headers]
@@ -58,7 +58,7 @@ def _signed(query: Json, fields: list[str], key: str) -> str:
 
 def _key(keys: Mapping[str, str], request: Json) -> str:
     name = request.get("keyToSign") or "key1"
-    if name not in keys:
+    if not isinstance(name, str) or name not in keys:
         raise invalid_value("keyToSign", _message("keyToSign"))
     return keys[name]
 
@@ -88,6 +88,11 @@ def _optional(request: Json) -> tuple[str, str, str]:
     if protocol not in ("", "https", "https,http"):
         raise _not_a_protocol()
     return starts, str(request.get("signedIp") or ""), protocol
+
+
+def _needs(request: Json, name: str) -> bool:
+    """Whether a service SAS has to have the member, or has it all the same."""
+    return not request.get("signedIdentifier") or bool(request.get(name))
 
 
 def _not_a_protocol() -> ArmError:
