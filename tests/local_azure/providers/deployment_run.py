@@ -79,12 +79,23 @@ class Requests:
 
 
 class DeploymentRun:
-    """One run of one deployment. `changed` is called with its operations whenever they have changed."""
+    """One run of one deployment.
 
-    def __init__(self, content: Content, requests: Requests, changed: Callable[[list[Json]], None]) -> None:
+    `changed` is called with its operations whenever they have changed. `busy` tells whether something
+    of an earlier run, which the server's end interrupted, is still at work on the resource of an id.
+    """
+
+    def __init__(
+        self,
+        content: Content,
+        requests: Requests,
+        changed: Callable[[list[Json]], None],
+        busy: Callable[[str], bool],
+    ) -> None:
         self._content = content
         self._requests = requests
         self._changed = changed
+        self._busy = busy
         self._tasks: dict[asyncio.Task[Json | None], PlannedResource] = {}
         self.operations: list[Json] = []
         self.errors: list[Json] = []
@@ -120,6 +131,8 @@ class DeploymentRun:
         try:
             evaluator = self.runtime(resource.evaluator)
             body = await asyncio.to_thread(resource.body, evaluator)
+            while self._busy(resource.id):
+                await asyncio.sleep(_POLL_SECONDS)
             reply = await self._requests.send("PUT", resource.id, resource.api_version, body)
             record["properties"]["statusCode"] = status_name(reply.status)
             failure = await self._requests.finish(reply)

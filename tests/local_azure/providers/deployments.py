@@ -276,13 +276,16 @@ class Deployments(ResourceKind):
             resource.hidden["parameters"],
             self._registry.by_namespace(resource.subscription),
         )
+        taken_up = resource.state == "Running"
         resource.properties["provisioningState"] = "Running"
 
         def changed(operations: list[Json]) -> None:
             resource.hidden["operations"] = operations
             self.keep(resource)
 
-        run = DeploymentRun(content, requests, changed)
+        run = DeploymentRun(
+            content, requests, changed, self.azure.operations.busy if taken_up else lambda _resource_id: False
+        )
         self._runs[resource.id.lower()] = run
         try:
             await run.deploy()
