@@ -7,10 +7,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.fidelity.blob_replay import BlobReplay
 from tests.fidelity.comparison import Answer, compare
+from tests.fidelity.error_blobs import refused
 from tests.fidelity.error_situations import SITUATIONS, Stage
 from tests.fidelity.recording import Recorded
 from tests.fidelity.replay import Result, local_azure
@@ -33,8 +36,8 @@ class Reason(NamedTuple):
     reason: str
 
 
+_BLOB_REASON = "a condition, lease or kind of blob that the recording does not tell"
 _REASONS = (
-    Reason(r"^/(?!subscriptions/|providers/)", "", "the blob service is Azurite, which has tests of its own"),
     Reason(
         "",
         r"^(ServerTimeout|GatewayTimeout|ResourceReadFailed|MultipleErrors|RetryableError|"
@@ -90,7 +93,7 @@ def read_errors(path: Path) -> Iterator[Recorded]:
                 query={"api-version": record["api"]} if record["api"] else {},
                 request=record["req"],
                 status=record["status"],
-                headers={},
+                headers={name.lower(): text for name, text in record["headers"].items()},
                 body=record["body"],
             )
 
@@ -98,17 +101,28 @@ def read_errors(path: Path) -> Iterator[Recorded]:
 def replay_errors(path: Path) -> Iterator[Result]:
     """Yield what came of each refusal, brought about anew."""
     with local_azure() as thread:
+        assert thread.server is not None
         stage = Stage(Arm(thread))
-        for recorded in read_errors(path):
-            yield _one(stage, recorded)
+        blobs = BlobReplay(thread.server.blobs, thread.server.certificates, thread.settings.ports.blob)
+        try:
+            for recorded in read_errors(path):
+                yield _of_blobs(blobs, recorded) if ".blob." in recorded.host else _one(stage, recorded)
+        finally:
+            blobs.close()
+
+
+def _of_blobs(blobs: BlobReplay, recorded: Recorded) -> Result:
+    found = refused(blobs, recorded, recorded.headers.get("x-ms-error-code", ""))
+    return Result(recorded, reason=_BLOB_REASON) if found is None else Result(recorded, tuple(found))
 
 
 def _one(stage: Stage, recorded: Recorded) -> Result:
     error = _error(recorded.body)
     situation = next((s for s in SITUATIONS if s.applies(recorded, error)), None)
-    if situation is None or ".blob." in recorded.host or _OTHER_KINDS.search(recorded.path):
+    if situation is None or _OTHER_KINDS.search(recorded.path):
         return Result(recorded, reason=_reason(recorded, error))
     answer = situation.act(stage, recorded)
+    recorded = replace(recorded, headers={})
     answer = Answer(answer.status, {}, _in_older_words(answer.body, str(error["message"])))
     return Result(recorded, tuple(compare(recorded, answer)))
 

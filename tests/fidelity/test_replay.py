@@ -112,6 +112,7 @@ def test_a_recorded_refusal_in_other_words_is_found(tmp_path: Path) -> None:
         "api": "2022-09-01",
         "status": 404,
         "req": None,
+        "headers": {},
         "body": {"error": error},
     }
     file = tmp_path / "errors.jsonl"
