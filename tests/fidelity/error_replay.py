@@ -44,7 +44,7 @@ _REASONS = (
         r"InternalExecutionError)",
         "Azure was out of order; such answers are given where faults are injected",
     ),
-    Reason("", "^Resource not found", "answered by preview versions from before 2015-06-15"),
+    Reason("", "^ResourceNotFound Resource not found", "answered by preview versions from before 2015-06-15"),
     Reason(r"virtualMachineScaleSets", "", "images are not made of scale sets"),
     Reason(r"/deployments/", r"vmss_deploy_", "images are not made of scale sets"),
     Reason(
@@ -59,7 +59,7 @@ _REASONS = (
     ),
     Reason(
         "",
-        r"Key rotation|Key Vault|AccountSetupError|[Pp]roximity|Billing Profile|Windows_Server|"
+        r"Key rotation|Key Vault|AccountSetupError|[Pp]roximity|Billing Profile|Windows_Server|PurchaseEligibility|"
         r"different\.$|blobs? for disk|for disk '",
         "hangs on key vaults, placement groups, licences or payment, or on prices of earlier API versions",
     ),
