@@ -59,7 +59,7 @@ _REASONS = (
     ),
     Reason(
         "",
-        r"Key rotation|Key Vault|AccountSetupError|[Pp]roximity|Billing Profile|Windows_Server|PurchaseEligibility|"
+        r"Key rotation|Key Vault|[Pp]roximity|Billing Profile|Windows_Server|PurchaseEligibility|"
         r"different\.$|blobs? for disk|for disk '",
         "hangs on key vaults, placement groups, licences or payment, or on prices of earlier API versions",
     ),
