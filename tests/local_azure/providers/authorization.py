@@ -27,6 +27,8 @@ from tests.local_azure.store import Json, Resource, subscription_in
 NAMESPACE = "Microsoft.Authorization"
 _ROLES_CREATED = "2015-02-02T21:55:09.8806423Z"
 _ROLES_UPDATED = "2021-11-11T20:13:47.8628684Z"
+_CONDITIONS_SINCE = "2020-03-01-preview"
+_CONDITION_MEMBERS = ("condition", "conditionVersion", "description", "delegatedManagedIdentityResourceId")
 _IN_FILTER = re.compile(r"(\w+)(?: eq |\()'([^']*)'\)?")
 
 
@@ -142,7 +144,8 @@ class Authorization:
         if same and existing is None:
             raise _refused(409, "RoleAssignmentExists", "The role assignment already exists.")
         self._azure.store.put(resource)
-        return Reply(200 if existing else 201, resource.body, compact=True)
+        body = _assignment_as_of(resource.body, call.api_version)
+        return Reply(200 if existing else 201, body, compact=True)
 
     def _check_principal(self, call: Call, principal: str, *, typed: bool) -> None:
         """Who names the principal's type spares the look-up, as one does for a principal just made."""
@@ -375,3 +378,11 @@ def _built_in(scope: str, role: Role) -> Json:
         "type": DEFINITION,
         "name": role.id,
     }
+
+
+def _assignment_as_of(body: Json, api_version: str) -> Json:
+    """An assignment as the version has it: conditions and descriptions came later."""
+    if api_version >= _CONDITIONS_SINCE:
+        return body
+    kept = {k: v for k, v in body["properties"].items() if k not in _CONDITION_MEMBERS}
+    return {**body, "properties": kept}
