@@ -35,6 +35,8 @@ from tests.local_azure.store import Json, Resource
 # Measured: 58 to 99 s from the request until a machine has reported ready.
 _CREATE_SECONDS = 60
 _SECRETS = ("custom_data", "admin_password", "disk_plans", "nic_plans")
+# Machines show their generation in the instance view from this API version on.
+_GENERATION_SEEN_SINCE = "2019-07-01"
 
 
 class VirtualMachines(ResourceKind):
@@ -95,18 +97,21 @@ class VirtualMachines(ResourceKind):
             body["resources"] = [{"id": e["id"]} for e in extensions] if listed else extensions
         expand = [part.strip().lower() for part in call.query.get("$expand", "").split(",")]
         if call.query.get("statusOnly", "").lower() == "true":
-            view = self._view(resource)
+            view = self._view(resource, call)
             kept = {"provisioningState": resource.state, "vmId": resource.properties["vmId"]}
             body["properties"] = {**kept, "instanceView": {"statuses": view["statuses"]}}
         elif "instanceview" in expand:
-            body["properties"]["instanceView"] = self._view(resource)
+            body["properties"]["instanceView"] = self._view(resource, call)
         if "userdata" in expand and resource.hidden.get("user_data"):
             body["properties"]["userData"] = resource.hidden["user_data"]
         return body
 
-    def _view(self, resource: Resource) -> Json:
+    def _view(self, resource: Resource, call: Call) -> Json:
         extensions = extension_views(self.azure, resource)
-        return instance_view(resource, self.power.seen(resource), extensions, self.power.heard(resource))
+        view = instance_view(resource, self.power.seen(resource), extensions, self.power.heard(resource))
+        if call.api_version < _GENERATION_SEEN_SINCE:
+            del view["hyperVGeneration"]
+        return view
 
     async def get(self, call: Call) -> Reply:
         resource = self.require(call)
@@ -117,7 +122,7 @@ class VirtualMachines(ResourceKind):
         return {"ETag": etag(resource)} if has_etag(resource, call.api_version) else {}
 
     async def _instance_view(self, call: Call) -> Reply:
-        return Reply(200, self._view(self.require(call)))
+        return Reply(200, self._view(self.require(call), call))
 
     # Creation.
 
