@@ -77,6 +77,23 @@ def test_what_is_below_a_missing_member_is_told_once() -> None:
     assert found(body={"name": "d", "zones": ["1"]}) == ["$.properties: recorded object, ours absent"]
 
 
+@pytest.mark.parametrize(
+    ("recorded", "ours", "expected"),
+    [
+        ({"status": "Succeeded"}, {"status": "Failed"}, ["$.status: recorded Succeeded, ours Failed"]),
+        ({"status": "Running"}, {"status": "Accepted"}, []),
+        ({"type": "Microsoft.Compute/disks"}, {"type": "microsoft.compute/disks"}, []),
+        (
+            {"value": [{"properties": {"diskState": "Attached"}}]},
+            {"value": [{"properties": {"diskState": "Unattached"}}]},
+            ["$.value[].properties.diskState: recorded Attached, ours Unattached"],
+        ),
+    ],
+)
+def test_a_state_told_by_another_word_is_found(recorded: Any, ours: Any, expected: list[str]) -> None:
+    assert found(replace(_RECORDED, body=recorded), body=ours) == expected
+
+
 def test_another_status_is_found_with_the_reason() -> None:
     body = {"error": {"code": "NotFound", "message": "Gone."}}
     assert found(status=404, body=body) == ["status: recorded 202, ours 404 (NotFound: Gone.)"]
