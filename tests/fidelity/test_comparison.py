@@ -12,7 +12,13 @@ import pytest
 from tests.fidelity.comparison import Answer, Patience, compare
 from tests.fidelity.exclusions import Exclusions, changed_since
 from tests.fidelity.names import Names
-from tests.fidelity.recording import Recorded, with_own_tags, with_true_names, with_true_versions
+from tests.fidelity.recording import (
+    Recorded,
+    with_own_tags,
+    with_true_names,
+    with_true_versions,
+    with_versions_of_the_time,
+)
 from tests.fidelity.seeding import presupposed_groups
 
 _DISK = "/subscriptions/{sub}/resourceGroups/{rg1}/providers/Microsoft.Compute/disks/d"
@@ -208,6 +214,25 @@ def test_rewritten_api_versions_are_put_back() -> None:
     other = replace(read, query={"api-version": "2021-01-01"})
     true = list(with_true_versions([write, read, other]))
     assert [e.api_version for e in true] == ["2019-07-01", "2019-07-01", "2021-01-01"]
+
+
+def test_versions_from_long_after_a_recording_are_taken_back() -> None:
+    url = f"https://management.azure.com{_COLLECTION}/one?api-version=2024-07-01"
+    made = {"properties": {"timeCreated": "2023-12-19T09:08:06.8+00:00"}}
+    later = replace(
+        _RECORDED,
+        query={"api-version": "2024-07-01"},
+        request={"resources": [{"apiVersion": "2024-07-01"}]},
+        headers={"location": url},
+        body=made,
+    )
+    near = replace(later, query={"api-version": "2024-03-02"})
+    first, second = with_versions_of_the_time([later, near])
+    assert first.api_version == "2023-12-19"
+    assert first.headers["location"].endswith("api-version=2023-12-19")
+    assert first.request == {"resources": [{"apiVersion": "2023-12-19"}]}
+    assert second == near
+    assert list(with_versions_of_the_time([replace(later, body=None)])) == [replace(later, body=None)]
 
 
 def test_replaced_names_of_deployments_are_put_back() -> None:

@@ -119,7 +119,7 @@ class VirtualMachines(ResourceKind):
         return Reply(200, self.render(resource, call), headers)
 
     def _etag_header(self, resource: Resource, call: Call) -> dict[str, str]:
-        return {"ETag": etag(resource)} if has_etag(resource, call.api_version) else {}
+        return {"ETag": etag(resource)} if has_etag(call.api_version) else {}
 
     async def _instance_view(self, call: Call) -> Reply:
         return Reply(200, self._view(self.require(call), call))

@@ -24,13 +24,13 @@ _WINDOWS_PATCHES_SINCE = "2020-06-01"
 _LINUX_PATCHES_SINCE = "2020-12-01"
 _ASSESSMENT_SINCE = "2021-03-01"
 _AGENT_UPDATES_SINCE = "2022-03-01"
-# Regions get a new build one after the other; these differed when answers were recorded in August 2024.
-_WITHOUT_ETAG = ("eastus2",)
-_AGENT_UPDATES = {"eastus2": False, "eastus2euap": True, "centraluseuap": True}
+# Up to then told of every machine; since then of those whose agent Azure updates: in its early regions.
+_AGENT_UPDATES_TOLD_UNTIL = "2024-07-01"
+_AGENT_UPDATED = frozenset({"eastus2euap", "centraluseuap"})
 
 
-def has_etag(machine: Resource, version: str) -> bool:
-    return version >= _ETAG_SINCE and machine.location not in _WITHOUT_ETAG
+def has_etag(version: str) -> bool:
+    return version >= _ETAG_SINCE
 
 
 def shaped(machine: Resource, version: str) -> Json:
@@ -51,7 +51,7 @@ def shaped(machine: Resource, version: str) -> Json:
             _drop(entry, "properties", "deleteOption")
     if "osProfile" in properties:
         _shape_os_profile(properties["osProfile"], version, machine.location)
-    if has_etag(machine, version):
+    if has_etag(version):
         body["etag"] = etag(machine)
     return body
 
@@ -92,5 +92,6 @@ def _shape_os_profile(profile: Json, version: str, location: str) -> None:
             configuration.pop("patchSettings", None)
         elif version < _ASSESSMENT_SINCE:
             configuration["patchSettings"].pop("assessmentMode", None)
-        if location in _AGENT_UPDATES and version >= _AGENT_UPDATES_SINCE:
-            configuration["enableVMAgentPlatformUpdates"] = _AGENT_UPDATES[location]
+        updated = location in _AGENT_UPDATED
+        if version >= _AGENT_UPDATES_SINCE and (updated or version < _AGENT_UPDATES_TOLD_UNTIL):
+            configuration["enableVMAgentPlatformUpdates"] = updated
