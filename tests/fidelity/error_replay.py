@@ -16,7 +16,7 @@ from tests.fidelity.comparison import Answer, compare
 from tests.fidelity.error_blobs import refused
 from tests.fidelity.error_situations import SITUATIONS, Stage
 from tests.fidelity.recording import Recorded
-from tests.fidelity.replay import Result, local_azure
+from tests.fidelity.replay import Result, Steps, local_azure
 from tests.unit.local_azure.arm_server import Arm
 
 # What messages end with since 2020, and how they ended before.
@@ -59,9 +59,8 @@ _REASONS = (
     ),
     Reason(
         "",
-        r"Key rotation|Key Vault|[Pp]roximity|Billing Profile|Windows_Server|PurchaseEligibility|"
-        r"different\.$|blobs? for disk|for disk '",
-        "hangs on key vaults, placement groups, licences or payment, or on prices of earlier API versions",
+        r"Key Vault|Billing Profile|Windows_Server|PurchaseEligibility",
+        "hangs on key vaults, licences or payment, or on prices of earlier API versions",
     ),
     Reason(
         r"/Microsoft\.Storage/storageAccounts/\{name\}($|/)",
@@ -102,7 +101,9 @@ def replay_errors(path: Path) -> Iterator[Result]:
     """Yield what came of each refusal, brought about anew."""
     with local_azure() as thread:
         assert thread.server is not None
-        stage = Stage(Arm(thread))
+        steps = Steps()
+        thread.server.operations.waits = steps.wait
+        stage = Stage(Arm(thread), steps)
         blobs = BlobReplay(thread.server.blobs, thread.server.certificates, thread.settings.ports.blob)
         try:
             for recorded in read_errors(path):

@@ -151,6 +151,12 @@ class BlobDisks:
         wanted = disk_shapes.size_bytes(plan["size_gb"]) if plan.get("size_gb") else None
         if plan.get("source"):
             source = BlobAddress(*plan["source"])
+            if blobs.size(source) is None:
+                raise ArmError(
+                    409,
+                    "ImageBlobNotFound",
+                    f"Unable to find VHD blob with URI {plan['image']} for disk '{plan['name']}'.",
+                )
             size = vhd.disk_size(blobs, source, plan["name"], plan["image"], importing=True)
             blobs.copy(source, target)
         else:
