@@ -18,6 +18,9 @@ from tests.fidelity.recording import Recorded
 _CONTAINER = {"restype": "container"}
 _PAGE_BLOB = {"x-ms-blob-type": "PageBlob", "x-ms-blob-content-length": "0"}
 
+# The etag of a blob that has been written since.
+_STALE = {"if-match": '"0x1"'}
+
 
 class _Refusal(NamedTuple):
     """`depth`: how many parts the path has; `makes` is made before: containers and blobs by their depth."""
@@ -38,6 +41,9 @@ _REFUSALS = (
     _Refusal("GET", 2, "BlobNotFound", (1,)),
     _Refusal("DELETE", 2, "BlobNotFound", (1,)),
     _Refusal("GET", 2, "InvalidRange", (1, 2), {"x-ms-range": "bytes=0-511"}),
+    *(_Refusal(m, 2, "ConditionNotMet", (1, 2), _STALE) for m in ("GET", "HEAD", "DELETE")),
+    _Refusal("PUT", 2, "ConditionNotMet", (1, 2), {**_PAGE_BLOB, **_STALE}),
+    _Refusal("DELETE", 1, "ConditionNotMet", (1,), {"if-unmodified-since": "Thu, 01 Jan 2015 00:00:00 GMT"}),
     _Refusal("PUT", 2, "BlobAlreadyExists", (1, 2), {**_PAGE_BLOB, "if-none-match": "*"}),
 )
 
