@@ -86,7 +86,7 @@ def test_planted_differences_are_found_where_they_are(recording: list[Recorded])
         ["status: recorded 200, ours 201"],
         [],
         ["$.percentComplete: recorded number, ours absent"],
-        ["$.error: recorded object, ours absent"],
+        ["$.error: recorded object, ours absent", "$.status: recorded Failed, ours Succeeded"],
         ["$.properties.etag: recorded string, ours absent"],
     ]
 
