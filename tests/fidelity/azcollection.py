@@ -50,8 +50,6 @@ class Azcollection:
             "ARM_CLOUD_METADATA_URL": f"{environ['AZURE_CLOUD_ENVIRONMENT']}/metadata/endpoints"
             "?api-version=2019-05-01",
             "AZURE_CONFIG_DIR": str(config_dir),
-            # Entra's public address is not asked whether it knows this authority.
-            "AZURE_DISABLE_INSTANCE_DISCOVERY": "true",
             "ANSIBLE_COLLECTIONS_PATH": str(self._environment.folder / "collections"),
             "ANSIBLE_HOME": str(self._environment.folder / "home"),
             "ANSIBLE_LOCALHOST_WARNING": "false",

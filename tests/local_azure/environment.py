@@ -23,7 +23,9 @@ def environment(settings: Settings, certificates: Certificates, entra: Entra) ->
         "AZURE_SECRET": identity.client_secret,
         "AZURE_TENANT": identity.tenant_id,
         "AZURE_CLOUD_ENVIRONMENT": settings.url,
+        # azure-cli's and azure.azcollection's ways not to ask Entra whether it knows this authority.
         "AZURE_CORE_INSTANCE_DISCOVERY": "false",
+        "AZURE_DISABLE_INSTANCE_DISCOVERY": "true",
         "REQUESTS_CA_BUNDLE": str(certificates.bundle),
         "SSL_CERT_FILE": str(certificates.bundle),
         "LOCAL_AZURE_URL": settings.url,
