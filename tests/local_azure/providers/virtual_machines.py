@@ -22,7 +22,7 @@ from tests.local_azure.providers.vm_capture import MachineCapture
 from tests.local_azure.providers.vm_creation import MachineCreation
 from tests.local_azure.providers.vm_diagnostics import MachineDiagnostics
 from tests.local_azure.providers.vm_disks import MachineDisks
-from tests.local_azure.providers.vm_extensions import extension_views, shown_extensions
+from tests.local_azure.providers.vm_extensions import changes_extensions, extension_views, shown_extensions
 from tests.local_azure.providers.vm_network import MachineNetwork
 from tests.local_azure.providers.vm_power import MachinePower
 from tests.local_azure.providers.vm_run_commands import RunCommandAction
@@ -91,6 +91,7 @@ class VirtualMachines(ResourceKind):
 
     def render(self, resource: Resource, call: Call) -> Json:
         body = shaped(resource, call.api_version)
+        body["properties"]["provisioningState"] = self._shown_state(resource)
         extensions = shown_extensions(self.azure, resource)
         if extensions:
             listed = len(call.types) > len(call.names)
@@ -98,7 +99,7 @@ class VirtualMachines(ResourceKind):
         expand = [part.strip().lower() for part in call.query.get("$expand", "").split(",")]
         if call.query.get("statusOnly", "").lower() == "true":
             view = self._view(resource, call)
-            kept = {"provisioningState": resource.state, "vmId": resource.properties["vmId"]}
+            kept = {"provisioningState": self._shown_state(resource), "vmId": resource.properties["vmId"]}
             body["properties"] = {**kept, "instanceView": {"statuses": view["statuses"]}}
         elif "instanceview" in expand:
             body["properties"]["instanceView"] = self._view(resource, call)
@@ -106,9 +107,15 @@ class VirtualMachines(ResourceKind):
             body["properties"]["userData"] = resource.hidden["user_data"]
         return body
 
+    def _shown_state(self, resource: Resource) -> str:
+        """A change of an extension is one of its machine, too, as long as it lasts."""
+        changing = resource.state == "Succeeded" and changes_extensions(self.azure, resource)
+        return "Updating" if changing else resource.state
+
     def _view(self, resource: Resource, call: Call) -> Json:
         extensions = extension_views(self.azure, resource)
-        view = instance_view(resource, self.power.seen(resource), extensions, self.power.heard(resource))
+        state, power = self._shown_state(resource), self.power.seen(resource)
+        view = instance_view(resource, state, power, extensions, self.power.heard(resource))
         if call.api_version < _GENERATION_SEEN_SINCE:
             del view["hyperVGeneration"]
         return view

@@ -112,15 +112,22 @@ def shown_extensions(azure: LocalAzure, machine: Resource) -> list[Json]:
     return [extension.body for extension in azure.store.below(machine.id, EXTENSION)]
 
 
+def changes_extensions(azure: LocalAzure, machine: Resource) -> bool:
+    """Whether an extension is being put in place, changed or taken away."""
+    return any(azure.operations.busy(extension.id) for extension in azure.store.below(machine.id, EXTENSION))
+
+
 def extension_views(azure: LocalAzure, machine: Resource) -> list[Json]:
-    """The instance views of the extensions that are in place."""
-    found = azure.store.below(machine.id, EXTENSION)
-    return [_view(extension) for extension in found if extension.state == "Succeeded"]
+    """The instance views of the extensions as the machine's own lists them."""
+    return [_view(extension) for extension in azure.store.below(machine.id, EXTENSION)]
 
 
 def _view(extension: Resource) -> Json:
+    """What the agent has reported of it: while it is being created only that it is to be there."""
+    if extension.state == "Creating":
+        return {"name": extension.name}
     properties = extension.properties
-    done = [{**succeeded(), "message": "Plugin enabled."}] if extension.state == "Succeeded" else []
+    done = [] if extension.state == "Failed" else [{**succeeded(), "message": "Plugin enabled."}]
     return {
         "name": extension.name,
         "type": f"{properties['publisher']}.{properties['type']}",

@@ -43,10 +43,10 @@ def succeeded(time: str | None = None, display: str = "Provisioning succeeded") 
 
 
 def instance_view(
-    machine: Resource, power: str | None, extensions: list[Json], heard: Heard | None = None
+    machine: Resource, state: str, power: str | None, extensions: list[Json], heard: Heard | None = None
 ) -> Json:
-    """`power` is what the guest really does, where there is one, and `heard` what it has told the platform;
-    `extensions` the extensions' views.
+    """`state` is the machine's provisioning state as it is shown; `power` what the guest really does, where
+    there is one, and `heard` what it has told the platform; `extensions` the extensions' views.
     """
     changed = machine.hidden.get("changed") or machine.hidden.get("created")
     view: Json = {}
@@ -66,7 +66,7 @@ def instance_view(
     if diagnostics.get("enabled"):
         view["bootDiagnostics"] = machine.hidden.get("boot_diagnostics", {})
     view["hyperVGeneration"] = machine.hidden.get("generation", "V1")
-    view["statuses"] = _statuses(machine, power, changed)
+    view["statuses"] = _statuses(machine, state, power, changed)
     return view
 
 
@@ -97,6 +97,7 @@ def _agent(machine: Resource, changed: str | None, extensions: list[Json], said:
             "status": {**succeeded(None, "Ready"), "message": "Plugin enabled."},
         }
         for extension in extensions
+        if "type" in extension
     ]
     return {
         "computerName": said.computer_name
@@ -112,23 +113,24 @@ def _agent(machine: Resource, changed: str | None, extensions: list[Json], said:
     }
 
 
-def _statuses(machine: Resource, power: str | None, changed: str | None) -> list[Json]:
+def _statuses(machine: Resource, state: str, power: str | None, changed: str | None) -> list[Json]:
     statuses = []
     if machine.hidden.get("generalized"):
         statuses.append(status("OSState/generalized", "VM generalized"))
     elif machine.hidden.get("specialized"):
         statuses.append(status("OSState/specialized", "VM specialized"))
     failure = machine.hidden.get("failure")
-    if machine.state == "Failed":
+    if state == "Failed":
         code = "ProvisioningState/failed" + (f"/{failure['code']}" if failure else "")
         failed = status(code, "Provisioning failed", changed, level="Error")
         if failure:
             failed["message"] = failure["message"]
         statuses.append(failed)
     else:
-        code, display = _PROVISIONING[machine.state]
-        statuses.append(status(code, display, changed))
-        if machine.state == "Creating" and power == "running" and not machine.hidden.get("specialized"):
+        code, display = _PROVISIONING[state]
+        # What is at work has no time yet.
+        statuses.append(status(code, display, changed if state == "Succeeded" else None))
+        if state == "Creating" and power == "running" and not machine.hidden.get("specialized"):
             statuses.append(status(f"{code}/osProvisioningInProgress", "OS Provisioning In progress"))
     if power is not None:
         statuses.append(status(f"PowerState/{power}", _POWER[power]))
