@@ -18,6 +18,8 @@ _TIME_CREATED_SINCE = "2021-11-01"
 _DELETE_OPTION_SINCE = "2021-03-01"
 _EXACT_VERSION_SINCE = "2019-12-01"
 _TO_BE_DETACHED_SINCE = "2019-03-01"
+# How large a platform image makes a disk was not told before the disk was there; of managed images it was.
+_PLATFORM_SIZE_SINCE = "2019-07-01"
 _EXTENSION_OPERATIONS_SINCE = "2018-06-01"
 _SECURITY_PROFILE_SINCE = "2019-12-01"
 _WINDOWS_PATCHES_SINCE = "2020-06-01"
@@ -40,6 +42,8 @@ def shaped(machine: Resource, version: str) -> Json:
     storage = properties["storageProfile"]
     for disk in (storage["osDisk"], *storage["dataDisks"]):
         _shape_disk(disk, version, deallocated=machine.hidden.get("power") == "deallocated")
+    if version < _PLATFORM_SIZE_SINCE and "publisher" in storage.get("imageReference", {}):
+        _drop_planned_sizes(storage, machine.hidden.get("disk_plans") or [])
     if version < _EXACT_VERSION_SINCE:
         storage.get("imageReference", {}).pop("exactVersion", None)
     if version < _TIME_CREATED_SINCE:
@@ -65,6 +69,13 @@ def _drop(entry: Json, holder: str, key: str) -> None:
     inner.pop(key, None)
     if not inner:
         entry.pop(holder, None)
+
+
+def _drop_planned_sizes(storage: Json, plans: list[Json]) -> None:
+    unsaid = {plan["key"] for plan in plans if plan.get("shown_gb") and not plan.get("size_gb")}
+    for disk in (storage["osDisk"], *storage["dataDisks"]):
+        if str(disk.get("lun", "os")) in unsaid:
+            disk.pop("diskSizeGB", None)
 
 
 def _shape_disk(disk: Json, version: str, *, deallocated: bool) -> None:
