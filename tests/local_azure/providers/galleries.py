@@ -103,19 +103,20 @@ class Galleries(GalleryKind):
         resource = self.require(call)
         body = json_object(call)
         check_tags(body)
-        return self._update(call, resource, body)
+        return self._update(call, resource, body, state=resource.state)
 
-    def _update(self, call: Call, resource: Resource, body: Json) -> Reply:
+    def _update(self, call: Call, resource: Resource, body: Json, state: str = "Updating") -> Reply:
+        """`state` is shown in the meantime. Recorded: a PATCH of a gallery leaves it as it was."""
         self.refuse_concurrent(resource)
         self.refuse_marked(resource, "Update Gallery")
         changed = self._changed_properties(resource.properties, properties_of(body), call)
-        state = resource.properties.pop("provisioningState", None)
+        resource.properties.pop("provisioningState", None)
         resource.properties.update(changed)
         resource.properties["provisioningState"] = state
         for key in ("tags", "identity"):
             if body.get(key) is not None:
                 resource.body[key] = body[key]
-        self.updating(resource)
+        self.azure.store.put(resource)
         operation = self.begin_caps(call, resource, "update", azure_seconds=_SHORT)
         return self.written(call, resource, operation, new=False)
 
