@@ -48,11 +48,24 @@ _CHANGED = (
         "$.properties.enableAcceleratedNetworking",
         "shown in 2023 even if not asked for, no more in 2024",
     ),
+    Changed(
+        "Microsoft.Compute/disks",
+        "$.properties.faultDomain",
+        "shown in March 2020 while a disk is updated, no more in 2021, whichever version is asked",
+    ),
 )
 _LATER = "the recorder put it before the making of a resource that it shows"
 _OTHERS = "it lists what others made in the recording's subscription"
 _EARLIER = "its blob was there before the recording began"
+_SILENT = "the machine's agent had not reported yet; here one without a guest does at once"
+_READ = "the service itself still reads the snapshot that it made a version of, for as long as it likes"
 _BLOB = re.compile(r"https://(\w+)\.blob\.")
+# The message of an agent whose status nobody has seen yet.
+_UNHEARD = '"VM status blob is found but not yet populated."'
+_READ_SNAPSHOT = re.compile(
+    r'"id": "([^"]+/Microsoft\.Compute/snapshots/[^/"]+)", "type".*"diskState": "ActiveSAS"', re.IGNORECASE
+)
+_OPENS = "/begingetaccess"
 _GROUP = re.compile(r"/resourcegroups/([^/]+)", re.IGNORECASE)
 
 
@@ -64,6 +77,8 @@ class Exclusions:
         self._deployments: dict[str, str] = {}
         #: Where in the recording each resource is made.
         self._made: dict[str, int] = {}
+        #: Where in the recording access to each snapshot is first asked for.
+        self._opened: dict[str, int] = {}
         #: The operations of what is outside, and why it is.
         self._operations: dict[str, str] = {}
         self._groups = {name.lower() for e in exchanges for name in _GROUP.findall(e.path)}
@@ -85,6 +100,8 @@ class Exclusions:
                 and present
             ):
                 self._from_earlier.add(path)
+            if exchange.method == "POST" and path.endswith(_OPENS):
+                self._opened.setdefault(path.removesuffix(_OPENS), position)
             if exchange.method == "PUT" and exchange.status == 201 and exchange.provider:
                 self._made.setdefault(path, position)
             reason = next((r for t in _template_types(exchange.request) if (r := _outside(t))), None)
@@ -104,7 +121,15 @@ class Exclusions:
         polled = self._operations.get(operation_key(path)[0])
         outside = _EARLIER if path in self._from_earlier else _outside(exchange.path)
         shown = self._shown_too_early(position, exchange) or self._shows_others(exchange)
-        return deployed or polled or outside or shown
+        return deployed or polled or outside or shown or self._shows_a_moment(position, exchange)
+
+    def _shows_a_moment(self, position: int, exchange: Recorded) -> str | None:
+        """What the service does by itself for a while, unseen by any operation."""
+        text = json.dumps(exchange.body)
+        if exchange.provider == "Microsoft.Compute/virtualMachines" and _UNHEARD in text:
+            return _SILENT
+        shown = _READ_SNAPSHOT.search(text)
+        return _READ if shown and self._opened.get(shown[1].lower(), position) >= position else None
 
     def _shows_others(self, exchange: Recorded) -> str | None:
         """A list of a whole subscription with resources of groups that the recording knows nothing of."""

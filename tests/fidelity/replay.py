@@ -24,6 +24,7 @@ from tests.fidelity.blob_replay import BlobReplay
 from tests.fidelity.comparison import Answer, Difference, Patience, compare
 from tests.fidelity.exclusions import Exclusions, changed_since
 from tests.fidelity.names import Names
+from tests.fidelity.policies import with_own_extensions
 from tests.fidelity.presuppositions import Presuppositions
 from tests.fidelity.recording import ARM_HOSTS, RETRY_AFTER, Recorded, operation_key
 from tests.fidelity.seeding import group_names, seed
@@ -74,7 +75,7 @@ def local_azure() -> Iterator[ServerThread]:
 def replay(exchanges: Sequence[Recorded]) -> Iterator[Result]:
     """Yield what came of each exchange."""
     with local_azure() as thread:
-        recording = Replay(thread, exchanges)
+        recording = Replay(thread, list(with_own_extensions(exchanges)))
         try:
             yield from recording.run()
         finally:

@@ -12,6 +12,7 @@ import pytest
 from tests.fidelity.comparison import Answer, Patience, compare
 from tests.fidelity.exclusions import Exclusions, changed_since
 from tests.fidelity.names import Names
+from tests.fidelity.policies import with_own_extensions
 from tests.fidelity.recording import (
     Recorded,
     with_own_tags,
@@ -196,6 +197,13 @@ def test_what_the_server_generated_is_sent_back_as_it_was_generated_here() -> No
     }
 
 
+def test_what_is_in_a_list_here_under_its_own_name_is_asked_for_by_it() -> None:
+    names = Names({}, "https://127.0.0.1:1")
+    here = [{"name": "our-first-1"}, {"name": "offer-17"}, {"name": "our-second-1"}]
+    names.learn([{"name": "offer-17"}, {"name": "offer-18"}], here)
+    assert (names.ours("offer-17"), names.ours("offer-18")) == ("offer-17", "our-first-1")
+
+
 def test_placeholders_are_put_back_into_answers() -> None:
     names = Names({"{sub}": "11112222-aaaa", "{rg1}": "group1"}, "https://127.0.0.1:1")
     assert names.theirs("/subscriptions/11112222-AAAA/resourceGroups/GROUP1/x") == (
@@ -253,6 +261,27 @@ def test_tags_that_nobody_sent_are_left_out() -> None:
     assert list(with_own_tags([sent, answer]))[1].body == {"value": [{"tags": {"own": "1"}}]}
 
 
+def test_extensions_that_nobody_asked_for_are_left_out() -> None:
+    machine = "/subscriptions/{sub}/resourceGroups/{rg1}/providers/Microsoft.Compute/virtualMachines/vm"
+    own, foreign = ({"name": n, "id": f"{machine}/extensions/{n}"} for n in ("own", "Policy.Agent"))
+    made = replace(_RECORDED, method="PUT", path=own["id"])
+    views = [{"name": "Policy.Agent", "type": "Policy.Handler"}, {"name": "own"}]
+    agent = {"extensionHandlers": [{"type": "Policy.Handler"}]}
+    shown = [
+        {"name": "vm", "resources": [foreign, own]},
+        {"name": "vm", "resources": [foreign]},
+        {"value": [foreign, own]},
+        {"vmAgent": agent, "extensions": views},
+    ]
+    answers = [replace(_RECORDED, method="GET", body=body) for body in shown]
+    assert [e.body for e in with_own_extensions([made, *answers])][1:] == [
+        {"name": "vm", "resources": [own]},
+        {"name": "vm"},
+        {"value": [own]},
+        {"vmAgent": {"extensionHandlers": []}, "extensions": [{"name": "own"}]},
+    ]
+
+
 def test_groups_that_a_recording_takes_for_granted_are_found() -> None:
     base = "/subscriptions/{sub}/resourcegroups/"
     shown = {"location": "eastus", "tags": {"a": "b"}, "properties": {}}
@@ -288,6 +317,20 @@ def test_an_answer_that_the_recorder_put_too_early_is_excluded() -> None:
     early, late = Exclusions([shows, made]), Exclusions([made, shows])
     assert early.reason(0, shows) is not None
     assert late.reason(1, shows) is None
+
+
+def test_what_the_service_does_by_itself_for_a_while_is_excluded() -> None:
+    snapshot = "/subscriptions/{sub}/resourceGroups/{rg1}/providers/Microsoft.Compute/snapshots/s"
+    body = {"id": snapshot, "type": "Microsoft.Compute/snapshots", "properties": {"diskState": "ActiveSAS"}}
+    shows = replace(_RECORDED, method="GET", path=snapshot, body=body)
+    opens = replace(_RECORDED, method="POST", path=f"{snapshot}/beginGetAccess")
+    exclusions = Exclusions([shows, opens, shows])
+    assert exclusions.reason(0, shows) is not None
+    assert exclusions.reason(2, shows) is None
+    message = "VM status blob is found but not yet populated."
+    machine = replace(_RECORDED, method="GET", path=snapshot.replace("snapshots", "virtualMachines"))
+    silent = replace(machine, body={"vmAgent": {"statuses": [{"message": message}]}})
+    assert Exclusions([silent]).reason(0, silent) is not None
 
 
 def test_recordings_that_contradict_each_other_are_excused_at_that_place_only() -> None:
