@@ -31,14 +31,26 @@ _SINCE = {
     "incrementalSnapshotFamilyId": "2021-12-01",
     "copyCompletionError": "2022-07-02",
 }
+# The first version that tells how large a disk or image is that was made of a blob.
+SIZES_OF_BLOBS_SINCE = "2018-04-01"
 _SOURCE_ID_SINCE = "2019-07-01"
 # Until some version between 2020-12-01 and 2022-03-02 a first answer had no id and type, but a mark.
 _PLAIN_SINCE = "2021-04-01"
+# Until some version between 2017-06-30 and 2018-09-30 it had no name, either.
+_NAMED_SINCE = "2018-04-01"
 _OF_AN_OLD_UPDATE = ("osType", "hyperVGeneration", "creationData", "diskSizeGB", "provisioningState")
 
 
 def shown(body: Json, api_version: str) -> Json:
     """The body as that version has it."""
+    known = _known(body, api_version)
+    imported = body["properties"].get("creationData", {}).get("createOption") == "Import"
+    if imported and api_version < SIZES_OF_BLOBS_SINCE:
+        known["properties"].pop("diskSizeGB", None)
+    return known
+
+
+def _known(body: Json, api_version: str) -> Json:
     properties = {k: v for k, v in body["properties"].items() if api_version >= _SINCE.get(k, "")}
     if api_version < _SOURCE_ID_SINCE and "creationData" in properties:
         creation = properties["creationData"]
@@ -78,15 +90,17 @@ def first_answer(
     source = resource.properties["creationData"].get("sourceUniqueId")
     if source is not None and api_version < _PLAIN_SINCE:
         body["properties"]["creationData"] = {**properties["creationData"], "sourceUniqueId": source}
-    body = shown(body, api_version)
+    body = _known(body, api_version)
     if api_version < _PLAIN_SINCE:
         del body["id"], body["type"]
         if update:
             body["sku"] = sku_with_tier(resource.body["sku"])
             body["properties"] = {k: v for k, v in body["properties"].items() if k in _OF_AN_OLD_UPDATE}
         body["properties"]["isArmResource"] = True
-        if resource.type.endswith("/snapshots"):
+        snapshot = resource.type.endswith("/snapshots")
+        if snapshot or api_version < _NAMED_SINCE:
             del body["name"]
+        if snapshot:
             if "blob" in resource.hidden:
                 # Seen when a snapshot of 2020-12-01 is changed.
                 body["properties"]["faultDomain"] = 0

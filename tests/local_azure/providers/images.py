@@ -13,6 +13,7 @@ from tests.local_azure.call import Call, Reply, properties_of
 from tests.local_azure.errors import ArmError, invalid_value, not_allowed
 from tests.local_azure.kinds import ResourceKind, check_tags, json_object
 from tests.local_azure.providers.disk_content import DiskContent
+from tests.local_azure.providers.disk_versions import SIZES_OF_BLOBS_SINCE
 from tests.local_azure.providers.image_origins import (
     GENERATIONS_SINCE,
     SHAPE,
@@ -47,6 +48,11 @@ class Images(ResourceKind):
             return resource.body
         body = copy.deepcopy(resource.body)
         body["properties"].pop("hyperVGeneration", None)
+        if call.api_version < SIZES_OF_BLOBS_SINCE:
+            profile = body["properties"].get("storageProfile", {})
+            for disk in (profile.get("osDisk", {}), *profile.get("dataDisks", [])):
+                if "blobUri" in disk:
+                    disk.pop("diskSizeGB", None)
         return body
 
     async def put(self, call: Call) -> Reply:
