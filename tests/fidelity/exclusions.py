@@ -56,10 +56,8 @@ _CHANGED = (
 )
 _LATER = "the recorder put it before the making of a resource that it shows"
 _OTHERS = "it lists what others made in the recording's subscription"
-_EARLIER = "its blob was there before the recording began"
 _SILENT = "the machine's agent had not reported yet; here one without a guest does at once"
 _READ = "the service itself still reads the snapshot that it made a version of, for as long as it likes"
-_BLOB = re.compile(r"https://(\w+)\.blob\.")
 # The message of an agent whose status nobody has seen yet.
 _UNHEARD = '"VM status blob is found but not yet populated."'
 _READ_SNAPSHOT = re.compile(
@@ -82,24 +80,8 @@ class Exclusions:
         #: The operations of what is outside, and why it is.
         self._operations: dict[str, str] = {}
         self._groups = {name.lower() for e in exchanges for name in _GROUP.findall(e.path)}
-        #: Paths of what is made of a blob that the recording does not make.
-        self._from_earlier: set[str] = set()
-        # A recording that wants a blob to be missing sees an operation fail.
-        present = not any(isinstance(e.body, Mapping) and e.body.get("status") == "Failed" for e in exchanges)
-        known = ""
         for position, exchange in enumerate(exchanges):
             path = exchange.path.lower()
-            known += f'"{path.rpartition("/")[2]}"'
-            asked = json.dumps(exchange.request)
-            known += asked if exchange.succeeded else ""
-            accounts = {account for account in _BLOB.findall(asked) if f'"{account}"' not in known}
-            if (
-                exchange.provider.startswith("Microsoft.Compute/")
-                and accounts
-                and exchange.succeeded
-                and present
-            ):
-                self._from_earlier.add(path)
             if exchange.method == "POST" and path.endswith(_OPENS):
                 self._opened.setdefault(path.removesuffix(_OPENS), position)
             if exchange.method == "PUT" and exchange.status == 201 and exchange.provider:
@@ -107,7 +89,7 @@ class Exclusions:
             reason = next((r for t in _template_types(exchange.request) if (r := _outside(t))), None)
             if reason is not None:
                 self._deployments[path] = reason
-            outside = _EARLIER if path in self._from_earlier else _outside(exchange.path)
+            outside = _outside(exchange.path)
             if outside is not None:
                 keys = (operation_key(url)[0] for url in exchange.operation_urls())
                 self._operations.update(dict.fromkeys(keys, outside))
@@ -119,7 +101,7 @@ class Exclusions:
         path = exchange.path.lower()
         deployed = next((r for p, r in self._deployments.items() if f"{path}/".startswith(f"{p}/")), None)
         polled = self._operations.get(operation_key(path)[0])
-        outside = _EARLIER if path in self._from_earlier else _outside(exchange.path)
+        outside = _outside(exchange.path)
         shown = self._shown_too_early(position, exchange) or self._shows_others(exchange)
         return deployed or polled or outside or shown or self._shows_a_moment(position, exchange)
 
