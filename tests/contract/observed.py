@@ -8,8 +8,9 @@ The local Azure answers what Azure answers, so these are no violations; they are
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from tests.contract.body_schema import Pointer
+from tests.contract.body_schema import Pointer, value_at
 
 # (group of operations, kind of finding, pointer within the resource; without positions of list items)
 _OBSERVED = frozenset(
@@ -41,6 +42,19 @@ _OBSERVED = frozenset(
     }
 )
 
+# (group of operations, pointer without positions of list items, the value in exactly this spelling). Nothing
+# is let through but what these clients are known to send; any other spelling stays a violation.
+_SENT = frozenset(
+    {
+        # azure-cli, recorded with the answer 201 in many of its own recordings.
+        ("deployments", "/properties/mode", "incremental"),
+        # azure.azcollection 3.21.0: choices that azure_rm_galleryimage offers, and what azure_rm_snapshot
+        # sends for a source that it was not given. Not recorded: taken from the released modules.
+        ("galleryimages", "/properties/osType", "linux"),
+        ("galleryimages", "/properties/osState", "generalized"),
+        ("snapshots", "/properties/creationData/sourceUri", None),
+    }
+)
 
 # Requests that Azure's documentation tells how to send, and that no published file has.
 _DOCUMENTED = (
@@ -59,8 +73,24 @@ def documented(method: str, path: str) -> bool:
 
 def observed(operation: str, kind: str, pointer: Pointer) -> bool:
     """Whether Azure's own answers of this operation, or of a list of its kind, have this difference."""
-    group = re.split(r"[._]", operation)[0].lower()
+    return (_group(operation), kind, _place(pointer)) in _OBSERVED
+
+
+def sent_by_clients(operation: str, kind: str, pointer: Pointer, body: Any) -> bool:
+    """Whether a released client sends this operation exactly this value, and Azure takes it."""
+    if kind not in ("unknown-value", "wrong-type"):
+        return False
+    value = value_at(body, pointer)
+    return (value is None or isinstance(value, str)) and (_group(operation), _place(pointer), value) in _SENT
+
+
+def _group(operation: str) -> str:
+    return re.split(r"[._]", operation)[0].lower()
+
+
+def _place(pointer: Pointer) -> str:
+    """The pointer within one resource: without positions, and without the list that the resource is in."""
     names = [part for part in pointer if isinstance(part, str)]
     if names[:1] == ["value"] and len(pointer) > 2:
         names.pop(0)
-    return (group, kind, "/" + "/".join(names)) in _OBSERVED
+    return "/" + "/".join(names)
