@@ -31,6 +31,7 @@ from tests.local_azure.kinds import ResourceKind
 from tests.local_azure.managed_identity import ManagedIdentity
 from tests.local_azure.metadata import Metadata
 from tests.local_azure.operations import Operations
+from tests.local_azure.providers.availability_sets import AvailabilitySets
 from tests.local_azure.providers.blob_containers import BlobContainers, BlobServices
 from tests.local_azure.providers.community_galleries import CommunityGalleries
 from tests.local_azure.providers.compute_skus import ComputeSkus
@@ -49,6 +50,7 @@ from tests.local_azure.providers.marketplace_images import MarketplaceImages
 from tests.local_azure.providers.network_interfaces import Interfaces
 from tests.local_azure.providers.network_usages import NetworkUsages
 from tests.local_azure.providers.provider_registry import ProviderRegistry
+from tests.local_azure.providers.proximity_groups import ProximityGroups
 from tests.local_azure.providers.public_addresses import PublicAddresses
 from tests.local_azure.providers.resources import Resources
 from tests.local_azure.providers.restore_point_collections import RestorePointCollections
@@ -57,6 +59,7 @@ from tests.local_azure.providers.run_command_documents import RunCommandDocument
 from tests.local_azure.providers.security_groups import SecurityGroups, SecurityRules
 from tests.local_azure.providers.shared_galleries import SharedGalleries
 from tests.local_azure.providers.snapshots import Snapshots
+from tests.local_azure.providers.ssh_public_keys import SshPublicKeys
 from tests.local_azure.providers.storage_accounts import StorageAccounts
 from tests.local_azure.providers.usage import Usage
 from tests.local_azure.providers.virtual_machines import VirtualMachines
@@ -143,6 +146,9 @@ class Server:
             GalleryImages(azure),
             GalleryVersions(azure, soft_deleted),
             soft_deleted,
+            AvailabilitySets(azure),
+            ProximityGroups(azure),
+            SshPublicKeys(azure),
             machines,
             RunCommands(azure, machines.power),
             Extensions(azure, machines.power),

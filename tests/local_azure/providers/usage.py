@@ -24,7 +24,8 @@ from tests.local_azure.providers.vm_sizes import find_vm_size, vm_sizes
 from tests.local_azure.store import Resource
 
 VIRTUAL_MACHINE = "Microsoft.Compute/virtualMachines"
-CORES, MACHINES = "cores", "virtualMachines"
+AVAILABILITY_SET = "Microsoft.Compute/availabilitySets"
+CORES, MACHINES, SETS = "cores", "virtualMachines", "availabilitySets"
 _STORED = "/hidden/quota"
 
 
@@ -48,7 +49,7 @@ _SNAPSHOTS = {"Standard_LRS": "StandardSnapshotCount", "Premium_LRS": "PremiumSn
 def quotas() -> Mapping[str, Quota]:
     """All that is counted, by name, in the order of the list."""
     found = [
-        Quota("availabilitySets", "Availability Sets", "Availability Sets", 2500),
+        Quota(SETS, "Availability Sets", "Availability Sets", 2500),
         Quota(CORES, "Total Regional vCPUs", "Total Regional Cores", 100),
         Quota(MACHINES, "Virtual Machines", "Virtual Machines", 25000),
         Quota("virtualMachineScaleSets", "Virtual Machine Scale Sets", "Virtual Machine Scale Sets", 2500),
@@ -78,6 +79,8 @@ def _cores(vm_size: str) -> dict[str, int]:
 def _counted(resource: Resource) -> dict[str, int]:
     if resource.type == VIRTUAL_MACHINE:
         return {MACHINES: 1, **_cores(str((resource.properties.get("hardwareProfile") or {}).get("vmSize")))}
+    if resource.type == AVAILABILITY_SET:
+        return {SETS: 1}
     sku = str((resource.body.get("sku") or {}).get("name", ""))
     if resource.type == DISK:
         return {_disk_quota(sku): 1}
@@ -88,7 +91,7 @@ def used(
     azure: LocalAzure,
     subscription: str,
     location: str,
-    types: Sequence[str] = (VIRTUAL_MACHINE, DISK, SNAPSHOT),
+    types: Sequence[str] = (VIRTUAL_MACHINE, AVAILABILITY_SET, DISK, SNAPSHOT),
 ) -> Counter[str]:
     """What the subscription has of these types in the region, by the names of `quotas`."""
     count: Counter[str] = Counter()

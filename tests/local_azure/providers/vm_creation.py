@@ -13,6 +13,7 @@ from tests.local_azure.call import Call, properties_of
 from tests.local_azure.clock import now, wire_time
 from tests.local_azure.errors import ArmError, invalid_value, missing_parameter
 from tests.local_azure.providers import vm_rules
+from tests.local_azure.providers.availability_sets import join_availability_set
 from tests.local_azure.providers.image_resolution import resolve_image, shown_reference
 from tests.local_azure.providers.image_sources import ImageSource
 from tests.local_azure.providers.machine_sizes import MachineSize
@@ -33,7 +34,6 @@ from tests.local_azure.store import Json, Resource
 _PASSED_THROUGH = (
     "additionalCapabilities",
     "applicationProfile",
-    "availabilitySet",
     "billingProfile",
     "capacityReservation",
     "diagnosticsProfile",
@@ -72,6 +72,7 @@ class MachineCreation:
         wish = Wish(resource, size, image, _ultra(given))
         shown, plans = self._disks.planner.plan(wish, storage)
         self._check_match(given, size, image, plans[0])
+        joined = join_availability_set(self._azure, resource, body, managed=not plans[0].get("vhd"))
         specialized = plans[0]["option"] == "Attach" or (
             image is not None and image.os_state == "Specialized"
         )
@@ -96,6 +97,8 @@ class MachineCreation:
             if not entry.get("properties"):
                 entry.pop("properties", None)
         properties |= {k: given[k] for k in _PASSED_THROUGH if given.get(k) is not None}
+        if joined is not None:
+            properties["availabilitySet"] = joined
         created = wire_time(now())
         properties["timeCreated"] = created
         resource.body["properties"] = properties

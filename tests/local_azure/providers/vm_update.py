@@ -11,6 +11,7 @@ from tests.local_azure.call import properties_of
 from tests.local_azure.errors import ArmError, invalid_value, not_allowed, property_change
 from tests.local_azure.providers import vm_rules
 from tests.local_azure.providers.machine_sizes import size_of
+from tests.local_azure.providers.proximity_groups import require_proximity_group
 from tests.local_azure.providers.usage import check_quota
 from tests.local_azure.providers.vm_creation import checked_user_data
 from tests.local_azure.providers.vm_disk_plans import Wish, check_luns, check_one_kind, shown_disk
@@ -66,6 +67,7 @@ class MachineUpdate:
         given = properties_of(body)
         self._check_immutable(machine, body, given)
         self._check_while_allocated(machine, given)
+        require_proximity_group(self._azure, given, machine.location)
         self._resize(machine, given)
         storage = given.get("storageProfile") or {}
         plans = self._disk_changes(machine, given, storage, whole=whole)
