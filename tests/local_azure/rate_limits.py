@@ -57,6 +57,13 @@ _BY_TYPE: dict[str, dict[str, Buckets]] = {
         "PATCH": _SET_WRITE,
         "DELETE": _SET_WRITE,
     },
+    "diskaccesses": {
+        "GET": _DISK_GET,
+        "LIST": (("HighCostGet3Min", 239), ("HighCostGet30Min", 1919)),
+        "PUT": _DISK_WRITE,
+        "PATCH": _DISK_WRITE,
+        "DELETE": _DISK_DELETE,
+    },
     "restorepointcollections": {
         "GET": _RESTORE_POINT_GET,
         "LIST": _RESTORE_POINT_GET,

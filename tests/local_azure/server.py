@@ -37,6 +37,7 @@ from tests.local_azure.providers.community_galleries import CommunityGalleries
 from tests.local_azure.providers.compute_skus import ComputeSkus
 from tests.local_azure.providers.deployment_operations import DeploymentOperations, DeploymentStatuses
 from tests.local_azure.providers.deployments import Deployments
+from tests.local_azure.providers.disk_accesses import DiskAccesses
 from tests.local_azure.providers.disk_encryption_sets import DiskEncryptionSets
 from tests.local_azure.providers.disk_restore_points import DiskRestorePoints
 from tests.local_azure.providers.disks import Disks
@@ -62,6 +63,7 @@ from tests.local_azure.providers.snapshots import Snapshots
 from tests.local_azure.providers.ssh_public_keys import SshPublicKeys
 from tests.local_azure.providers.storage_accounts import StorageAccounts
 from tests.local_azure.providers.usage import Usage
+from tests.local_azure.providers.user_assigned_identities import UserAssignedIdentities
 from tests.local_azure.providers.virtual_machines import VirtualMachines
 from tests.local_azure.providers.virtual_networks import Subnets, VirtualNetworks
 from tests.local_azure.providers.vm_extensions import Extensions
@@ -141,6 +143,8 @@ class Server:
             RestorePoints(azure),
             DiskRestorePoints(azure),
             DiskEncryptionSets(azure),
+            DiskAccesses(azure),
+            UserAssignedIdentities(azure),
             Images(azure),
             Galleries(azure),
             GalleryImages(azure),

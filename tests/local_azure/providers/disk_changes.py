@@ -78,3 +78,15 @@ def check_growth(azure: LocalAzure, resource: Resource, wanted: int) -> None:
         )
     if resource.hidden.get("access"):
         raise active_access(resource)
+
+
+def check_network_change(azure: LocalAzure, resource: Resource, given: Json) -> None:
+    """Checks what a request says of the networks; a disk access goes with the policy that needed it."""
+    if "networkAccessPolicy" not in given and "diskAccessId" not in given:
+        return
+    merged = {**resource.properties, **given}
+    if "diskAccessId" not in given and given["networkAccessPolicy"] != "AllowPrivate":
+        merged.pop("diskAccessId", None)
+    disk_rules.check_network(azure, merged)
+    if "diskAccessId" not in merged:
+        resource.properties.pop("diskAccessId", None)

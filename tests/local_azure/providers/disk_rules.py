@@ -127,11 +127,14 @@ def check_encryption(azure: LocalAzure, properties: Json) -> None:
         raise ArmError(404, "NotFound", f"Resource {str(set_id).rpartition('/')[2]} is not found.")
 
 
-def check_network(properties: Json) -> None:
+def check_network(azure: LocalAzure, properties: Json) -> None:
     if properties.get("networkAccessPolicy") == "AllowPrivate" and not properties.get("diskAccessId"):
         raise missing_parameter("diskAccessId")
     if properties.get("diskAccessId") and properties.get("networkAccessPolicy") != "AllowPrivate":
         raise invalid_value("diskAccessId")
+    access = properties.get("diskAccessId")
+    if access and azure.store.get(access) is None:
+        raise ArmError(404, "NotFound", f"Resource {access.rpartition('/')[2]} is not found.")
 
 
 def check_security(properties: Json) -> None:

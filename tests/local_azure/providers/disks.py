@@ -123,7 +123,7 @@ class DiskKind(ResourceKind):
         properties, sku = resource.properties, resource.body["sku"]["name"]
         disk_rules.check_zones(resource.id, resource.location, sku, body)
         disk_rules.check_encryption(self.azure, properties)
-        disk_rules.check_network(properties)
+        disk_rules.check_network(self.azure, properties)
         disk_rules.check_security(properties)
         if self.type == DISK and resource.hidden.get("upload") is None:
             size = content_gib(resource)
@@ -255,11 +255,10 @@ class DiskKind(ResourceKind):
             self.sources.check_size(wanted)
             disk_changes.check_growth(self.azure, resource, wanted)
         given = {k: properties[k] for k in _KEPT if properties.get(k) is not None}
-        merged = {**resource.properties, **given}
         sku = (body.get("sku") or resource.body["sku"])["name"]
         disk_changes.check_sku_change(self.azure, resource, sku, self.parameter)
         disk_rules.check_encryption(self.azure, given)
-        disk_rules.check_network(merged if "networkAccessPolicy" in given or "diskAccessId" in given else {})
+        disk_changes.check_network_change(self.azure, resource, given)
         if self.type == DISK and resource.hidden.get("size") is not None:
             size = wanted or whole_gib(resource.hidden["size"])
             disk_rules.check_performance(

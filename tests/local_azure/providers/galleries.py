@@ -20,6 +20,7 @@ from tests.local_azure.providers.gallery_sharing import (
     sharing_status,
     shown_profile,
 )
+from tests.local_azure.providers.user_assigned_identities import carried_identity
 from tests.local_azure.store import Json, Resource
 
 _SHORT = 0.2
@@ -85,6 +86,8 @@ class Galleries(GalleryKind):
         if existing is not None:
             return self._update(call, existing, body)
         properties = self._changed_properties({}, properties_of(body), call)
+        if body.get("identity"):
+            body["identity"] = carried_identity(self.azure, body["identity"], self.id_of(call))
         unique = f"{call.subscription}-{call.name.upper()}"
         shown: Json = {k: properties[k] for k in ("description",) if k in properties}
         shown["identifier"] = {"uniqueName": unique}
@@ -110,6 +113,8 @@ class Galleries(GalleryKind):
         self.refuse_concurrent(resource)
         self.refuse_marked(resource, "Update Gallery")
         changed = self._changed_properties(resource.properties, properties_of(body), call)
+        if body.get("identity"):
+            body["identity"] = carried_identity(self.azure, body["identity"], resource.id)
         resource.properties.pop("provisioningState", None)
         resource.properties.update(changed)
         resource.properties["provisioningState"] = state

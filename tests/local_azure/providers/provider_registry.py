@@ -48,6 +48,7 @@ _RESOURCES = (
     "2018-01-01 2017-08-01 2017-06-01 2017-05-10 2017-05-01 2016-09-01 2016-06-01 2016-02-01 2015-11-01"
 )
 _AUTHORIZATION = "2022-04-01 2020-10-01-preview 2020-04-01-preview 2018-01-01-preview 2015-07-01"
+_IDENTITIES = "2024-11-30 2023-01-31 2022-01-31-preview 2021-09-30-preview 2018-11-30 2015-08-31-preview"
 _OTHERS = "2024-05-01 2023-05-01 2021-07-01 2021-01-01 2018-09-30 2015-06-15"
 #: By the beginning of the full type's name in small letters, the longest first.
 _VERSIONS = (
@@ -61,6 +62,7 @@ _VERSIONS = (
     ("microsoft.storage", _STORAGE),
     ("microsoft.resources", _RESOURCES),
     ("microsoft.authorization", _AUTHORIZATION),
+    ("microsoft.managedidentity", _IDENTITIES),
 )
 _DEFAULTS = {
     "Microsoft.Compute": "2019-12-01",

@@ -7,6 +7,7 @@ from __future__ import annotations
 from tests.local_azure.azure import LocalAzure
 from tests.local_azure.body_types import word
 from tests.local_azure.errors import ArmError
+from tests.local_azure.providers.user_assigned_identities import assigned_identities
 from tests.local_azure.store import Json, Resource
 
 _TYPES = ("SystemAssigned", "UserAssigned", "SystemAssigned, UserAssigned", "None")
@@ -15,8 +16,8 @@ _TYPES = ("SystemAssigned", "UserAssigned", "SystemAssigned, UserAssigned", "Non
 def shown_identity(azure: LocalAzure, machine: Resource, given: Json | None) -> None:
     """Puts the identity that a request asks for into the body; no request leaves it as it is.
 
-    Every machine's identity, the system's or a user's, is the one managed identity of the local Azure: its
-    tokens are what guests get, and roles assigned to it take effect.
+    Every machine's own identity is the one managed identity of the local Azure: its tokens are what guests
+    get, also those with a user-assigned one, and roles assigned to it take effect.
     """
     if given is None:
         return
@@ -41,7 +42,5 @@ def shown_identity(azure: LocalAzure, machine: Resource, given: Json | None) -> 
         shown["principalId"] = managed.object_id
         shown["tenantId"] = tenant.id if tenant else azure.settings.identity.tenant_id
     if assigned:
-        shown["userAssignedIdentities"] = {
-            name: {"principalId": managed.object_id, "clientId": managed.client_id} for name in assigned
-        }
+        shown["userAssignedIdentities"] = assigned_identities(azure, assigned, machine.id)
     machine.body["identity"] = shown

@@ -174,3 +174,80 @@ def test_ssh_key_of_ones_own_is_looked_at(place: Place, arm: Arm) -> None:
         answer = send(place, "PUT", "sshPublicKeys", "bad", publicKey=bad)
         assert error_of(answer) == (400, "InvalidParameter"), bad
     assert arm.send("DELETE", compute(place.group, "sshPublicKeys", "own")).status_code == 200
+
+
+def test_identity_is_made_at_once_and_keeps_its_principal(place: Place, arm: Arm) -> None:
+    path = identity_path(place, "mine")
+    made = arm.send("PUT", path, {"location": place.region, "tags": {"a": "b"}}, version="2023-01-31")
+    assert made.status_code == 201
+    again = arm.send("PATCH", path, {"tags": {"c": "d"}}, version="2023-01-31")
+    assert (again.status_code, again.json()["tags"]) == (200, {"c": "d"})
+    assert again.json()["properties"] == made.json()["properties"]
+    assert set(made.json()["properties"]) == {"tenantId", "principalId", "clientId"}
+    assert "/resourcegroups/" in made.json()["id"]
+    answers = [arm.send("DELETE", path, version="2023-01-31").status_code for _unused in range(2)]
+    assert answers == [200, 204]
+
+
+def identity_path(place: Place, name: str) -> str:
+    return f"{place.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
+
+
+def identity(place: Place, name: str) -> Json:
+    answer = place.arm.send(
+        "PUT", identity_path(place, name), {"location": place.region}, version="2023-01-31"
+    )
+    return dict(answer.json())
+
+
+def assigned(resource_id: str) -> Json:
+    return {"identity": {"type": "UserAssigned", "userAssignedIdentities": {resource_id: {}}}}
+
+
+def test_resources_show_the_principals_of_their_identities(place: Place, arm: Arm) -> None:
+    mine = identity(place, "carried")
+    shown = {key: mine["properties"][key] for key in ("principalId", "clientId")}
+    machine = {**place.body("bearer", DEBIAN), **assigned(mine["id"])}
+    encryption = {
+        "location": place.region,
+        "properties": {"activeKey": {"keyUrl": "https://v.vault.azure.net/keys/k/1"}},
+        **assigned(mine["id"]),
+    }
+    gallery = {"location": place.region, **assigned(mine["id"])}
+    bodies = (
+        (place.path("bearer"), machine),
+        (compute(place.group, "diskEncryptionSets", "bearer"), encryption),
+        (compute(place.group, "galleries", "bearer"), gallery),
+    )
+    for path, body in bodies:
+        made = arm.make(path, body)
+        assert made["identity"]["userAssignedIdentities"] == {mine["id"]: shown}, path
+    for path, body in ((place.path("bearer"), place.body("bearer2", DEBIAN)), *bodies[1:]):
+        answer = arm.send("PUT", path + "2", {**body, **assigned(mine["id"] + "x")})
+        assert error_of(answer) == (400, "FailedIdentityOperation"), path
+        assert f"Resource '{mine['id']}x' was not found" in message_of(answer)
+
+
+def test_disk_is_reached_through_a_disk_access(place: Place, arm: Arm) -> None:
+    path = compute(place.group, "diskAccesses", "access")
+    accepted = arm.send("PUT", path, {"location": place.region}, version="2024-03-02")
+    assert accepted.status_code == 202
+    assert arm.done(accepted)["properties"]["output"]["name"] == "access"
+    access = arm.send("GET", path, version="2024-03-02").json()
+    assert set(access["properties"]) == {"provisioningState", "timeCreated"}
+    for view, count in (("privateEndpointConnections", 0), ("privateLinkResources", 1)):
+        assert len(arm.send("GET", f"{path}/{view}", version="2024-03-02").json()["value"]) == count
+    private = {"networkAccessPolicy": "AllowPrivate", "diskAccessId": access["id"]}
+    disk = arm.disk(place.group, "private", place.region, **private)
+    assert disk["properties"]["diskAccessId"] == access["id"]
+    missing = {**private, "diskAccessId": access["id"] + "x"}
+    refused = send(
+        place, "PUT", "disks", "none", creationData={"createOption": "Empty"}, diskSizeGB=1, **missing
+    )
+    assert error_of(refused) == (404, "NotFound")
+    assert error_of(arm.send("DELETE", path, version="2024-03-02")) == (409, "OperationNotAllowed")
+    assert arm.send("PATCH", path, {"tags": {"a": "b"}}, version="2024-03-02").status_code == 202
+    open_again = {"properties": {"networkAccessPolicy": "AllowAll"}}
+    arm.done(arm.send("PATCH", compute(place.group, "disks", "private"), open_again))
+    arm.done(arm.send("DELETE", path, version="2024-03-02"))
+    assert arm.send("DELETE", path, version="2024-03-02").status_code == 204
