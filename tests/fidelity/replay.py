@@ -196,7 +196,7 @@ class Replay:
         """An operation that nobody polls any more is done before the next exchange."""
         for url in exchange.operation_urls():
             ours = self._urls.get(operation_key(url))
-            if ours and not any(True for _ in self._future(operation_key(url)[0], position + 1)):
+            if ours and not any(True for _unused in self._future(operation_key(url)[0], position + 1)):
                 self._release(operation_key(url))
                 self._wait(ours)
         if not exchange.operation_urls():
@@ -215,7 +215,7 @@ class Replay:
             answer = self._wait(url)
         position = self._exchanges.index(exchange)
         self._match(exchange, answer, position, set())
-        if not any(True for _ in self._future(key[0], position + 1)):
+        if not any(True for _unused in self._future(key[0], position + 1)):
             self._release(key)
             self._wait(self._urls[key])
         return self._judge(exchange, answer, poll=True)

@@ -80,7 +80,7 @@ def plan(content: Json, evaluator: Evaluator, scope: Scope) -> list[PlannedResou
     """The enabled resources in the template's order. Raises TemplateError."""
     listed = content.get("resources") or []
     if isinstance(listed, dict):
-        definitions = [(symbol, definition) for symbol, definition in listed.items()]
+        definitions = list(listed.items())
     else:
         definitions = [("", definition) for definition in listed]
     enabled: list[PlannedResource] = []

@@ -130,7 +130,7 @@ def test_older_api_versions_show_less(arm: Arm, group: str) -> None:
 def test_data_disks_grow_while_in_use_within_limits(tmp_path: Path) -> None:
     """The rule alone: no blob of 4 TiB is made for it."""
     store = Store(tmp_path / "state.sqlite")
-    azure = cast("LocalAzure", SimpleNamespace(store=store))
+    azure = cast(LocalAzure, SimpleNamespace(store=store))
     owner = Resource("/vm", "Microsoft.Compute/virtualMachines", "g", "vm", {}, {"power": "running"})
     store.put(owner)
     properties: Json = {}
