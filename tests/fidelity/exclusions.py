@@ -23,10 +23,7 @@ _OUTSIDE = (
     Outside(r"Microsoft\.KeyVault/", "Key Vault is a service of its own"),
     Outside(r"Microsoft\.ResourceGraph/", "Resource Graph is a service of its own"),
     Outside(r"Microsoft\.Compute/virtualMachineScaleSets", "images are not made of scale sets"),
-    Outside(
-        r"Microsoft\.Compute/(availabilitySets|hostGroups|proximityPlacementGroups)/",
-        "where a machine is placed says nothing of its image",
-    ),
+    Outside(r"Microsoft\.Compute/hostGroups/", "where a machine is placed says nothing of its image"),
     Outside(r"Microsoft\.Compute/locations/[^/]+/publishers/.*/vmextension/", "extensions are not offered"),
     Outside(r"Microsoft\.Compute/locations/[^/]+/logAnalytics/", "no log of requests is written for users"),
     Outside(r"Microsoft\.Compute/galleries/[^/]+/applications/", "applications in galleries are no images"),
