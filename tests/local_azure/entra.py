@@ -16,8 +16,8 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 
+from tests.local_azure.certificates import self_signed
 from tests.local_azure.clock import now
 from tests.local_azure.directory import Principal, Tenant
 from tests.local_azure.faults.fate import token_lifetime
@@ -302,18 +302,7 @@ def _client_certificate(path: Path) -> x509.Certificate:
     """The key and certificate the service principal may sign in with, in one PEM file."""
     if path.exists():
         return x509.load_pem_x509_certificate(path.read_bytes())
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "goldenimage.azure service principal")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .serial_number(x509.random_serial_number())
-        .public_key(key.public_key())
-        .not_valid_before(now() - timedelta(minutes=5))
-        .not_valid_after(now() + timedelta(days=3650))
-        .sign(key, hashes.SHA256())
-    )
+    key, certificate = self_signed("goldenimage.azure service principal", days=3650)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ) + certificate.public_bytes(serialization.Encoding.PEM)
