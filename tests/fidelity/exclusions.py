@@ -24,7 +24,11 @@ _OUTSIDE = (
     Outside(r"Microsoft\.ResourceGraph/", "Resource Graph is a service of its own"),
     Outside(r"Microsoft\.Compute/virtualMachineScaleSets", "images are not made of scale sets"),
     Outside(r"Microsoft\.Compute/hostGroups/", "where a machine is placed says nothing of its image"),
-    Outside(r"Microsoft\.Compute/locations/[^/]+/publishers/.*/vmextension/", "extensions are not offered"),
+    Outside(
+        r"Microsoft\.Compute/locations/[^/]+/publishers/(?!Acronis\.Backup/|Microsoft\.)[^/]+"
+        r"/artifacttypes/vmextension/types/$",
+        "of Azure's many publishers without extensions few are offered",
+    ),
     Outside(r"Microsoft\.Compute/locations/[^/]+/logAnalytics/", "no log of requests is written for users"),
     Outside(r"Microsoft\.Compute/galleries/[^/]+/applications/", "applications in galleries are no images"),
     Outside(r"Microsoft\.Network/loadBalancers/", "a machine that becomes an image serves nobody"),

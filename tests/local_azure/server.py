@@ -41,6 +41,7 @@ from tests.local_azure.providers.disk_accesses import DiskAccesses
 from tests.local_azure.providers.disk_encryption_sets import DiskEncryptionSets
 from tests.local_azure.providers.disk_restore_points import DiskRestorePoints
 from tests.local_azure.providers.disks import Disks
+from tests.local_azure.providers.extension_images import ExtensionImages
 from tests.local_azure.providers.galleries import Galleries
 from tests.local_azure.providers.gallery_images import GalleryImages
 from tests.local_azure.providers.gallery_soft_delete import SoftDeletedVersions
@@ -173,6 +174,7 @@ class Server:
                 **accounts.subscription_verbs(),
                 **addresses.subscription_verbs(),
                 **NetworkUsages(azure).verbs(),
+                **ExtensionImages().verbs(),
                 **MarketplaceImages().verbs(),
                 **MarketplaceAgreements(azure).verbs(),
                 **ComputeSkus().verbs(),

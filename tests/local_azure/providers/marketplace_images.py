@@ -15,6 +15,7 @@ from tests.local_azure.errors import ArmError, invalid_value
 from tests.local_azure.kinds import Verb, method_not_allowed
 from tests.local_azure.locations import LOCATIONS, find_location
 from tests.local_azure.providers import marketplace_catalogue as catalogue
+from tests.local_azure.providers.extension_catalogue import EXTENSIONS
 from tests.local_azure.providers.marketplace_catalogue import NotOfferedError, PlatformImage
 from tests.local_azure.store import Json
 
@@ -74,10 +75,8 @@ def _answer(call: Call, place: str) -> list[Json] | Json:
     """`names` are the region, the publisher, the artifact type, the offer, the SKU and the version."""
     names, types = call.names[1:], call.types[1:]
     if len(types) == 1:
-        return (
-            [_listed(call, place, [name]) for name in catalogue.publishers()] if not names else _bad(names[0])
-        )
-    publisher, offers = catalogue.offers(names[0])
+        return [_listed(call, place, [name]) for name in _publishers()] if not names else _bad(names[0])
+    publisher, offers = _published(names[0])
     if types[1].lower() != "artifacttypes" or len(names) < 2 or names[1].lower() != "vmimage":
         raise NotOfferedError(names[-1], publisher=False)
     if len(types) == len(names) < len(_LEVELS):
@@ -92,6 +91,17 @@ def _answer(call: Call, place: str) -> list[Json] | Json:
     if len(names) > len(_LEVELS) or not _VERSION.fullmatch(names[4]):
         raise invalid_value("version", "The value of parameter 'version' is invalid.")
     return _shown(call, place, catalogue.version(publisher, *names[2:5]), detailed=True)
+
+
+def _publishers() -> list[str]:
+    """Those of images and those of extensions."""
+    return sorted({*catalogue.publishers(), *EXTENSIONS}, key=str.lower)
+
+
+def _published(wanted: str) -> tuple[str, list[str]]:
+    """The publisher as it is spelled, and its offers; publishers of extensions have no images."""
+    spelled = next((name for name in EXTENSIONS if name.lower() == wanted.lower()), None)
+    return catalogue.offers(wanted) if spelled is None else (spelled, [])
 
 
 def _bad(publisher: str) -> list[Json]:

@@ -251,3 +251,21 @@ def test_disk_is_reached_through_a_disk_access(place: Place, arm: Arm) -> None:
     arm.done(arm.send("PATCH", compute(place.group, "disks", "private"), open_again))
     arm.done(arm.send("DELETE", path, version="2024-03-02"))
     assert arm.send("DELETE", path, version="2024-03-02").status_code == 204
+
+
+def test_extensions_are_looked_through_by_publisher_type_and_version(arm: Arm) -> None:
+    base = "providers/Microsoft.Compute/locations/westeurope/publishers"
+    types = f"{base}/microsoft.compute/artifacttypes/vmextension/types"
+    publishers = {entry["name"] for entry in arm.send("GET", base).json()}
+    assert {"Canonical", "Microsoft.Azure.Extensions"} <= publishers
+    assert arm.send("GET", f"{base}/Microsoft.Compute/artifacttypes/vmimage/offers").json() == []
+    listed = arm.send("GET", types).json()
+    assert {"BGInfo", "VMAccessAgent"} <= {entry["name"] for entry in listed}
+    assert listed[0]["id"].endswith("/ArtifactTypes/VMExtension/Types/BGInfo")
+    versions = arm.send("GET", f"{types}/vmaccessagent/versions").json()
+    one = arm.send("GET", f"{types}/VMAccessAgent/versions/{versions[1]['name']}").json()
+    assert {k: one[k] for k in versions[1]} == versions[1]
+    assert one["properties"]["operatingSystem"] == "Windows"
+    assert arm.send("GET", f"{base}/Canonical/artifacttypes/vmextension/types").json() == []
+    for missing in (f"{types}/none/versions", f"{types}/BGInfo/versions/9.9", f"{types}/BGInfo"):
+        assert error_of(arm.send("GET", missing)) == (404, "NotFound"), missing
