@@ -269,3 +269,13 @@ def test_extensions_are_looked_through_by_publisher_type_and_version(arm: Arm) -
     assert arm.send("GET", f"{base}/Canonical/artifacttypes/vmextension/types").json() == []
     for missing in (f"{types}/none/versions", f"{types}/BGInfo/versions/9.9", f"{types}/BGInfo"):
         assert error_of(arm.send("GET", missing)) == (404, "NotFound"), missing
+
+
+def test_namespace_of_azure_that_is_not_offered_is_not_registered(place: Place, arm: Arm) -> None:
+    path = f"{place.group}/providers/microsoft.devtestlab/schedules/off"
+    answer = arm.send("PUT", path, {"location": place.region}, version="2018-09-15")
+    assert error_of(answer) == (409, "MissingSubscriptionRegistration")
+    error = answer.json()["error"]
+    assert "'Microsoft.DevTestLab'" in error["message"]
+    shown = {"code": error["code"], "target": "Microsoft.DevTestLab", "message": error["message"]}
+    assert error["details"] == [shown]
