@@ -57,8 +57,9 @@ from tests.local_azure.providers.public_addresses import PublicAddresses
 from tests.local_azure.providers.resources import Resources
 from tests.local_azure.providers.restore_point_collections import RestorePointCollections
 from tests.local_azure.providers.restore_points import RestorePoints
+from tests.local_azure.providers.route_tables import ApplicationSecurityGroups, Routes, RouteTables
 from tests.local_azure.providers.run_command_documents import RunCommandDocuments
-from tests.local_azure.providers.security_groups import SecurityGroups, SecurityRules
+from tests.local_azure.providers.security_groups import DefaultSecurityRules, SecurityGroups, SecurityRules
 from tests.local_azure.providers.shared_galleries import SharedGalleries
 from tests.local_azure.providers.snapshots import Snapshots
 from tests.local_azure.providers.ssh_public_keys import SshPublicKeys
@@ -125,7 +126,7 @@ class Server:
     def _application(self) -> web.Application:
         azure = self.azure
         disks, interfaces, addresses = Disks(azure), Interfaces(azure), PublicAddresses(azure)
-        networks, groups = VirtualNetworks(azure), SecurityGroups(azure)
+        networks, groups, tables = VirtualNetworks(azure), SecurityGroups(azure), RouteTables(azure)
         machines = VirtualMachines(azure, disks, interfaces, addresses)
         accounts, soft_deleted = StorageAccounts(azure), SoftDeletedVersions(azure)
         kinds: list[ResourceKind] = [
@@ -138,6 +139,10 @@ class Server:
             addresses,
             groups,
             SecurityRules(groups),
+            DefaultSecurityRules(groups),
+            ApplicationSecurityGroups(azure),
+            tables,
+            Routes(tables),
             disks,
             Snapshots(azure),
             RestorePointCollections(azure),

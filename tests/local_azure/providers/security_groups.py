@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.local_azure.call import Call, properties_of
+from tests.local_azure.call import Call, Reply, properties_of
 from tests.local_azure.errors import ArmError
+from tests.local_azure.kinds import method_not_allowed
 from tests.local_azure.providers.network_kinds import (
     INTERFACE,
     SECURITY_GROUP,
@@ -171,6 +172,22 @@ class SecurityRules(NestedNetworkKind):
         others = [r for r in parent.properties[self.member] if r["name"].lower() != rule["name"].lower()]
         _refuse_same_priority([*others, rule])
         return rule
+
+
+class DefaultSecurityRules(NestedNetworkKind):
+    """Every group has the same ones, which can only be looked at."""
+
+    type = f"{SECURITY_GROUP}/defaultSecurityRules"
+    member = "defaultSecurityRules"
+
+    def __init__(self, groups: SecurityGroups) -> None:
+        super().__init__(groups.azure, groups)
+
+    async def put(self, call: Call) -> Reply:
+        raise method_not_allowed(call)
+
+    async def delete(self, call: Call) -> Reply:
+        raise method_not_allowed(call)
 
 
 def _refuse_same_priority(rules: list[Json]) -> None:

@@ -111,6 +111,9 @@ class VirtualNetworks(NetworkKind):
         group = id_at(settings, "networkSecurityGroup", f"subnets.{name}")
         if group is not None:
             properties["networkSecurityGroup"] = {"id": self.referenced(group, subnet_id).id}
+        table = id_at(settings, "routeTable", f"subnets.{name}")
+        if table is not None:
+            properties["routeTable"] = {"id": self.referenced(table, subnet_id).id}
         properties |= {
             "delegations": settings.get("delegations") or [],
             "privateEndpointNetworkPolicies": settings.get("privateEndpointNetworkPolicies", "Disabled"),
