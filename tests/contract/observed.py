@@ -34,6 +34,7 @@ _OBSERVED = frozenset(
         # Recordings inside the SDK's archives: versions of extensions, with 2019-12-01 and 2020-12-01.
         ("virtualmachineextensionimages", "unknown-property", "/properties/rollbackSupported"),
         ("virtualmachineextensionimages", "unknown-property", "/properties/isJsonExtension"),
+        ("virtualmachineextensionimages", "missing-property", "/properties/handlerSchema"),
         # Recordings of azure-cli of 2022: "FULL", where the file has "Full".
         ("storageaccounts", "unknown-value", "/keys/permissions"),
         # Transcripts of the public cloud: what has no location of its own, like a subnet.
