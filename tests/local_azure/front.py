@@ -50,7 +50,8 @@ class Front:
         try:
             principal = self._tokens.check_bearer(request.headers.get("Authorization"))
             body = _parse(raw)
-            path = request.path.rstrip("/")
+            # Azure takes several slashes for one; azure-cli's look-ups of resources by name have two.
+            path = re.sub("/{2,}", "/", request.path).rstrip("/")
             call = Call(request.method, path, dict(request.query), body, principal=principal)
             self._check_version(call)
             reply = await self._router.dispatch(call)

@@ -50,6 +50,7 @@ def test_availability_set_is_made_at_once_and_tells_its_machines_when_read(place
     shown = arm.get(path)
     assert shown["properties"] == {**counts, "virtualMachines": []}
     assert (shown["sku"], shown["tags"]) == ({"name": "Classic"}, {"a": "b"})
+    assert arm.get(path.replace("/availabilitySets", "//availabilitySets")) == shown
     listed = arm.get(compute(place.group, "availabilitySets"))["value"]
     assert shown in listed
     patched = send(place, "PATCH", "availabilitySets", "as", {"tags": {"c": "d"}}, **counts)
