@@ -13,8 +13,8 @@ from tests.fidelity.comparison import Difference
 from tests.fidelity.recording import Recorded
 from tests.fidelity.shape import ABSENT
 from tests.local_azure.azure import new_account_key
-from tests.local_azure.blob_wire import Answer, BlobAddress, Wire, read_sas
-from tests.local_azure.blobs import BlobStore
+from tests.local_azure.blob_storage.blob_wire import Answer, BlobAddress, Wire, read_sas
+from tests.local_azure.blob_storage.blobs import BlobStore
 from tests.local_azure.certificates import Certificates
 
 _ANY_STATUS = tuple(range(400, 600))

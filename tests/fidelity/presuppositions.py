@@ -16,8 +16,8 @@ from typing import Any
 from tests.fidelity.names import Names
 from tests.fidelity.recording import ARM_HOSTS, Recorded, requested
 from tests.local_azure.azure import new_account_key
-from tests.local_azure.blob_wire import parse_blob_url
-from tests.local_azure.blobs import BlobStore
+from tests.local_azure.blob_storage.blob_wire import parse_blob_url
+from tests.local_azure.blob_storage.blobs import BlobStore
 from tests.unit.local_azure.arm_server import Arm, Json
 
 _GIB = 1024**3

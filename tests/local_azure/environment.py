@@ -7,10 +7,10 @@ from __future__ import annotations
 import shlex
 
 from tests.local_azure.certificates import Certificates
-from tests.local_azure.entra import Entra
 from tests.local_azure.faults.control import control_key
 from tests.local_azure.guests_host import choose_ssh_port
-from tests.local_azure.managed_identity import PATH as IDENTITY_PATH
+from tests.local_azure.identity.entra import Entra
+from tests.local_azure.identity.managed_identity import PATH as IDENTITY_PATH
 from tests.local_azure.settings import Settings, private_file
 
 

@@ -19,9 +19,9 @@ from tests.local_azure.call import Call, Reply
 from tests.local_azure.clock import now
 from tests.local_azure.errors import ArmError, invalid_content
 from tests.local_azure.exchange_log import ExchangeLog
+from tests.local_azure.identity.tokens import Tokens
 from tests.local_azure.rate_limits import rate_limit
 from tests.local_azure.routing import Router
-from tests.local_azure.tokens import Tokens
 
 _log = logging.getLogger("local_azure")
 _API_VERSION = re.compile(r"^20\d\d-\d\d-\d\d(-(preview|alpha|beta|privatepreview))?$")

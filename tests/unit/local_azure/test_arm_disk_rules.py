@@ -12,9 +12,9 @@ import pytest
 
 from tests.local_azure.azure import LocalAzure
 from tests.local_azure.errors import ArmError
-from tests.local_azure.providers import disk_shapes
-from tests.local_azure.providers.disk_changes import check_growth
-from tests.local_azure.providers.usage import quotas
+from tests.local_azure.providers.compute.usage import quotas
+from tests.local_azure.providers.disks import disk_shapes
+from tests.local_azure.providers.disks.disk_changes import check_growth
 from tests.local_azure.store import Resource, Store
 from tests.unit.local_azure.arm_server import Arm, Json, compute, error_of
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from tests.local_azure.blob_vhd import fixed_footer
-from tests.local_azure.vhd import MIB
+from tests.local_azure.blob_storage.blob_vhd import fixed_footer
+from tests.local_azure.blob_storage.vhd import MIB
 from tests.unit.local_azure.arm_server import Arm, Json, compute, error_of, storage_path
 
 _SMALL = 20 * MIB
