@@ -147,11 +147,9 @@ def _wait(threads: List[threading.Thread], report: Callable[[], None]) -> None:
 
 
 def _check_unchanged(reader: DiskReader) -> None:
-    if reader.file.state() != reader.file.opened_state:
+    for path in reader.changed_files():
         raise DiskError(
-            "{0}: was changed while it was uploaded; shut down what writes to it and try again".format(
-                reader.path
-            )
+            "{0}: was changed while it was uploaded; shut down what writes to it and try again".format(path)
         )
 
 
