@@ -81,7 +81,7 @@ guests: setup ## Run the tests that boot real guests
 
 .PHONY: fidelity
 fidelity: setup ## Hold the local Azure to recordings of Azure and to other projects' clients (1.5 GB below .build)
-	$(BIN)/python -m pytest --foreign-clients tests/fidelity
+	$(BIN)/python -m pytest --foreign-clients --hypothesis-profile=fidelity tests/fidelity
 
 .PHONY: contract
 contract: setup ## Check traffic with the local Azure against Azure's published API and the SDK

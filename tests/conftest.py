@@ -16,6 +16,8 @@ from tests.contract import session_traffic
 # is due to the change it tests; new examples are found at home.
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+# For whoever has an hour: --hypothesis-profile=fidelity.
+hypothesis.settings.register_profile("fidelity", deadline=None, max_examples=5000)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 _LINES = pytest.StashKey[list[str]]()

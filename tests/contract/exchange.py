@@ -57,6 +57,8 @@ class Exchange(NamedTuple):
     headers: Mapping[str, str]
     body: Any
     number: int = 0
+    #: The answer is a fault's, not the service's own: it proves nothing about the service.
+    injected: bool = False
 
     @property
     def api_version(self) -> str:
@@ -109,6 +111,7 @@ def exchange_from(record: Mapping[str, Any], number: int = 0) -> Exchange:
             headers={key.lower(): str(value) for key, value in (response.get("headers") or {}).items()},
             body=_body(response.get("body")),
             number=number,
+            injected=bool((record.get("fault") or {}).get("injected")),
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"exchange {number} has not the shape of an exchange: {error!r}") from error

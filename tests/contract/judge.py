@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from tests.contract import arm_rules
 from tests.contract.body_schema import value_at
 from tests.contract.exchange import REQUEST, RESPONSE, Exchange, Finding, Severity
-from tests.contract.observed import observed
+from tests.contract.observed import documented, observed
 from tests.contract.openapi import OpenApiContract
 from tests.contract.openapi_files import Operation
 from tests.contract.sdk_models import SdkContract
@@ -46,7 +46,7 @@ class Verdict(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Verdicts over whole files of traffic. `other` counts requests that are none of Resource Manager's."""
+    """Verdicts over whole files of traffic. `other` counts what Resource Manager itself did not answer."""
 
     verdicts: tuple[Verdict, ...]
     other: int
@@ -131,7 +131,7 @@ class Judge:
     def report(self, exchanges: Iterable[Exchange]) -> Report:
         verdicts, other = [], 0
         for exchange in exchanges:
-            if exchange.is_arm:
+            if exchange.is_arm and not exchange.injected:
                 verdicts.append(self.judge(exchange))
             else:
                 other += 1
@@ -146,7 +146,8 @@ class Judge:
         modelled = self._sdk.find(exchange) if self._sdk.concerns(exchange) else None
         self._remember(exchange, published, modelled)
         if self._sdk.concerns(exchange) and modelled is None:
-            return Verdict(exchange, None, tuple(findings))
+            known = documented(exchange.method, exchange.path)
+            return Verdict(exchange, None, tuple(findings), is_judged=not known)
         if self._openapi and published:
             found = self._openapi.check(published, exchange)
             newer = self._openapi.is_newer(published, exchange)

@@ -87,6 +87,10 @@ class SpecificationFiles:
         best = [operation for operation in matching if _literals(operation.template) == literal]
         return newest_not_newer(best, api_version)
 
+    def operations(self) -> list[Operation]:
+        """All of them, in the order of the files."""
+        return [operation for found in self._operations.values() for operation in found]
+
     def resolve(self, located: Located) -> Located:
         """Follow `$ref` until there is none."""
         node, file = located

@@ -45,3 +45,10 @@ def test_count_beside_the_subscriptions(full_judge: Judge) -> None:
     subscription = {"id": SUBSCRIPTION, "displayName": "one", "state": "Enabled"}
     body = {"value": [subscription], "count": {"type": "Total", "value": 1}}
     assert severities(full_judge, "GET", "/subscriptions", "2022-12-01", body) == {Severity.OBSERVED}
+
+
+def test_request_that_only_documentation_tells_of_is_known(sdk_judge: Judge) -> None:
+    gallery = f"{GROUP}/providers/Microsoft.Compute/galleries/g"
+    kept = f"{gallery}/softDeletedArtifactTypes/Images/artifacts/d/versions/1.0.0"
+    assert not sdk_judge.judge(exchange("DELETE", kept, version="2024-03-03", status=204)).is_unmatched
+    assert sdk_judge.judge(exchange("POST", kept, version="2024-03-03", status=204)).is_unmatched

@@ -28,12 +28,16 @@ print(json.dumps({
     "old_account": account in users or os.path.exists("/home/" + account),
     "data_mounted": os.path.ismount(os.path.dirname(data_file)),
     "data_disk_file": open(data_file).read() if os.path.exists(data_file) else None,
+    "provisioned_by": open("/run/cloud-init/cloud-id").read().strip(),
 }))
 """
 
 
 class Machine(NamedTuple):
-    """What one machine says of itself; fingerprints as ssh-keygen prints them (SHA256:...)."""
+    """What one machine says of itself; fingerprints as ssh-keygen prints them (SHA256:...).
+
+    `provisioned_by` is the data source that cloud-init got the machine's account from.
+    """
 
     name: str
     machine_id: str
@@ -43,6 +47,7 @@ class Machine(NamedTuple):
     data_disk_file: str | None
     data_mounted: bool
     old_account: bool
+    provisioned_by: str
 
 
 def look_at(name: str, guest: SshGuest, account: str, data_file: str) -> Machine:
@@ -77,6 +82,10 @@ def problems_of(
             problems.append(f"{machine.name} calls itself {machine.hostname}")
         if machine.admin_user != admin_user:
             problems.append(f"{machine.name} let in {machine.admin_user} instead of {admin_user}")
+        if machine.provisioned_by != "azure":
+            problems.append(
+                f"{machine.name} was not provisioned as on Azure, but by {machine.provisioned_by}"
+            )
         if machine.old_account:
             problems.append(f"{machine.name} still has the account of its source")
         if not machine.data_mounted:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,8 +16,15 @@ from tests.fidelity.shape import ABSENT, differences, json_type, shape
 
 # Status URLs got them in 2023; older recordings are without.
 _SIGNED = frozenset({"p", "t", "c", "s", "h"})
-# The one parameter of a signed query that not all providers send.
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|https?://\S+|/subscriptions/\S+")
+
+
+class Patience(IntEnum):
+    """How Retry-After is compared: not at all where the recorder dropped it; in polls it is an estimate."""
+
+    UNKNOWN = 0
+    PRESENT = 1
+    SAME = 2
 
 
 class Answer(NamedTuple):
@@ -38,29 +46,30 @@ class Difference:
 
 
 def compare(
-    recorded: Recorded, ours: Answer, plain: Callable[[str], str] = str, *, keeps_retry_after: bool = False
+    recorded: Recorded,
+    ours: Answer,
+    plain: Callable[[str], str] = str,
+    patience: Patience = Patience.UNKNOWN,
 ) -> list[Difference]:
-    """All that is not as recorded. `plain` makes names comparable; `keeps_retry_after`: the recorder did."""
-    found = list(_headers(recorded, ours, plain, keeps_retry_after=keeps_retry_after))
+    """All that is not as recorded. `plain` makes names comparable."""
+    found = [*_status_urls(recorded, ours, plain), *_retry_after(recorded, ours, patience)]
     if recorded.status != ours.status:
         found.insert(0, Difference("status", str(recorded.status), f"{ours.status}{_reason(ours.body)}"))
         return found
-    found += [
-        Difference(place, theirs, here)
-        for place, theirs, here in differences(shape(recorded.body, plain), shape(ours.body, plain))
-    ]
+    for place, theirs, here in differences(shape(recorded.body, plain), shape(ours.body, plain)):
+        unexpected = place.endswith("error") and theirs == ABSENT
+        found.append(Difference(place, theirs, here + (_reason(ours.body) if unexpected else "")))
     found += _error(_error_of(recorded.body), _error_of(ours.body))
     return found
 
 
 def _reason(body: Any) -> str:
     error = _error_of(body)
-    return f" ({error.get('code')}: {error.get('message')})" if error else ""
+    details = "".join(f"; {_reason({'error': detail})}" for detail in error.get("details") or ())
+    return f" ({error.get('code')}: {error.get('message')}{details})" if error else ""
 
 
-def _headers(
-    recorded: Recorded, ours: Answer, plain: Callable[[str], str], *, keeps_retry_after: bool
-) -> Iterator[Difference]:
+def _status_urls(recorded: Recorded, ours: Answer, plain: Callable[[str], str]) -> Iterator[Difference]:
     for name in (ASYNC, LOCATION):
         theirs, here = recorded.headers.get(name), ours.headers.get(name)
         if not theirs or not here:
@@ -68,10 +77,13 @@ def _headers(
                 yield Difference(name, _place(theirs, plain), _place(here, plain))
             continue
         yield from _status_url(name, theirs, here, plain)
-    if keeps_retry_after and recorded.headers.get(RETRY_AFTER) != ours.headers.get(RETRY_AFTER):
-        yield Difference(
-            RETRY_AFTER, recorded.headers.get(RETRY_AFTER, ABSENT), ours.headers.get(RETRY_AFTER, ABSENT)
-        )
+
+
+def _retry_after(recorded: Recorded, ours: Answer, patience: Patience) -> Iterator[Difference]:
+    theirs, here = (headers.get(RETRY_AFTER, ABSENT) for headers in (recorded.headers, ours.headers))
+    alike = theirs == here or (patience is Patience.PRESENT and ABSENT not in (theirs, here))
+    if patience is not Patience.UNKNOWN and not alike:
+        yield Difference(RETRY_AFTER, theirs, here)
 
 
 def _place(url: str | None, plain: Callable[[str], str]) -> str:
@@ -97,7 +109,10 @@ def _status_url(name: str, theirs: str, here: str, plain: Callable[[str], str]) 
 
 
 def _error_of(body: Any) -> Mapping[str, Any]:
-    error = body.get("error") if isinstance(body, Mapping) else None
+    """The error in an answer, or in a status or resource that tells of one."""
+    if not isinstance(body, Mapping):
+        return {}
+    error = body.get("error") or _error_of(body.get("properties"))
     return error if isinstance(error, Mapping) else {}
 
 

@@ -1,17 +1,44 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
-"""A local Azure for each of the strangers' clients; what they say is judged at the end of the session."""
+"""A local Azure for each of the strangers' clients, and a summary of the replayed recordings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.contract.session_traffic import watch_exchanges
 from tests.fidelity.azure_cli import AzureCli, register, sign_in
+from tests.fidelity.replay import Result
+from tests.fidelity.report import Tally, report
 from tests.integration.cloud import LocalAzure
+
+_TALLIES = pytest.StashKey[dict[str, Tally]]()
+
+
+@pytest.fixture
+def held(request: pytest.FixtureRequest) -> Callable[[str, list[Result]], None]:
+    """Wants every exchange of a recording answered identically; the session sums up what it was given."""
+
+    def hold(name: str, results: list[Result]) -> None:
+        lines: list[str] = []
+        tally = report(results, lines.append)
+        request.config.stash.setdefault(_TALLIES, {})[name] = tally
+        assert tally.counted, f"nothing of {name} was compared"
+        assert tally.identical == tally.counted, "\n".join(lines)
+
+    return hold
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    tallies = config.stash.get(_TALLIES, {})
+    if tallies:
+        terminalreporter.section("fidelity")
+        for name, tally in tallies.items():
+            terminalreporter.write_line(f"{name}: {tally}")
+        terminalreporter.write_line(f"Total: {sum(tallies.values(), Tally())}")
 
 
 @pytest.fixture(scope="module")

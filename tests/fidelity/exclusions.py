@@ -4,31 +4,138 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from tests.fidelity.recording import ARM_HOSTS, Recorded
+from tests.fidelity.recording import ARM_HOSTS, Recorded, operation_key
 
 
-class Exclusion(NamedTuple):
-    """`path` is searched in the path without regard to case."""
+class Outside(NamedTuple):
+    """What images are not made with. `types` is searched in paths and in types of templates."""
 
-    path: str
+    types: str
     reason: str
 
 
 _OUTSIDE = (
-    Exclusion(r"/providers/Microsoft\.KeyVault/", "Key Vault is a service of its own"),
-    Exclusion(r"/providers/Microsoft\.ResourceGraph/", "Resource Graph is a service of its own"),
-    Exclusion(
-        r"/providers/Microsoft\.Compute/virtualMachineScaleSets",
-        "scale sets are not what images are made from",
+    Outside(r"Microsoft\.KeyVault/", "Key Vault is a service of its own"),
+    Outside(r"Microsoft\.ResourceGraph/", "Resource Graph is a service of its own"),
+    Outside(r"Microsoft\.Compute/virtualMachineScaleSets", "images are not made of scale sets"),
+    Outside(
+        r"Microsoft\.Compute/(availabilitySets|hostGroups|proximityPlacementGroups)/",
+        "where a machine is placed says nothing of its image",
     ),
+    Outside(r"Microsoft\.Compute/locations/[^/]+/publishers/.*/vmextension/", "extensions are not offered"),
+    Outside(r"Microsoft\.Compute/locations/[^/]+/logAnalytics/", "no log of requests is written for users"),
+    Outside(r"Microsoft\.Compute/galleries/[^/]+/applications/", "applications in galleries are no images"),
+    Outside(r"Microsoft\.Network/loadBalancers/", "a machine that becomes an image serves nobody"),
 )
 
 
-def excluded(exchange: Recorded) -> str | None:
-    """The reason why the exchange does not count, None if it does."""
-    if exchange.host not in ARM_HOSTS and ".blob." not in exchange.host:
-        return f"{exchange.host} is neither Resource Manager nor the blob service"
-    return next((e.reason for e in _OUTSIDE if re.search(e.path, exchange.path, re.IGNORECASE)), None)
+class Changed(NamedTuple):
+    """What Azure shows at `place` in some recordings and in newer ones of the same requests does not."""
+
+    provider: str
+    place: str
+    reason: str
+
+
+_CHANGED = (
+    Changed(
+        "Microsoft.Network/networkInterfaces",
+        "$.properties.enableAcceleratedNetworking",
+        "shown in 2023 even if not asked for, no more in 2024",
+    ),
+)
+_LATER = "the recorder put it before the making of a resource that it shows"
+_OTHERS = "it lists what others made in the recording's subscription"
+_EARLIER = "its blob was there before the recording began"
+_BLOB = re.compile(r"https://(\w+)\.blob\.")
+_GROUP = re.compile(r"/resourcegroups/([^/]+)", re.IGNORECASE)
+
+
+class Exclusions:
+    """Judges the exchanges of one recording."""
+
+    def __init__(self, exchanges: Sequence[Recorded]) -> None:
+        #: Paths of deployments of things that are outside, and why they are.
+        self._deployments: dict[str, str] = {}
+        #: Where in the recording each resource is made.
+        self._made: dict[str, int] = {}
+        #: The operations of what is outside, and why it is.
+        self._operations: dict[str, str] = {}
+        self._groups = {name.lower() for e in exchanges for name in _GROUP.findall(e.path)}
+        #: Paths of what is made of a blob that the recording does not make.
+        self._from_earlier: set[str] = set()
+        # A recording that wants a blob to be missing sees an operation fail.
+        present = not any(isinstance(e.body, Mapping) and e.body.get("status") == "Failed" for e in exchanges)
+        known = ""
+        for position, exchange in enumerate(exchanges):
+            path = exchange.path.lower()
+            known += f'"{path.rpartition("/")[2]}"'
+            asked = json.dumps(exchange.request)
+            known += asked if exchange.succeeded else ""
+            accounts = {account for account in _BLOB.findall(asked) if f'"{account}"' not in known}
+            if (
+                exchange.provider.startswith("Microsoft.Compute/")
+                and accounts
+                and exchange.succeeded
+                and present
+            ):
+                self._from_earlier.add(path)
+            if exchange.method == "PUT" and exchange.status == 201 and exchange.provider:
+                self._made.setdefault(path, position)
+            reason = next((r for t in _template_types(exchange.request) if (r := _outside(t))), None)
+            if reason is not None:
+                self._deployments[path] = reason
+            outside = _EARLIER if path in self._from_earlier else _outside(exchange.path)
+            if outside is not None:
+                keys = (operation_key(url)[0] for url in exchange.operation_urls())
+                self._operations.update(dict.fromkeys(keys, outside))
+
+    def reason(self, position: int, exchange: Recorded) -> str | None:
+        """Why the exchange at `position` does not count; None if it does."""
+        if exchange.host not in ARM_HOSTS and ".blob." not in exchange.host:
+            return f"{exchange.host} is neither Resource Manager nor the blob service"
+        path = exchange.path.lower()
+        deployed = next((r for p, r in self._deployments.items() if f"{path}/".startswith(f"{p}/")), None)
+        polled = self._operations.get(operation_key(path)[0])
+        outside = _EARLIER if path in self._from_earlier else _outside(exchange.path)
+        shown = self._shown_too_early(position, exchange) or self._shows_others(exchange)
+        return deployed or polled or outside or shown
+
+    def _shows_others(self, exchange: Recorded) -> str | None:
+        """A list of a whole subscription with resources of groups that the recording knows nothing of."""
+        if not isinstance(exchange.body, Mapping) or _GROUP.search(exchange.path):
+            return None
+        listed = exchange.body.get("value")
+        ids = [str(e.get("id")) for e in listed if isinstance(e, Mapping)] if isinstance(listed, list) else []
+        groups = {name.lower() for resource_id in ids for name in _GROUP.findall(resource_id)}
+        return _OTHERS if groups - self._groups else None
+
+    def _shown_too_early(self, position: int, exchange: Recorded) -> str | None:
+        """A resource's answer that names one which is made later in the same recording."""
+        if exchange.method != "GET" or not exchange.provider or exchange.status != 200:
+            return None
+        text = json.dumps(exchange.body).lower()
+        later = (path for path, made in self._made.items() if made > position)
+        return _LATER if any(f'"{path}"' in text or f'"{path}/' in text for path in later) else None
+
+
+def changed_since(exchange: Recorded, place: str) -> bool:
+    """Whether Azure has changed what it shows there, so that recordings contradict each other."""
+    return any(c.provider == exchange.provider and c.place == place for c in _CHANGED)
+
+
+def _outside(text: str) -> str | None:
+    return next((o.reason for o in _OUTSIDE if re.search(o.types, f"{text}/", re.IGNORECASE)), None)
+
+
+def _template_types(request: Any) -> list[str]:
+    """The types of the resources in a deployment's template."""
+    properties = request.get("properties") if isinstance(request, Mapping) else None
+    template = properties.get("template") if isinstance(properties, Mapping) else None
+    resources = template.get("resources") if isinstance(template, Mapping) else None
+    return [str(r.get("type")) for r in resources or () if isinstance(r, Mapping)]

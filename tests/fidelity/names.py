@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import islice, zip_longest
 from typing import Any
 
 _GENERATED = re.compile(
@@ -14,6 +15,8 @@ _GENERATED = re.compile(
 _BLOB_URL = re.compile(r"https://([a-z0-9]+)\.blob\.(?:core\.windows\.net|storage\.azure\.net)(?::\d+)?")
 _PLACEHOLDER = re.compile(r"\{[a-z]+\d*\}")
 _LEAST = 6
+# For what the recordings keep to themselves; a password must be a good one.
+_BLOTTED, _SECRET = "REDACTED", "Blotted-out-0"
 
 
 class Names:
@@ -31,19 +34,34 @@ class Names:
         whole = self._texts.get(text)
         if whole is not None:
             return whole
-        text = _PLACEHOLDER.sub(lambda found: self._fixed.get(found[0], found[0]), text)
-        text = _GENERATED.sub(lambda found: self._generated.get(found[0].lower(), found[0]), text)
-        text = "/".join(self._texts.get(part, part) for part in text.split("/"))
+        text = "/".join(self._part(part) for part in text.split("/"))
         return _BLOB_URL.sub(rf"{self._blob_endpoint}/\1", text)
 
-    def request(self, value: Any) -> Any:
-        """A request's body as it has to be sent here."""
+    def _part(self, part: str) -> str:
+        """A name in a path. One that holds a guid, like a gallery's unique name, may be known as a whole."""
+        if part in self._texts:
+            return self._texts[part]
+        part = _PLACEHOLDER.sub(lambda found: self._fixed.get(found[0], found[0]), part)
+        part = _GENERATED.sub(lambda found: self._generated.get(found[0].lower(), found[0]), part)
+        return self._texts.get(part, part)
+
+    def request(self, value: Any, seen: Any = None, here: Any = None) -> Any:
+        """A request's body as it has to be sent here.
+
+        What the recording's client sent back as it had `seen` it is sent back as it was seen `here`.
+        """
+        if value == _BLOTTED:
+            return _SECRET
         if isinstance(value, str):
-            return self.ours(value)
+            return here if value == seen and isinstance(here, str) else self.ours(value)
         if isinstance(value, list):
-            return [self.request(item) for item in value]
+            pairs = zip_longest(value, _items(seen), _items(here))
+            return [self.request(*items) for items in islice(pairs, len(value))]
         if isinstance(value, Mapping):
-            return {self.ours(key): self.request(item) for key, item in value.items()}
+            return {
+                self.ours(key): self.request(item, _member(seen, key), _member(here, key))
+                for key, item in value.items()
+            }
         return value
 
     def theirs(self, text: str) -> str:
@@ -78,6 +96,14 @@ class Names:
             for part, other in zip(recorded.split("/"), here.split("/"), strict=True):
                 if self.ours(part) != other and part.lower() != other.lower() and len(part) >= _LEAST:
                     self._texts[part] = other
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _member(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, Mapping) else None
 
 
 def _nameable(text: str) -> bool:

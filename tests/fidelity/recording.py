@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+#: Not one recording but single exchanges out of many.
+ERRORS = "errors.jsonl"
 ARM_HOSTS = frozenset({"management.azure.com", ""})
 ASYNC, LOCATION, RETRY_AFTER = "azure-asyncoperation", "location", "retry-after"
+_READ_ONLY = frozenset({"id", "name", "type", "etag"})
 _DEPLOYMENT = re.compile(r"/providers/Microsoft\.Resources/deployments/([^/?]+)", re.IGNORECASE)
 
 
@@ -58,8 +61,12 @@ class Recorded:
 def read(path: Path) -> list[Recorded]:
     """The exchanges of a file. Requests that never got an answer are left out."""
     with path.open(encoding="utf-8") as lines:
-        found = [_recorded(record) for line in lines if (record := json.loads(line)).get("status")]
-    return list(with_true_names(with_true_versions(found)))
+        return prepared([_recorded(record) for line in lines if (record := json.loads(line)).get("status")])
+
+
+def prepared(exchanges: Sequence[Recorded]) -> list[Recorded]:
+    """The exchanges as they were before the recorders changed them, as far as that can be known."""
+    return list(with_requests(with_own_tags(list(with_true_names(with_true_versions(exchanges))))))
 
 
 def _recorded(record: Mapping[str, Any]) -> Recorded:
@@ -94,14 +101,14 @@ def operation_key(url: str) -> tuple[str, bool]:
 def with_true_versions(exchanges: Sequence[Recorded]) -> Iterator[Recorded]:
     """Puts back the API versions that one recorder's files had rewritten in requests, but not in headers.
 
-    Known by their status URLs without signature that speak of an older version than the request.
+    Known by their status URLs, which speak of an older version than the request.
     """
     asked: dict[tuple[str, str], str] = {}
     for exchange in exchanges:
         for url in exchange.operation_urls():
             query = dict(parse_qsl(urlsplit(url).query))
             version = query.get("api-version")
-            if version and version < exchange.api_version and "t" not in query:
+            if version and version < exchange.api_version:
                 asked[_versioned(exchange)] = version
     for exchange in exchanges:
         true = asked.get(_versioned(exchange))
@@ -129,3 +136,60 @@ def with_true_names(exchanges: Iterable[Recorded]) -> Iterator[Recorded]:
             yield replace(exchange, path=path)
         else:
             yield exchange
+
+
+def with_own_tags(exchanges: Sequence[Recorded]) -> Iterator[Recorded]:
+    """Leaves out the tags that a policy of the recording's subscription puts on everything.
+
+    No request speaks of them, and no group had them when it was first seen.
+    """
+    sent: set[str] = set()
+    groups: set[str] = set()
+    for exchange in exchanges:
+        sent |= _tag_names(exchange.request)
+        if not exchange.provider and exchange.path not in groups:
+            groups.add(exchange.path)
+            sent |= _tag_names(exchange.body)
+    for exchange in exchanges:
+        yield replace(exchange, body=_without_tags(exchange.body, sent))
+
+
+def _tag_names(value: Any) -> set[str]:
+    """The names of all tags anywhere in the value."""
+    if isinstance(value, list):
+        return {name for item in value for name in _tag_names(item)}
+    if not isinstance(value, Mapping):
+        return set()
+    tags = value.get("tags")
+    own = set(tags) if isinstance(tags, Mapping) else set()
+    return own.union(*(_tag_names(item) for item in value.values()))
+
+
+def _without_tags(value: Any, sent: set[str]) -> Any:
+    if isinstance(value, list):
+        return [_without_tags(item, sent) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    kept = {name: _without_tags(item, sent) for name, item in value.items()}
+    if isinstance(kept.get("tags"), Mapping):
+        kept["tags"] = {name: text for name, text in kept["tags"].items() if name in sent}
+    return kept
+
+
+def with_requests(exchanges: Iterable[Recorded]) -> Iterator[Recorded]:
+    """Gives writes that were recorded without their body one that asks for what the answer shows."""
+    for exchange in exchanges:
+        shown = exchange.body if exchange.method == "PUT" and exchange.request is None else None
+        if exchange.host in ARM_HOSTS and exchange.succeeded and isinstance(shown, Mapping) and "id" in shown:
+            yield replace(exchange, request=requested(shown))
+        else:
+            yield exchange
+
+
+def requested(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """A request for a resource as it is shown: without what only the service can say."""
+    request = {name: value for name, value in shown.items() if name not in _READ_ONLY}
+    properties = shown.get("properties")
+    if isinstance(properties, Mapping):
+        request["properties"] = {n: v for n, v in properties.items() if n != "provisioningState"}
+    return request

@@ -20,9 +20,11 @@ from urllib.parse import quote, urlencode
 
 import requests
 
-from tests.fidelity.comparison import Answer, Difference, compare
-from tests.fidelity.exclusions import excluded
+from tests.fidelity.blob_replay import BlobReplay
+from tests.fidelity.comparison import Answer, Difference, Patience, compare
+from tests.fidelity.exclusions import Exclusions, changed_since
 from tests.fidelity.names import Names
+from tests.fidelity.presuppositions import Presuppositions
 from tests.fidelity.recording import ARM_HOSTS, RETRY_AFTER, Recorded, operation_key
 from tests.fidelity.seeding import group_names, seed
 from tests.local_azure.operations import Operation
@@ -72,7 +74,11 @@ def local_azure() -> Iterator[ServerThread]:
 def replay(exchanges: Sequence[Recorded]) -> Iterator[Result]:
     """Yield what came of each exchange."""
     with local_azure() as thread:
-        yield from Replay(thread, exchanges).run()
+        recording = Replay(thread, exchanges)
+        try:
+            yield from recording.run()
+        finally:
+            recording.close()
 
 
 class Replay:
@@ -81,6 +87,7 @@ class Replay:
     def __init__(self, thread: ServerThread, exchanges: Sequence[Recorded]) -> None:
         assert thread.server is not None
         self._exchanges = exchanges
+        self._exclusions = Exclusions(exchanges)
         self._arm = Arm(thread)
         self._steps = Steps()
         thread.server.operations.waits = self._steps.wait
@@ -88,38 +95,53 @@ class Replay:
         self._names = Names(
             {"{sub}": thread.settings.identity.subscription_id, **groups}, thread.server.blobs.endpoint
         )
-        #: Our status URL for each of the recording's.
+        self._operations = thread.server.operations
+        #: Our status URL for each of the recording's, and the operations that are behind it.
         self._urls: dict[Key, str] = {}
-        self._keeps_retry_after = any(e.headers.get(RETRY_AFTER) for e in exchanges)
-        seed(exchanges, groups, self._arm, thread.server.blobs, self._names)
+        self._behind: dict[str, set[str]] = {}
+        #: What was last answered at each path, in the recording and here.
+        self._seen: dict[str, tuple[Any, Any]] = {}
+        kept = any(e.headers.get(RETRY_AFTER) for e in exchanges)
+        self._patience = Patience.SAME if kept else Patience.UNKNOWN
+        self._blobs = BlobReplay(thread.server.blobs, thread.server.certificates, thread.settings.ports.blob)
+        seed(exchanges, groups, self._arm)
+        self._presupposed = Presuppositions(exchanges, self._arm, thread.server.blobs, self._names)
+
+    def close(self) -> None:
+        self._blobs.close()
 
     def run(self) -> Iterator[Result]:
         for position, exchange in enumerate(self._exchanges):
-            reason = excluded(exchange)
+            reason = self._exclusions.reason(position, exchange)
             if reason is not None:
                 yield Result(exchange, reason=reason)
                 continue
+            self._presupposed.before(position)
             yield Result(exchange, tuple(self._one(position, exchange)))
 
     def _one(self, position: int, exchange: Recorded) -> list[Difference]:
         if exchange.host not in ARM_HOSTS:
-            return []
+            return self._blobs.run(exchange)
         polled = self._polled(exchange, position)
         if polled is not None:
             return self._poll(exchange, polled)
         self._steps.undecided = exchange.method != "GET"
+        before = self._active()
         try:
             answer = self._send(exchange)
-            self._match(exchange, answer, position)
+            self._match(exchange, answer, position, self._active() - before)
         finally:
             self._steps.undecided = False
         self._settle(exchange, answer, position)
         return self._judge(exchange, answer)
 
-    def _judge(self, exchange: Recorded, answer: Answer) -> list[Difference]:
-        found = compare(exchange, answer, self._names.theirs, keeps_retry_after=self._keeps_retry_after)
+    def _judge(self, exchange: Recorded, answer: Answer, *, poll: bool = False) -> list[Difference]:
+        patience = self._patience if not poll else min(self._patience, Patience.PRESENT)
+        found = compare(exchange, answer, self._names.theirs, patience)
+        found = [d for d in found if not changed_since(exchange, d.place)]
         if exchange.status == answer.status:
             self._names.learn(exchange.body, answer.body)
+            self._seen[exchange.path.lower()] = exchange.body, answer.body
         return found
 
     # Sending.
@@ -130,7 +152,8 @@ class Replay:
 
     def _send(self, exchange: Recorded) -> Answer:
         url = f"{self._arm.settings.url}{self._url(exchange)}"
-        body = None if exchange.request is None else self._names.request(exchange.request)
+        seen = self._seen.get(exchange.path.lower(), (None, None))
+        body = None if exchange.request is None else self._names.request(exchange.request, *seen)
         return _answer(self._arm.send(exchange.method, url, body))
 
     # Operations.
@@ -149,24 +172,31 @@ class Replay:
         given = {operation_key(u) for e in self._exchanges[:position] for u in e.operation_urls()}
         return key if key in given else None
 
-    def _match(self, exchange: Recorded, answer: Answer, position: int) -> None:
-        """Notes which of our operations is which, and holds it if it is to be seen at work."""
+    def _active(self) -> set[str]:
+        return {operation.id.lower() for operation in self._operations.in_progress()}
+
+    def _match(self, exchange: Recorded, answer: Answer, position: int, begun: set[str]) -> None:
+        """Notes which of our operations is which, and holds what has begun if it is to be seen at work."""
         for name in ("azure-asyncoperation", "location"):
             theirs, ours = exchange.headers.get(name), answer.headers.get(name)
             if not theirs or not ours:
                 continue
-            self._urls[operation_key(theirs)] = ours
-            if any(
-                _in_progress(e.status, e.body) for e in self._future(operation_key(theirs)[0], position + 1)
-            ):
-                self._steps.held.add(operation_key(ours)[0])
+            key = operation_key(theirs)
+            self._urls[key] = ours
+            self._behind.setdefault(key[0], set()).update(begun)
+            future = self._future(key[0], position + 1)
+            if any(_in_progress(e.status, e.body) for e in future):
+                self._steps.held |= begun
+
+    def _release(self, key: Key) -> None:
+        self._steps.held -= self._behind.get(key[0], set())
 
     def _settle(self, exchange: Recorded, answer: Answer, position: int) -> None:
         """An operation that nobody polls any more is done before the next exchange."""
         for url in exchange.operation_urls():
             ours = self._urls.get(operation_key(url))
             if ours and not any(True for _ in self._future(operation_key(url)[0], position + 1)):
-                self._steps.held.discard(operation_key(ours)[0])
+                self._release(operation_key(url))
                 self._wait(ours)
         if not exchange.operation_urls():
             for name in ("azure-asyncoperation", "location"):
@@ -177,15 +207,17 @@ class Replay:
         url = self._urls.get(key)
         if url is None:
             return [Difference("poll", "a status URL", "none was given")]
-        running = _in_progress(exchange.status, exchange.body)
-        if running:
+        if _in_progress(exchange.status, exchange.body):
             answer = _answer(self._arm.send("GET", url))
         else:
-            self._steps.held.discard(operation_key(url)[0])
+            self._release(key)
             answer = self._wait(url)
-        self._match(exchange, answer, self._exchanges.index(exchange))
-        self._steps.held -= set() if running else {operation_key(url)[0]}
-        return self._judge(exchange, answer)
+        position = self._exchanges.index(exchange)
+        self._match(exchange, answer, position, set())
+        if not any(True for _ in self._future(key[0], position + 1)):
+            self._release(key)
+            self._wait(self._urls[key])
+        return self._judge(exchange, answer, poll=True)
 
     def _wait(self, url: str) -> Answer:
         """The last answer of an operation."""

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fidelity.recording import read
+from tests.fidelity.error_replay import replay_errors
+from tests.fidelity.recording import ERRORS, read
 from tests.fidelity.replay import Result, replay
 
 
@@ -36,7 +37,12 @@ class Tally:
 def run(file: Path, write: Callable[[str], None], *, verbose: bool = False) -> Tally:
     """Replays one recording and writes all that differs."""
     write(f"\n{file.name}")
-    return report(replay(read(file)), write, verbose=verbose)
+    return report(results_of(file), write, verbose=verbose)
+
+
+def results_of(file: Path) -> Iterable[Result]:
+    """What comes of each exchange of a file."""
+    return replay_errors(file) if file.name == ERRORS else replay(read(file))
 
 
 def report(results: Iterable[Result], write: Callable[[str], None], *, verbose: bool = False) -> Tally:

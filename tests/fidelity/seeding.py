@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
-"""Makes what a recording takes for granted because it was made before the recording began."""
+"""Makes the resource groups which a recording takes for granted."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.fidelity.names import Names
 from tests.fidelity.recording import Recorded
-from tests.local_azure.blobs import BlobStore
 from tests.unit.local_azure.arm_server import Arm, Json
 
 _GROUP = re.compile(r"\{rg\d*\}")
@@ -29,11 +27,8 @@ def _everything(exchange: Recorded) -> str:
     return exchange.path + json.dumps(exchange.request)
 
 
-def seed(
-    exchanges: Sequence[Recorded], groups: Mapping[str, str], arm: Arm, blobs: BlobStore, names: Names
-) -> None:
+def seed(exchanges: Sequence[Recorded], groups: Mapping[str, str], arm: Arm) -> None:
     """Makes the groups which the recording does not make itself."""
-    del blobs, names
     for placeholder, body in presupposed_groups(exchanges).items():
         answer = arm.send("PUT", f"resourceGroups/{groups.get(placeholder, placeholder)}", body)
         assert answer.status_code == 201, answer.text

@@ -19,22 +19,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.guests.guest_specs import INSTANCE, VM1, VM2, spec_of
 from tests.guests.lab.debian import build_debian
+from tests.guests.lab.processes import load_identity
 from tests.guests.lab.programs import run_program
-from tests.guests.lab.ssh import connected, make_key
+from tests.guests.lab.ssh import connected, make_key, wait_for_ssh
 from tests.local_azure.blobs import BlobAddress, BlobStore
 from tests.local_azure.certificates import ensure_certificates
-from tests.local_azure.guests_host import GuestError, GuestHost, GuestSpec, choose_ssh_port
+from tests.local_azure.guest_environment.launch import LaunchError
+from tests.local_azure.guests_host import GuestError, GuestHost, choose_ssh_port
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MIB = 1024 * 1024
 DISKS = "md-impexp-0"
 COUNTER = 8 * 512
-BOOT_SECONDS = 60
+BOOT_SECONDS = 300
 
 # 16-bit code at 7C00h; the disk address packet is at 7D00h, the counter's sector comes to 8000h.
 COUNTING_SECTOR = (
@@ -81,31 +83,6 @@ def disk(store: BlobStore) -> BlobAddress:
     store.write(address, 0, COUNTING_SECTOR)
     store.write_vhd_footer(address)
     return address
-
-
-def spec_of(disk: BlobAddress, key: str = "/subscriptions/s/vm1", **changes: Any) -> GuestSpec:
-    spec = GuestSpec(
-        key=key,
-        name="vm1",
-        computer_name="web01",
-        admin_username="azureuser",
-        ssh_public_keys=("ssh-ed25519 AAAA key",),
-        custom_data=None,
-        admin_password=None,
-        os_disk=disk,
-        data_disks=(),
-        generation="V1",
-        address="127.64.0.9",
-        ssh_port=free_port("127.64.0.9"),
-        provision=False,
-    )
-    return spec._replace(**changes)
-
-
-def free_port(address: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -197,16 +174,16 @@ def test_vms_of_one_image_share_an_export_and_nothing_else(
 ) -> None:
     copy = disk._replace(container=f"{disk.container}copy")
     store.copy(disk, copy)
-    first, second = spec_of(disk, "vm1"), spec_of(copy, "vm2", address="127.64.0.10")
+    first, second = spec_of(disk, VM1), spec_of(copy, VM2, address="127.64.0.10")
     for spec in (first, second):
         host.start(spec)
     assert len(list((tmp_path / "guests/cache").iterdir())) == 1
-    assert starts_counted(host, "vm1") == starts_counted(host, "vm2") == "1"
-    host.delete("vm1")
-    assert host.keys() == ["vm2"]
-    assert host.is_running("vm2")
+    assert starts_counted(host, VM1) == starts_counted(host, VM2) == "1"
+    host.delete(VM1)
+    assert host.keys() == [VM2]
+    assert host.is_running(VM2)
     assert len(list((tmp_path / "guests/cache").iterdir())) == 1
-    host.delete("vm2")
+    host.delete(VM2)
     assert [path.name for path in (tmp_path / "guests").rglob("*")] == ["cache"]
     assert store.size(copy) == MIB + 512
 
@@ -259,41 +236,58 @@ def test_process_with_a_recycled_id_is_left_alone(
         other.kill()
 
 
-def test_guest_without_ssh_is_never_ready(host: GuestHost, disk: BlobAddress) -> None:
+def test_guest_that_says_nothing_is_silent_and_one_that_is_off_has_stopped(
+    host: GuestHost, disk: BlobAddress
+) -> None:
     spec = spec_of(disk)
-    assert not host.wait_ready(spec.key, 30)
+    assert host.wait_provisioned(spec.key, 30).outcome == "stopped"
     host.start(spec)
-    start = time.monotonic()
-    assert not host.wait_ready(spec.key, 2)
-    assert time.monotonic() - start < 20
+    assert host.wait_provisioned(spec.key, 0.5) == ("silent", "", False)
     host.stop(spec.key, hard=True)
-    start = time.monotonic()
-    assert not host.wait_ready(spec.key, 30)
-    assert time.monotonic() - start < 5
+    assert host.wait_provisioned(spec.key, 30).outcome == "stopped"
 
 
-def test_seed_tells_the_guest_who_it_is_and_keeps_the_password(
+def test_environment_ends_with_its_guest_and_leaves_the_address_free(
     host: GuestHost, disk: BlobAddress, tmp_path: Path
 ) -> None:
-    spec = spec_of(disk, provision=True, admin_password="Tr0ub4dor&3", custom_data="#!/bin/sh\ntrue\n")
+    spec = spec_of(disk)
+    for _unused in range(2):
+        host.start(spec)
+        (file,) = tmp_path.glob("guests/*/environment.pid")
+        identity = load_identity(file)
+        assert identity is not None
+        assert identity.is_alive()
+        host.stop(spec.key, hard=True)
+        assert not identity.is_alive()
+        with socket.create_server((spec.address, spec.ssh_port)):
+            pass
+
+
+def test_guest_does_not_start_when_its_address_is_taken(host: GuestHost, disk: BlobAddress) -> None:
+    spec = spec_of(disk)
+    with (
+        socket.create_server((spec.address, spec.ssh_port)),
+        pytest.raises(LaunchError, match="Nothing can listen"),
+    ):
+        host.start(spec)
+    assert not host.is_running(spec.key)
+
+
+def test_media_is_made_for_the_first_start_alone_and_kept_from_others(
+    host: GuestHost, disk: BlobAddress, tmp_path: Path
+) -> None:
+    spec = spec_of(disk, provision=True, admin_password="Tr0ub4dor&3", custom_data=b"#!/bin/sh\ntrue\n")
     host.start(spec)
-    (seed,) = tmp_path.glob("guests/*/seed.img")
-    assert stat.S_IMODE(seed.stat().st_mode) == 0o600
-    told = {
-        name: run_program(["mtype", "-i", str(seed), f"::{name}"])
-        for name in ("meta-data", "vendor-data", "user-data")
-    }
-    assert spec.key in told["meta-data"]
-    assert "web01" in told["meta-data"]
-    assert "azureuser" in told["vendor-data"]
-    assert "$6$" in told["vendor-data"]
-    assert told["user-data"] == "#!/bin/sh\ntrue\n"
+    (media,) = tmp_path.glob("guests/*/provisioning.iso")
+    assert stat.S_IMODE(media.stat().st_mode) == 0o600
+    written = media.read_bytes()
     host.stop(spec.key, hard=True)
-    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    assert b"Tr0ub4dor&3" not in written
-    before = seed.read_bytes()
-    host.start(spec._replace(admin_password=None))
-    assert seed.read_bytes() == before
+    host.start(spec._replace(admin_password="another"))
+    assert media.read_bytes() == written
+    host.stop(spec.key, hard=True)
+    media.unlink()
+    host.start(spec)
+    assert not media.exists()
 
 
 def test_ssh_port_is_chosen_once(tmp_path: Path) -> None:
@@ -313,7 +307,7 @@ def test_ssh_port_of_a_host_with_its_own_server_is_another_one(
 
 
 @pytest.mark.guests
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_debian_is_provisioned_and_captured(host: GuestHost, store: BlobStore, tmp_path: Path) -> None:
     image = build_debian(CHECKOUT / ".build/guests")
     size = image.stat().st_size
@@ -322,16 +316,35 @@ def test_debian_is_provisioned_and_captured(host: GuestHost, store: BlobStore, t
     store.create_page_blob(data, 64 * MIB + 512)
     store.import_raw(image, disk)
     key = make_key(tmp_path / "key")
-    spec = spec_of(disk, ssh_public_keys=(key,), data_disks=((3, data),), generation="V2", provision=True)
+    place = "/home/azureuser/.ssh/authorized_keys"
+    compute = {**INSTANCE["compute"], "publisher": "", "publicKeys": [{"keyData": key, "path": place}]}
+    spec = spec_of(
+        disk,
+        ssh_public_keys=((place, key),),
+        data_disks=((3, data),),
+        generation="V2",
+        instance={**INSTANCE, "compute": compute},
+        custom_data=b"#!/bin/sh\necho done > /root/custom\n",
+        provision=True,
+    )
     host.start(spec)
-    assert host.wait_ready(spec.key, 300)
+    assert host.wait_provisioned(spec.key, 300).outcome == "ready"
+    assert host.heard(spec.key).reporter.startswith("Cloud-Init/")
+    assert not list(tmp_path.glob("guests/*/provisioning.iso"))
     with connected(spec.address, spec.ssh_port, "azureuser", tmp_path / "key") as guest:
+        wait_for_ssh(guest, 300, is_running=lambda: host.is_running(spec.key))
         assert guest.run("hostname; ls -d /sys/firmware/efi").split() == ["web01", "/sys/firmware/efi"]
         disks = [line.split() for line in guest.run("lsblk -dno NAME,HCTL,SIZE /dev/sd?").splitlines()]
         assert [size for _unused, place, size in disks if place.endswith(":3")] == ["64M"]
         at_lun_3 = next(name for name, place, _unused in disks if place.endswith(":3"))
         guest.sudo(f"printf captured | dd of=/dev/{at_lun_3} conv=fsync status=none")
         guest.sudo("echo kept > /root/kept; sync")
+        assert guest.run("cloud-init status --wait > /dev/null; cat /run/cloud-init/cloud-id") == "azure\n"
+        assert guest.sudo("cat /root/custom; blkid /dev/sr0 || true") == "done\n"
+        wait_for(lambda: host.heard(spec.key).agent is not None)
+        agent = host.heard(spec.key).agent
+        assert agent is not None
+        assert (agent.status, agent.computer_name, agent.os_name) == ("Ready", "web01", "debian")
     host.stop(spec.key)
     host.sync_back(spec.key)
     assert store.read(data, 0, 512).startswith(b"captured")

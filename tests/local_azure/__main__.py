@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.local_azure import control
 from tests.local_azure.directory import IdentityFileError
+from tests.local_azure.faults.rules import ProfileError, read_profile
 from tests.local_azure.instructions import instructions
 from tests.local_azure.settings import DEFAULT_STATE_DIR, GUEST_TIMEOUT, Pace, Settings, load_or_create
 
@@ -18,6 +19,13 @@ def _positive(text: str) -> float:
     value = float(text)
     if value <= 0:
         raise argparse.ArgumentTypeError("must be greater than 0")
+    return value
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
     return value
 
 
@@ -32,6 +40,11 @@ def _parser() -> argparse.ArgumentParser:
         default=GUEST_TIMEOUT,
         help="seconds a guest has to answer before its creation fails (default: %(default)s)",
     )
+    parser.add_argument(
+        "--page-size",
+        type=_whole,
+        help="resources on a page of any list (default: as on Azure, 50 of a type, 1000 groups)",
+    )
     parser.add_argument("--port", type=int, help="port of Azure Resource Manager; chosen at the first start")
     parser.add_argument(
         "--speed",
@@ -42,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--azure-retry-after", action="store_true", help="Retry-After as Azure sends it instead of 1 s"
     )
+    parser.add_argument("--faults", type=Path, metavar="FILE", help="profile of faults, YAML or JSON")
+    parser.add_argument("--fault-seed", type=int, help="seed of faults whose profile names none")
     return parser
 
 
@@ -52,16 +67,25 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         pace=Pace(arguments.speed, arguments.azure_retry_after),
         with_guests=arguments.guests,
         guest_timeout=arguments.guest_timeout,
+        page_size=arguments.page_size,
+        faults=arguments.faults,
+        fault_seed=arguments.fault_seed,
     )
 
 
 def _options(arguments: argparse.Namespace) -> list[str]:
     options = ["--state-dir", str(arguments.state_dir.resolve()), "--speed", str(arguments.speed)]
     options += ["--guest-timeout", str(arguments.guest_timeout)]
+    if arguments.page_size is not None:
+        options += ["--page-size", str(arguments.page_size)]
     if arguments.port is not None:
         options += ["--port", str(arguments.port)]
     if arguments.guests:
         options.append("--guests")
+    if arguments.faults is not None:
+        options += ["--faults", str(arguments.faults.resolve())]
+    if arguments.fault_seed is not None:
+        options += ["--fault-seed", str(arguments.fault_seed)]
     if arguments.azure_retry_after:
         options.append("--azure-retry-after")
     return options
@@ -82,6 +106,8 @@ def main() -> int:
         elif control.running_pid(state_dir) is not None:
             print(f"The local Azure runs already.\n{instructions(load_or_create(state_dir))}")
         elif arguments.command == "start":
+            if arguments.faults is not None:
+                read_profile(arguments.faults)
             settings = _settings(arguments)
             control.start(settings, _options(arguments))
             print(instructions(settings))
@@ -90,7 +116,7 @@ def main() -> int:
             from tests.local_azure.foreground import run  # noqa: PLC0415
 
             run(_settings(arguments))
-    except (control.ControlError, IdentityFileError) as error:
+    except (control.ControlError, IdentityFileError, ProfileError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

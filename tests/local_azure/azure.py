@@ -6,56 +6,14 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Mapping
-from typing import NamedTuple
 
+from tests.local_azure.access import Access
 from tests.local_azure.blobs import BlobStore
 from tests.local_azure.guests_host import GuestHost
 from tests.local_azure.operations import Operations
+from tests.local_azure.paging import Paging
 from tests.local_azure.settings import Settings
 from tests.local_azure.store import Resource, Store
-
-
-class Location(NamedTuple):
-    name: str
-    display_name: str
-    #: How Compute spells it in operation URLs.
-    compute_name: str
-
-
-LOCATIONS = tuple(
-    Location(display.lower().replace(" ", ""), display, compute or display.lower().replace(" ", ""))
-    for display, compute in (
-        ("East US", None),
-        ("East US 2", None),
-        ("West US", None),
-        ("West US 2", None),
-        ("West US 3", None),
-        ("Central US", None),
-        ("North Central US", None),
-        ("South Central US", None),
-        ("West Central US", None),
-        # Where Azure tries new versions of itself; many recordings come from there.
-        ("East US 2 EUAP", "EastUS2EUAP"),
-        ("Central US EUAP", "CentralUSEUAP"),
-        ("North Europe", None),
-        ("West Europe", None),
-        ("UK South", None),
-        ("France Central", "FranceCentral"),
-        ("Germany West Central", "GermanyWestCentral"),
-        ("Sweden Central", "SwedenCentral"),
-        ("Switzerland North", "SwitzerlandNorth"),
-        ("Southeast Asia", None),
-        ("Japan East", None),
-        ("Australia East", None),
-    )
-)
-_BY_NAME: Mapping[str, Location] = {location.name: location for location in LOCATIONS}
-
-
-def find_location(text: str) -> Location | None:
-    """Knows "East US 2", "eastus2" and "EastUS2" as one place."""
-    return _BY_NAME.get(text.replace(" ", "").lower())
 
 
 class LocalAzure:
@@ -74,6 +32,8 @@ class LocalAzure:
         self.operations = operations
         self.blobs = blobs
         self.guests = guests
+        self.paging = Paging(settings)
+        self.access = Access(store, settings.identity)
 
     def group(self, subscription: str, name: str) -> Resource | None:
         """The resource group of that subscription, whatever the case of its name."""

@@ -9,12 +9,19 @@ from collections.abc import Iterable, Iterator
 
 Range = tuple[int, int]
 
+_MARKER = re.compile(rb"<NextMarker>([^<]+)</NextMarker>")
 _ENTRY = re.compile(rb"<PageRange>\s*<Start>(\d+)</Start>\s*<End>(\d+)</End>\s*</PageRange>")
 
 
 def parse_page_list(xml: bytes) -> list[Range]:
     """The written ranges named by a Get Page Ranges response body (its ``End`` is inclusive)."""
     return [(int(start), int(end) - int(start) + 1) for start, end in _ENTRY.findall(xml)]
+
+
+def next_marker(xml: bytes) -> str | None:
+    """Where the next page of a Get Page Ranges response begins; None on the last one."""
+    found = _MARKER.search(xml)
+    return found.group(1).decode() if found else None
 
 
 def coalesced(ranges: Iterable[Range], gap: int = 0) -> Iterator[Range]:

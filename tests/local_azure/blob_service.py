@@ -114,6 +114,15 @@ class AzuriteProcess:
         """Make these the service's accounts (name -> base64 keys), from the next request on."""
         self._ask({"op": "accounts", "accounts": {name: list(keys) for name, keys in accounts.items()}})
 
+    def set_faults(self, rules: Sequence[Mapping[str, Any]], log: Path) -> None:
+        """Make these the rules of faults; what the service does by them it appends to `log`."""
+        self._ask({"op": "faults", "rules": list(rules), "log": str(log)})
+
+    def fault_counts(self) -> dict[str, dict[str, int]]:
+        """By rule, how many requests it counted and how many of them went wrong."""
+        counts: dict[str, dict[str, int]] = self._ask({"op": "faultCounts"})["counts"]
+        return counts
+
     def layout(self, account: str, container: str, blob: str) -> str:
         """Digest of where a blob's content lies. Blobs with equal layouts have equal content."""
         answer = self._ask({"op": "layout", "account": account, "container": container, "blob": blob})

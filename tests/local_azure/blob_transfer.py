@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.local_azure.blob_ranges import Range, clipped, coalesced, parse_page_list, pieces
+from tests.local_azure.blob_ranges import Range, clipped, coalesced, next_marker, parse_page_list, pieces
 from tests.local_azure.blob_vhd import COOKIE, FOOTER_SIZE
 from tests.local_azure.blob_wire import BlobAddress, Wire
 
@@ -25,9 +25,15 @@ THREADS = 4
 
 
 def written_ranges(wire: Wire, address: BlobAddress) -> list[Range]:
-    """The blob's written ranges, merged: Azurite names one for every write it got."""
-    answer = wire.request("GET", address.path, query={"comp": "pagelist"})
-    return list(coalesced(sorted(parse_page_list(answer.body))))
+    """The blob's written ranges, merged; the service lists them in pages."""
+    ranges: list[Range] = []
+    marker: str | None = ""
+    while marker is not None:
+        query = {"comp": "pagelist", **({"marker": marker} if marker else {})}
+        answer = wire.request("GET", address.path, query=query)
+        ranges += parse_page_list(answer.body)
+        marker = next_marker(answer.body)
+    return list(coalesced(sorted(ranges)))
 
 
 def payload_size(wire: Wire, address: BlobAddress) -> int:

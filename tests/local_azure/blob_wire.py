@@ -24,6 +24,8 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 API_VERSION = "2021-12-02"
+# Faults are for clients; by this name the service knows the local Azure itself.
+USER_AGENT = "local-azure"
 # Managed disks of the real service are signed with this version.
 DISK_SAS_VERSION = "2018-03-28"
 
@@ -156,7 +158,12 @@ class Wire:
         body: bytes | memoryview,
     ) -> tuple[http.client.HTTPSConnection, http.client.HTTPResponse]:
         account = path.split("/")[1]
-        signed = {"x-ms-version": API_VERSION, "x-ms-date": formatdate(usegmt=True), **headers}
+        signed = {
+            "user-agent": USER_AGENT,
+            "x-ms-version": API_VERSION,
+            "x-ms-date": formatdate(usegmt=True),
+            **headers,
+        }
         if method == "PUT" or len(body):
             signed["content-length"] = str(len(body))
         try:

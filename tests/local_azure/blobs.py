@@ -2,12 +2,10 @@
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 """Blobs of the local Azure: storage accounts and the page blobs behind managed disks, in a real Azurite.
 
-What Azurite, and so this, does not refuse although the real service does: a Put Page over 4 MiB, a write that
-starts inside a page blob and goes past its end, and page blobs over 8 TiB. It lacks Put Page From URL (501),
-incremental copies (501) and page blob tiers. Get Page Ranges names one range for every write (the real
-service merges), knows neither paging nor differences between snapshots. A SAS with write permission may also
-set metadata, resize and overwrite the blob with an empty one, which a managed disk's SAS of the real service
-does not allow.
+What Azurite does not refuse although the real service does, azurite/service_rules.js refuses: puts over 4
+MiB, writes past a page blob's end, blobs over 8 TiB, and whatever a managed disk's SAS is not for. There is
+Put Page From URL as well, and page ranges are listed as by the real service. Still missing: incremental
+copies (501) and page blob tiers, and every copy is done at once.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ import threading
 import uuid
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tests.local_azure import blob_transfer
 from tests.local_azure.blob_ranges import Range
@@ -45,7 +43,7 @@ __all__ = ["BlobAddress", "BlobError", "BlobStore", "VhdFacts", "is_hidden_accou
 _INTERNAL_ACCOUNT = "md-internal-0"
 _ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,22}[a-z0-9]")
 _CONTAINER_NAME = re.compile(r"<Container>\s*<Name>([^<]+)</Name>")
-# A write SAS of a managed disk can read too: clients look at the size and the page ranges before they write.
+# Whoever writes a disk looks at its size and page ranges too; azurite/service_rules.js forbids the rest.
 _PERMISSIONS = {"Read": "r", "Write": "rw"}
 
 
@@ -102,6 +100,14 @@ class BlobStore:
             self._wire.close()
             self._azurite.stop()
 
+    def set_faults(self, rules: list[dict[str, Any]], log: Path) -> None:
+        """Let requests of clients go wrong by these rules, until others are set or the service stops."""
+        self._azurite.set_faults(rules, log)
+
+    def fault_counts(self) -> dict[str, dict[str, int]]:
+        """By rule, how many requests it counted (`matched`) and how many went wrong (`injected`)."""
+        return self._azurite.fault_counts()
+
     # Accounts and containers
 
     def ensure_account(self, name: str, key_base64: str, second_key_base64: str | None = None) -> None:
@@ -119,6 +125,10 @@ class BlobStore:
                 self._accounts[name] = keys
                 self._keys[name] = key_base64
                 self._publish_accounts()
+
+    def key(self, account: str) -> str | None:
+        """The account's first key in base64; None when there is no such account."""
+        return self._keys.get(account)
 
     def remove_account(self, name: str) -> None:
         """Remove the account with all its containers; nothing happens when it does not exist."""
@@ -204,6 +214,11 @@ class BlobStore:
     def write(self, address: BlobAddress, offset: int, content: bytes) -> None:
         """Write pages; offset and length are multiples of 512, at most 4 MiB."""
         blob_transfer.write_pages(self._wire, address, offset, content)
+
+    def write_block_blob(self, address: BlobAddress, content: bytes) -> None:
+        """Make the blob, with its container if need be, an ordinary one of that content."""
+        self.create_container(address.account, address.container)
+        self._wire.request("PUT", address.path, headers={"x-ms-blob-type": "BlockBlob"}, body=content)
 
     def written_ranges(self, address: BlobAddress) -> list[Range]:
         """``(offset, length)`` of what has been written, merged."""

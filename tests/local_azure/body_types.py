@@ -75,7 +75,9 @@ def word(value: str, allowed: Sequence[str], path: str) -> str:
 
 
 def resource_id(value: str, path: str) -> str:
-    """The id, which has to be a whole one."""
+    """The id, which has to be a whole one; Azure lets its first slash be absent."""
+    if value.lower().startswith(("subscriptions/", "providers/")):
+        value = f"/{value}"
     if value.lower().startswith(("/subscriptions/", "/providers/")):
         return value
     raise ArmError(

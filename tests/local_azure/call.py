@@ -51,6 +51,8 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     #: The front door answers compactly, providers with line breaks.
     compact: bool = False
+    #: A list that is one page already.
+    paged: bool = False
 
 
 def properties_of(body: Json) -> Json:

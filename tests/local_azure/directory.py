@@ -142,7 +142,8 @@ def _credentials() -> dict[str, str]:
     return {
         "client_id": str(uuid.uuid4()),
         "object_id": str(uuid.uuid4()),
-        "client_secret": secrets.token_urlsafe(30),
+        # Not with a dash in front: command lines would take it for an option.
+        "client_secret": f"L{secrets.token_urlsafe(30)}",
     }
 
 

@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.local_azure.clock import now
 from tests.local_azure.directory import Principal, Tenant
+from tests.local_azure.faults.fate import token_lifetime
 from tests.local_azure.settings import Settings, private_file
 from tests.local_azure.tokens import LIFETIME, Tokens, load_or_create_key
 
@@ -152,18 +153,20 @@ class Entra:
             audience = self._audience(tenant, form, v2)
         except EntraError as error:
             return web.json_response(error.body(), status=error.status)
+        lifetime = token_lifetime.get() or LIFETIME
+        token = self._tokens.issue(audience, principal=principal, lifetime=lifetime)
         answer: dict[str, Any] = {
             "token_type": "Bearer",
-            "expires_in": LIFETIME,
-            "ext_expires_in": LIFETIME,
-            "access_token": self._tokens.issue(audience, principal=principal),
+            "expires_in": lifetime,
+            "ext_expires_in": lifetime,
+            "access_token": token,
         }
         if not v2:
             start = int(now().timestamp())
             answer |= {
-                "expires_in": str(LIFETIME),
-                "ext_expires_in": str(LIFETIME),
-                "expires_on": str(start + LIFETIME),
+                "expires_in": str(lifetime),
+                "ext_expires_in": str(lifetime),
+                "expires_on": str(start + lifetime),
                 "not_before": str(start - 5),
                 "resource": audience,
             }

@@ -8,6 +8,7 @@ import shlex
 
 from tests.local_azure.certificates import Certificates
 from tests.local_azure.entra import Entra
+from tests.local_azure.faults.control import control_key
 from tests.local_azure.guests_host import choose_ssh_port
 from tests.local_azure.managed_identity import PATH as IDENTITY_PATH
 from tests.local_azure.settings import Settings, private_file
@@ -27,6 +28,7 @@ def environment(settings: Settings, certificates: Certificates, entra: Entra) ->
         "SSL_CERT_FILE": str(certificates.bundle),
         "LOCAL_AZURE_URL": settings.url,
         "LOCAL_AZURE_BLOB_URL": f"https://127.0.0.1:{settings.ports.blob}",
+        "LOCAL_AZURE_CONTROL_KEY": control_key(settings.state_dir),
         "LOCAL_AZURE_STATE_DIR": str(settings.state_dir),
         "LOCAL_AZURE_GUEST_SSH_PORT": str(choose_ssh_port(settings.state_dir)),
         "LOCAL_AZURE_CLIENT_CERTIFICATE": str(entra.client_certificate),
@@ -37,6 +39,7 @@ def environment(settings: Settings, certificates: Certificates, entra: Entra) ->
         "LOCAL_AZURE_FEDERATED_TOKEN_FILE": str(entra.federated_token),
         "LOCAL_AZURE_SECOND_SUBSCRIPTION_ID": identity.home.subscriptions[1].id,
         "LOCAL_AZURE_READER_CLIENT_ID": identity.reader.client_id,
+        "LOCAL_AZURE_READER_OBJECT_ID": identity.reader.object_id,
         "LOCAL_AZURE_READER_SECRET": identity.reader.client_secret,
         "LOCAL_AZURE_OTHER_TENANT": other.id,
         "LOCAL_AZURE_OTHER_SUBSCRIPTION_ID": other.subscriptions[0].id,

@@ -19,6 +19,7 @@ class ArmError(Exception):
         target: str | None = None,
         gateway: bool = False,
         headers: dict[str, str] | None = None,
+        details: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -27,12 +28,15 @@ class ArmError(Exception):
         self.target = target
         self.gateway = gateway
         self.headers = headers or {}
+        self.details = details
 
     def error(self) -> dict[str, Any]:
         """The inner object, as it also stands in the status of a failed operation."""
         body: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.target is not None:
             body["target"] = self.target
+        if self.details is not None:
+            body["details"] = self.details
         return body
 
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.local_azure.faults.fate import exchange_mark
+
 _SECRET_KEYS = frozenset(
     k.lower()
     for k in (
@@ -70,7 +72,7 @@ class ExchangeLog:
         response_body: Any,
     ) -> None:
         keys = "/listkeys" in url.lower() or "/regeneratekey" in url.lower()
-        exchange = {
+        exchange: dict[str, Any] = {
             "liveRequest": {
                 "method": method,
                 "url": without_secrets(url),
@@ -83,6 +85,9 @@ class ExchangeLog:
                 "body": without_secrets(response_body, keys=keys),
             },
         }
+        mark = exchange_mark.get()
+        if mark is not None:
+            exchange["fault"] = mark
         # One write per line: whoever reads along never sees half of one.
         self._stream.write(json.dumps(exchange) + "\n")
         self._stream.flush()

@@ -3,7 +3,8 @@
 """Real guests behind the local Azure's virtual machines: QEMU on copies of the VMs' disk blobs.
 
 A guest writes to qcow2 overlays over a read-only export of its blobs, which VMs born from one image share.
-Its blobs see its writes when ``sync_back`` says so, which is when Azure deallocates a VM.
+Its blobs see its writes when ``sync_back`` says so, which is when Azure deallocates a VM. What it sees of
+Azure is its environment, a process of its own (``guest_environment``).
 """
 
 from __future__ import annotations
@@ -20,12 +21,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from tests.guests.lab.machine import Disk, Forward, make_overlay
+from tests.guests.lab.machine import AZURE_CHASSIS_ASSET_TAG, Cdrom, Disk, Machine, make_overlay
 from tests.guests.lab.programs import run_program
-from tests.guests.lab.seed import write_nocloud_seed
-from tests.guests.lab.ssh import has_ssh_banner
 from tests.local_azure.blobs import BlobAddress, BlobStore
-from tests.local_azure.guests_machine import LastingMachine
+from tests.local_azure.guest_environment import launch, record
+from tests.local_azure.guest_environment.provisioning_media import ovf_environment, write_media
+from tests.local_azure.guest_environment.record import (
+    CABLE,
+    MEDIA,
+    Environment,
+    Heard,
+    Json,
+    ProvisioningReport,
+)
 
 SSH_PORT = 22
 POWER_OFF_SECONDS = 60
@@ -34,23 +42,31 @@ POWER_OFF_SECONDS = 60
 class GuestSpec(NamedTuple):
     """What the platform knows about a VM when it starts it.
 
-    ``key`` identifies the VM for its whole life and is its instance id. ``custom_data`` is plain text (ARM
-    carries it in base64). ``address`` is a loopback address that nothing else of the host uses. ``provision``
-    is False for a specialized disk, whose guest is told nothing.
+    ``key`` identifies the VM for its whole life: its vmId, a UUID. ``ssh_public_keys`` are (path in the
+    guest, OpenSSH line). ``address`` is a loopback address that nothing else of the host uses;
+    ``private_address`` is the guest's own, in ``subnet`` (10.0.0.0/24), with ``mac`` (00:0d:3a:..).
+    ``instance`` is what the metadata service says. ``provision`` is False for a specialized disk, whose guest
+    gets no media.
     """
 
     key: str
     name: str
     computer_name: str
     admin_username: str
-    ssh_public_keys: tuple[str, ...]
-    custom_data: str | None
+    ssh_public_keys: tuple[tuple[str, str], ...]
+    password_authentication: bool
+    custom_data: bytes | None
     admin_password: str | None
     os_disk: BlobAddress
     data_disks: tuple[tuple[int, BlobAddress], ...]
     generation: Literal["V1", "V2"]
     address: str
     ssh_port: int
+    private_address: str
+    subnet: str
+    mac: str
+    location: str
+    instance: Json
     provision: bool
 
 
@@ -75,10 +91,8 @@ class _Guest(NamedTuple):
 
     key: str
     name: str
-    address: str
-    ssh_port: int
+    mac: str
     firmware: Literal["bios", "uefi"]
-    seeded: bool
     disks: tuple[_GuestDisk, ...]
 
 
@@ -116,7 +130,7 @@ class GuestHost:
         self._lock = threading.RLock()
         self._locks: dict[str, threading.RLock] = {}
         self._export_lock = threading.Lock()
-        self._machines: dict[str, LastingMachine] = {}
+        self._machines: dict[str, Machine] = {}
 
     def start(self, spec: GuestSpec) -> None:
         """Boot the VM from its disks' present content; returns as soon as its processors run.
@@ -132,17 +146,24 @@ class GuestHost:
             guest = _Guest(
                 key=spec.key,
                 name=spec.name,
-                address=spec.address,
-                ssh_port=spec.ssh_port,
+                mac=spec.mac,
                 firmware="uefi" if spec.generation == "V2" else "bios",
-                seeded=spec.provision,
                 disks=self._prepare_disks(spec),
             )
-            if spec.provision and not (directory / "seed.img").exists():
-                _write_seed(directory / "seed.img", spec)
+            # The media is made for the first start and is there until the guest has been provisioned.
+            if spec.provision and not self._has_started(spec.key):
+                write_media(directory / MEDIA, _ovf_environment(spec))
             self._save(guest)
+            record.save_instance(directory, spec.instance)
+            # The last one goes when its guest has powered itself off, which may be just now.
+            launch.end(directory)
+            launch.launch(directory, self._environment(spec), [(spec.address, spec.ssh_port)])
             machine = self._machines[spec.key] = self._machine(guest)
-            machine.start()
+            try:
+                machine.start()
+            except BaseException:
+                launch.end(directory, at_once=True)
+                raise
 
     def stop(self, key: str, hard: bool = False) -> None:
         """Power the guest off: by its power button, after 60 s (or at once when ``hard``) by its plug."""
@@ -154,6 +175,7 @@ class GuestHost:
                 machine.kill()
             else:
                 machine.power_off(POWER_OFF_SECONDS)
+            launch.end(self._directory(key))
 
     def is_running(self, key: str) -> bool:
         """True while the guest's processors run; False for unknown guests too."""
@@ -169,26 +191,35 @@ class GuestHost:
         """Pull the plug and forget the guest, what it wrote included; its blobs stay."""
         with self._alone(key):
             self.stop(key, hard=True)
+            launch.end(self._directory(key))
             self._machines.pop(key, None)
             shutil.rmtree(self._directory(key), ignore_errors=True)
         self._drop_unused_exports()
 
-    def wait_ready(self, key: str, timeout: float) -> bool:
-        """Wait until the guest's SSH server greets, which it does once the guest has been provisioned.
-
-        False after ``timeout`` seconds, and at once when the guest is not running (any more).
-        """
-        guest = self._load(key)
-        if guest is None:
-            return False
+    def wait_provisioned(self, key: str, timeout: float) -> ProvisioningReport:
+        """Wait until the guest has reported how its provisioning ended, at most ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
-        while self.is_running(key):
-            if has_ssh_banner(guest.address, guest.ssh_port):
-                return True
+        while True:
+            # Asked first: what it said before it went off has been heard then.
+            running = self.is_running(key)
+            heard = self.heard(key)
+            if heard.reported is not None:
+                return ProvisioningReport(heard.reported, heard.description, heard.agent_seen)
+            if not running:
+                return ProvisioningReport("stopped", agent_seen=heard.agent_seen)
             if time.monotonic() > deadline:
-                return False
-            time.sleep(0.5)
-        return False
+                return ProvisioningReport("silent", agent_seen=heard.agent_seen)
+            time.sleep(0.3)
+
+    def heard(self, key: str) -> Heard:
+        """What the guest has told Azure so far: its provisioning, and the status of its agent."""
+        return record.load_heard(self._directory(key))
+
+    def tell(self, key: str, instance: Json) -> None:
+        """Change what the metadata service says of a guest; unknown guests are told when they start."""
+        with self._alone(key):
+            if self._load(key) is not None:
+                record.save_instance(self._directory(key), instance)
 
     def console(self, key: str) -> str:
         """What the guest has written to its serial console since it was started; empty for unknown guests."""
@@ -284,18 +315,44 @@ class GuestHost:
         # Keys are resource ids; sockets' paths may have 107 characters.
         return self._dir / hashlib.sha256(key.encode()).hexdigest()[:12]
 
-    def _machine(self, guest: _Guest) -> LastingMachine:
+    def _machine(self, guest: _Guest) -> Machine:
         directory = self._directory(guest.key)
-        return LastingMachine(
+        media = directory / MEDIA
+        return Machine(
             "vm",
             directory,
             [Disk(directory / disk.overlay, "qcow2", disk.lun) for disk in guest.disks],
-            seed=directory / "seed.img" if guest.seeded else None,
-            forwards=[Forward(guest.address, guest.ssh_port, SSH_PORT)],
+            cdrom=Cdrom(media if media.exists() else None),
+            cable=CABLE,
+            mac=guest.mac,
             firmware=guest.firmware,
+            chassis_asset_tag=AZURE_CHASSIS_ASSET_TAG,
+            system_uuid=guest.key,
+            lasting=True,
         )
 
-    def _known(self, key: str) -> LastingMachine | None:
+    def _environment(self, spec: GuestSpec) -> Environment:
+        return Environment(
+            vm_id=spec.key,
+            vm_name=spec.name,
+            computer_name=spec.computer_name,
+            location=spec.location,
+            mac=spec.mac,
+            address=spec.private_address,
+            prefix=spec.subnet,
+            forwards=(SSH_PORT,),
+            identity_socket=f"../{self.identity_socket.name}",
+        )
+
+    @property
+    def identity_socket(self) -> Path:
+        """Where the metadata services of all guests ask for tokens."""
+        return self._dir / "identity"
+
+    def _has_started(self, key: str) -> bool:
+        return (self._directory(key) / "guest.json").exists()
+
+    def _known(self, key: str) -> Machine | None:
         with self._lock:
             if key not in self._machines:
                 guest = self._load(key)
@@ -329,21 +386,12 @@ class GuestHost:
             yield
 
 
-def _write_seed(path: Path, spec: GuestSpec) -> None:
-    part = path.with_suffix(".part")
-    write_nocloud_seed(
-        part,
-        instance_id=spec.key,
+def _ovf_environment(spec: GuestSpec) -> str:
+    return ovf_environment(
         hostname=spec.computer_name,
         user=spec.admin_username,
+        password=spec.admin_password,
+        disable_password_authentication=not spec.password_authentication,
         ssh_public_keys=spec.ssh_public_keys,
-        password_hash=_password_hash(spec.admin_password) if spec.admin_password else None,
         custom_data=spec.custom_data,
     )
-    part.chmod(0o600)
-    part.replace(path)
-
-
-def _password_hash(password: str) -> str:
-    # On standard input: arguments are readable by every user of the host.
-    return run_program(["openssl", "passwd", "-6", "-stdin"], stdin=password).strip()

@@ -6,19 +6,25 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from tests.local_azure.azure import LOCATIONS, LocalAzure, find_location, group_id
+from tests.local_azure.azure import LocalAzure, group_id
 from tests.local_azure.call import Call, Reply
 from tests.local_azure.errors import ArmError, invalid_content, resource_group_not_found, resource_not_found
+from tests.local_azure.locations import LOCATIONS, find_location
 from tests.local_azure.operations import TYPICAL_SECONDS, Operation
+from tests.local_azure.paging import PROVIDER_PAGE
 from tests.local_azure.store import Json, Resource
 
 Verb = Callable[[Call], Awaitable[Reply]]
 # As Azure quotes it; what follows it here is the same rule for Python.
 _QUOTED_RULE = r"^[^_\W][\w-._]{0,79}(?<![-.])$"
+_PLACE = re.compile(r"[\w\s(),]+")
 COMPUTE_NAME = r"^[^_\W][\w\-._]{0,79}(?<![-.])$"
+
+# What every tracked resource has beside its properties, and its type in JSON.
+_ENVELOPE = {"zones": list, "sku": dict, "plan": dict, "identity": dict, "extendedLocation": dict}
 
 
 class ResourceKind:
@@ -27,6 +33,8 @@ class ResourceKind:
     type: ClassVar[str]
     #: Names as the provider accepts them, and what it answers otherwise.
     name_rule: ClassVar[str] = COMPUTE_NAME
+    #: Whether there are resources of the type outside of resource groups, too.
+    at_subscription: ClassVar[bool] = False
 
     def __init__(self, azure: LocalAzure) -> None:
         self.azure = azure
@@ -90,8 +98,13 @@ class ResourceKind:
     async def list(self, call: Call) -> Reply:
         if call.resource_group and self.azure.group(call.subscription, call.resource_group) is None:
             raise resource_group_not_found(call.resource_group)
-        found = self.azure.store.of_type(self.type, call.resource_group or None, call.subscription)
-        return Reply(200, {"value": [self.render(r, call) for r in found]})
+
+        def fetch(after: int, limit: int) -> Sequence[tuple[int, Resource]]:
+            group = call.resource_group or None
+            return self.azure.store.page(self.type, group, call.subscription, after, limit)
+
+        body = self.azure.paging.page(call, fetch, lambda r: self.render(r, call), PROVIDER_PAGE)
+        return Reply(200, body, paged=True)
 
     # Writing.
 
@@ -158,7 +171,9 @@ class ResourceKind:
 
     def collection(self, subscription: str, location: str, name: str) -> str:
         place = find_location(location)
-        spelled = place.compute_name if place else location
+        spelled = location
+        if place is not None:
+            spelled = place.compute_name if self.namespace == "Microsoft.Compute" else place.name
         return f"/subscriptions/{subscription}/providers/{self.namespace}/locations/{spelled}/{name}"
 
     def begin(
@@ -252,6 +267,11 @@ def json_object(call: Call) -> Json:
     properties = call.body.get("properties")
     if properties is not None and not isinstance(properties, dict):
         raise invalid_content("Error converting value to an object. Path 'properties', line 1, position 1.")
+    for name, kind in _ENVELOPE.items():
+        if not isinstance(call.body.get(name), kind | None):
+            raise invalid_content(f"Error converting value. Path '{name}', line 1, position 1.")
+    if not all(isinstance(zone, str) for zone in call.body.get("zones") or ()):
+        raise invalid_content("Error converting value to type 'System.String'. Path 'zones[0]', line 1.")
     return dict(call.body)
 
 
@@ -283,6 +303,14 @@ def check_tags(body: Json) -> None:
 def check_location(text: str, resource_type: str) -> str:
     """The location's normal name."""
     location = find_location(text)
+    if not _PLACE.fullmatch(text):
+        raise ArmError(
+            400,
+            "InvalidResourceLocation",
+            f"The specified location '{text}' is invalid. A location must consist of characters, whitespace, "
+            "digit, or following symbols '(,)'.",
+            gateway=True,
+        )
     if location is None:
         known = ",".join(place.name for place in LOCATIONS)
         raise ArmError(

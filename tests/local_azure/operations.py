@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
-"""Long-running operations: the work behind them, the URLs that report them, surviving a restart."""
+"""Long-running operations: the work behind them, what clients see of it, surviving a restart."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
-import hmac
 import logging
-import secrets
 import uuid
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
-from urllib.parse import urlencode
 
 from tests.local_azure.call import Call, Reply
-from tests.local_azure.clock import now, ticks, wire_time
+from tests.local_azure.clock import now, wire_time
 from tests.local_azure.errors import ArmError
+from tests.local_azure.faults.fate import operation_fate
+from tests.local_azure.operation_urls import StatusUrls, asks_for_result, results_collection
 from tests.local_azure.settings import Settings
 from tests.local_azure.store import Json, Store
 
@@ -27,6 +27,10 @@ Work = Callable[[Json], Awaitable[Any]]
 IN_PROGRESS, SUCCEEDED, FAILED = "InProgress", "Succeeded", "Failed"
 # What Compute needs at least to look again whether work without content is done (images: 5.1 s).
 TYPICAL_SECONDS = 5.0
+# Azure forgets how operations ended after a while; here the oldest make room.
+_KEPT = 5000
+# Compute asks for it with the first poll of what it asked to wait 10 s for (machines).
+_MACHINE_SECONDS, _FIRST_POLL_SECONDS = 10, 30
 _log = logging.getLogger("local_azure")
 
 
@@ -35,6 +39,7 @@ class Operation:
     """`kind` and `arguments` are enough to run the work again after a restart.
 
     `retry_after` is what Azure sends with the first answer; `shows_output`: the status has the result.
+    `fails_with` is the error of an operation that a fault lets fail: its work is never done.
     """
 
     id: str
@@ -51,45 +56,64 @@ class Operation:
     ended: str | None = None
     output: Any = None
     error: Json | None = None
+    polled: bool = False
+    fails_with: Json | None = None
 
     def status_body(self) -> Json:
-        body: Json = {"startTime": self.started}
-        if self.ended:
-            body["endTime"] = self.ended
-        body["status"] = self.status
-        if self.status == SUCCEEDED and self.shows_output and self.output is not None:
-            body["properties"] = {"output": self.output}
-        if self.error is not None:
-            body["error"] = self.error
-        body["name"] = self.id
-        return body
+        """As the operation's provider tells it: Network says no more than the status."""
+        state: Json = {"status": self.status}
+        error = {} if self.error is None else {"error": self.error}
+        if "/providers/microsoft.network/" in self.collection.lower():
+            return {**state, **error}
+        times = {"startTime": self.started, **({"endTime": self.ended} if self.ended else {})}
+        shown = self.status == SUCCEEDED and self.shows_output and self.output is not None
+        output = {"properties": {"output": self.output}} if shown else {}
+        return {**times, **state, **output, **error, "name": self.id}
 
 
 class Operations:
     """Runs operations as tasks of the server's event loop."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, kept: int = _KEPT) -> None:
+        """`kept` is how many ended operations are remembered."""
         self._settings = settings
         self._store = store
         #: How an operation spends its time; a replay of recordings steps through them instead.
         self.waits: Callable[[Operation], Awaitable[None]] = _sleep
-        self._key = base64.b64decode(settings.operation_key)
+        self._kept = kept
+        self._urls = StatusUrls(settings.url, base64.b64decode(settings.operation_key))
         self._works: dict[str, Work] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._operations = {o["id"]: Operation(**o) for o in store.operations()}
-        # Azure's URLs carry a certificate of this size, and clients must cope with it.
-        self._filler = (
-            base64.urlsafe_b64encode(hashlib.shake_256(self._key).digest(1500)).decode().rstrip("=")
-        )
+        #: By id in small letters; the oldest first.
+        self._operations: dict[str, Operation] = {}
+        #: Of those, the ones in progress, by their resource's id in small letters.
+        self._active: defaultdict[str, list[Operation]] = defaultdict(list)
+        for record in store.operations():
+            self._add(Operation(**record))
+        self._forget_oldest()
+
+    def _add(self, operation: Operation) -> None:
+        self._operations.pop(operation.id.lower(), None)
+        self._operations[operation.id.lower()] = operation
+        if operation.status == IN_PROGRESS:
+            self._active[operation.resource_id.lower()].append(operation)
+
+    def _forget_oldest(self) -> None:
+        surplus = len(self._operations) - self._kept
+        if surplus <= 0:
+            return
+        ended = (o.id for o in self._operations.values() if o.status != IN_PROGRESS)
+        for operation_id in list(islice(ended, surplus)):
+            del self._operations[operation_id.lower()]
+            self._store.delete_operation(operation_id)
 
     def define(self, kind: str, work: Work) -> None:
         self._works[kind] = work
 
     def resume(self) -> None:
         """Starts what a stop of the server interrupted over again; the works are written to bear that."""
-        for operation in self._operations.values():
-            if operation.status == IN_PROGRESS:
-                self._run(operation)
+        for operation in self.in_progress():
+            self._run(operation)
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -107,39 +131,44 @@ class Operations:
         azure_seconds: float = TYPICAL_SECONDS,
         retry_after: int | None = None,
         shows_output: bool = False,
+        operation_id: str | None = None,
     ) -> Operation:
-        """Runs the work in the background. `azure_seconds` is how long Azure itself typically takes."""
+        """Runs the work in the background. `azure_seconds` is how long Azure itself typically takes.
+
+        `operation_id` is for those who name their operations; others get a random one.
+        """
+        seconds = self._settings.pace.seconds(azure_seconds)
+        fate = operation_fate.get()
         operation = Operation(
-            id=str(uuid.uuid4()),
+            id=operation_id or str(uuid.uuid4()),
             kind=kind,
             arguments=arguments,
             collection=collection,
             api_version=call.api_version,
             resource_id=resource_id,
             started=wire_time(now()),
-            seconds=self._settings.pace.seconds(azure_seconds),
+            seconds=fate.seconds if fate and fate.seconds is not None else seconds,
             retry_after=retry_after,
             shows_output=shows_output,
+            fails_with=fate.error if fate else None,
         )
-        self._operations[operation.id] = operation
+        self._add(operation)
+        self._forget_oldest()
         self._store.save_operation(operation.id, asdict(operation))
         self._run(operation)
         return operation
 
     def busy(self, resource_id: str) -> bool:
         """Whether an operation on the resource is in progress."""
-        return any(
-            o.status == IN_PROGRESS and o.resource_id.lower() == resource_id.lower()
-            for o in self._operations.values()
-        )
+        return bool(self._active.get(resource_id.lower()))
+
+    def in_progress(self) -> list[Operation]:
+        """All operations that have not ended."""
+        return [operation for active in self._active.values() for operation in active]
 
     async def others_done(self, resource_id: str, but: str) -> None:
         """Waits until no operation of another kind than `but` is in progress on the resource."""
-        key = resource_id.lower()
-        while any(
-            o.status == IN_PROGRESS and o.kind != but and o.resource_id.lower() == key
-            for o in self._operations.values()
-        ):
+        while any(o.kind != but for o in self._active.get(resource_id.lower(), ())):
             await asyncio.sleep(0.05)
 
     def _run(self, operation: Operation) -> None:
@@ -150,6 +179,9 @@ class Operations:
     async def _execute(self, operation: Operation) -> None:
         await self.waits(operation)
         try:
+            if operation.fails_with is not None:
+                self._leave_failed(operation.resource_id)
+                raise ArmError(409, operation.fails_with["code"], operation.fails_with["message"])
             operation.output = await self._works[operation.kind](operation.arguments)
             operation.status = SUCCEEDED
         except ArmError as fault:
@@ -162,39 +194,34 @@ class Operations:
                 "message": "An internal execution error occurred.",
             }
         operation.ended = wire_time(now())
+        self._end(operation)
         self._store.save_operation(operation.id, asdict(operation))
+
+    def _end(self, operation: Operation) -> None:
+        key = operation.resource_id.lower()
+        self._active[key].remove(operation)
+        if not self._active[key]:
+            del self._active[key]
+
+    def _leave_failed(self, resource_id: str) -> None:
+        resource = self._store.get(resource_id)
+        if resource is not None and resource.state.endswith("ing"):
+            resource.properties["provisioningState"] = "Failed"
+            self._store.put(resource)
 
     # What clients see of it.
 
-    def url(self, operation: Operation, *, monitor: bool, collection: str | None = None) -> str:
-        """The status URL. Its query is signed and must come back whole."""
-        query = {"p": str(uuid.uuid5(uuid.NAMESPACE_URL, operation.collection))}
-        if monitor:
-            query["monitor"] = "true"
-        query["api-version"] = operation.api_version
-        query["t"] = str(ticks(now()))
-        query["c"] = self._filler
-        query["h"] = secrets.token_urlsafe(32)
-        signed = {**query, "s": self._signature(operation.id, query)}
-        path = (collection or operation.collection) + "/" + operation.id
-        return f"{self._settings.url}{path}?{urlencode(signed)}"
+    def url(self, operation: Operation, *, result: bool) -> str:
+        """Where the operation's status can be asked for, or its result. The query must come back whole."""
+        return self._urls.write(operation.collection, operation.id, operation.api_version, result=result)
 
-    def _signature(self, operation_id: str, query: Json) -> str:
-        parts = [
-            operation_id.lower(),
-            *(query.get(k, "") for k in ("p", "monitor", "api-version", "t", "c", "h")),
-        ]
-        digest = hmac.new(self._key, "\n".join(parts).encode(), hashlib.sha256).digest()
-        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
-
-    def headers(
-        self, operation: Operation, *, aao: bool, location: bool, location_collection: str | None = None
-    ) -> dict[str, str]:
+    def headers(self, operation: Operation, *, aao: bool, location: bool) -> dict[str, str]:
+        """What the first answer carries: Azure-AsyncOperation, Location, Retry-After."""
         headers = {}
         if aao:
-            headers["Azure-AsyncOperation"] = self.url(operation, monitor=False)
+            headers["Azure-AsyncOperation"] = self.url(operation, result=False)
         if location:
-            headers["Location"] = self.url(operation, monitor=True, collection=location_collection)
+            headers["Location"] = self.url(operation, result=True)
         retry_after = self._settings.pace.retry_after(operation.retry_after)
         if retry_after is not None:
             headers["Retry-After"] = retry_after
@@ -203,29 +230,32 @@ class Operations:
     def report(self, call: Call, operation_id: str) -> Reply:
         """Answers a GET on a status URL."""
         operation = self._operations.get(operation_id.lower())
-        if operation is None or call.path.lower().rpartition("/")[0] not in _collections(operation):
+        asked = call.path.lower().rpartition("/")[0]
+        if operation is None or asked not in _collections(operation):
             raise ArmError(404, "NotFound", "The entity was not found in this Azure location.")
-        if not hmac.compare_digest(call.query.get("s", ""), self._signature(operation.id, dict(call.query))):
+        if not self._urls.check(operation.collection, operation.id, call.query):
             raise ArmError(
                 403,
                 "AuthorizationFailed",
                 "The signature of the operation URL is not valid. Send its query as it was received.",
             )
-        if call.query.get("monitor") == "true":
+        first, operation.polled = not operation.polled, True
+        if asks_for_result(operation.collection, call.path, call.query):
             return self._monitor(operation)
-        return Reply(200, operation.status_body(), self._patience(operation))
+        return Reply(200, operation.status_body(), self._patience(operation, first=first))
 
-    def _patience(self, operation: Operation) -> dict[str, str]:
+    def _patience(self, operation: Operation, *, first: bool = False) -> dict[str, str]:
         """Azure mostly leaves clients alone with their 30 s; here SDKs read of less in a header."""
-        if operation.status != IN_PROGRESS or self._settings.pace.azure_retry_after:
+        if operation.status != IN_PROGRESS:
             return {}
-        return {"x-ms-retry-after-ms": str(max(50, int(operation.seconds * 500)))}
+        if not self._settings.pace.azure_retry_after:
+            return {"x-ms-retry-after-ms": str(min(max(50, int(operation.seconds * 500)), 30000))}
+        asks = first and operation.retry_after == _MACHINE_SECONDS
+        return {"Retry-After": str(_FIRST_POLL_SECONDS)} if asks else {}
 
     def _monitor(self, operation: Operation) -> Reply:
         if operation.status == IN_PROGRESS:
-            headers = self.headers(
-                operation, aao=False, location=True, location_collection=_monitored(operation)
-            )
+            headers = self.headers(operation, aao=False, location=True)
             return Reply(202, None, {**headers, **self._patience(operation)})
         if operation.error is not None:
             raise ArmError(409, operation.error["code"], operation.error["message"])
@@ -236,12 +266,5 @@ async def _sleep(operation: Operation) -> None:
     await asyncio.sleep(operation.seconds)
 
 
-def _monitored(operation: Operation) -> str:
-    """Network has a collection of its own for Location."""
-    if "/providers/microsoft.network/" in operation.collection.lower():
-        return operation.collection.rpartition("/")[0] + "/operationResults"
-    return operation.collection
-
-
 def _collections(operation: Operation) -> set[str]:
-    return {operation.collection.lower(), _monitored(operation).lower()}
+    return {operation.collection.lower(), results_collection(operation.collection).lower()}

@@ -11,6 +11,7 @@ import ssl
 from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 
 from tests.local_azure.azure import LocalAzure
 from tests.local_azure.blobs import BlobStore
@@ -18,24 +19,53 @@ from tests.local_azure.certificates import Certificates, ensure_certificates
 from tests.local_azure.entra import Entra
 from tests.local_azure.environment import write_environment
 from tests.local_azure.exchange_log import ExchangeLog
+from tests.local_azure.faults.board import FaultBoard
+from tests.local_azure.faults.control import FaultControl
+from tests.local_azure.faults.middleware import FaultyWay
+from tests.local_azure.faults.rules import read_profile
+from tests.local_azure.faults.visibility import Visibility
 from tests.local_azure.front import Front
+from tests.local_azure.guest_identity import GuestIdentity
 from tests.local_azure.guests_host import GuestHost
 from tests.local_azure.kinds import ResourceKind
 from tests.local_azure.managed_identity import ManagedIdentity
 from tests.local_azure.metadata import Metadata
 from tests.local_azure.operations import Operations
+from tests.local_azure.providers.blob_containers import BlobContainers, BlobServices
+from tests.local_azure.providers.community_galleries import CommunityGalleries
 from tests.local_azure.providers.compute_skus import ComputeSkus
+from tests.local_azure.providers.deployment_operations import DeploymentOperations, DeploymentStatuses
+from tests.local_azure.providers.deployments import Deployments
+from tests.local_azure.providers.disk_encryption_sets import DiskEncryptionSets
+from tests.local_azure.providers.disk_restore_points import DiskRestorePoints
 from tests.local_azure.providers.disks import Disks
+from tests.local_azure.providers.galleries import Galleries
+from tests.local_azure.providers.gallery_images import GalleryImages
+from tests.local_azure.providers.gallery_soft_delete import SoftDeletedVersions
+from tests.local_azure.providers.gallery_versions import GalleryVersions
 from tests.local_azure.providers.images import Images
 from tests.local_azure.providers.marketplace_agreements import MarketplaceAgreements
 from tests.local_azure.providers.marketplace_images import MarketplaceImages
-from tests.local_azure.providers.network import Subnets, VirtualNetworks
-from tests.local_azure.providers.network_interfaces import Interfaces, PublicAddresses, SecurityGroups
+from tests.local_azure.providers.network_interfaces import Interfaces
+from tests.local_azure.providers.network_usages import NetworkUsages
+from tests.local_azure.providers.provider_registry import ProviderRegistry
+from tests.local_azure.providers.public_addresses import PublicAddresses
 from tests.local_azure.providers.resources import Resources
+from tests.local_azure.providers.restore_point_collections import RestorePointCollections
+from tests.local_azure.providers.restore_points import RestorePoints
+from tests.local_azure.providers.run_command_documents import RunCommandDocuments
+from tests.local_azure.providers.security_groups import SecurityGroups, SecurityRules
+from tests.local_azure.providers.shared_galleries import SharedGalleries
 from tests.local_azure.providers.snapshots import Snapshots
-from tests.local_azure.providers.storage import BlobContainers, BlobServices, StorageAccounts
+from tests.local_azure.providers.storage_accounts import StorageAccounts
 from tests.local_azure.providers.usage import Usage
 from tests.local_azure.providers.virtual_machines import VirtualMachines
+from tests.local_azure.providers.virtual_networks import Subnets, VirtualNetworks
+from tests.local_azure.providers.vm_extensions import Extensions
+from tests.local_azure.providers.vm_run_commands import RunCommands
+from tests.local_azure.quota_control import QuotaControl
+from tests.local_azure.routing import Router
+from tests.local_azure.run_command_control import RunCommandControl
 from tests.local_azure.settings import Settings
 from tests.local_azure.store import Store
 from tests.local_azure.tokens import Tokens
@@ -61,6 +91,11 @@ def _bind(port: int) -> socket.socket:
     return listener
 
 
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """Requests that are no HTTP are answered with 400; their traces would look like errors of the server."""
+    return not (record.exc_info and isinstance(record.exc_info[1], BadHttpMessage))
+
+
 class Server:
     """Everything that belongs to one state directory. `start` and `stop` run in the same event loop."""
 
@@ -77,44 +112,76 @@ class Server:
         )
         self.guests = GuestHost(settings.state_dir, self.blobs) if settings.with_guests else None
         self.azure = LocalAzure(settings, self.store, self.operations, self.blobs, self.guests)
+        self.faults = FaultBoard(settings.state_dir / "faults.jsonl", self.blobs, settings.fault_seed)
+        self._guest_identity = GuestIdentity(self.azure, self.tokens)
         self._runner: web.AppRunner | None = None
 
     def _application(self) -> web.Application:
         azure = self.azure
         disks, interfaces, addresses = Disks(azure), Interfaces(azure), PublicAddresses(azure)
-        accounts = StorageAccounts(azure)
+        networks, groups = VirtualNetworks(azure), SecurityGroups(azure)
+        machines = VirtualMachines(azure, disks, interfaces, addresses)
+        accounts, soft_deleted = StorageAccounts(azure), SoftDeletedVersions(azure)
         kinds: list[ResourceKind] = [
             accounts,
             BlobServices(azure),
             BlobContainers(azure),
-            VirtualNetworks(azure),
-            Subnets(azure),
+            networks,
+            Subnets(networks),
             interfaces,
             addresses,
-            SecurityGroups(azure),
+            groups,
+            SecurityRules(groups),
             disks,
             Snapshots(azure),
+            RestorePointCollections(azure),
+            RestorePoints(azure),
+            DiskRestorePoints(azure),
+            DiskEncryptionSets(azure),
             Images(azure),
-            VirtualMachines(azure, disks, interfaces, addresses),
+            Galleries(azure),
+            GalleryImages(azure),
+            GalleryVersions(azure, soft_deleted),
+            soft_deleted,
+            machines,
+            RunCommands(azure, machines.power),
+            Extensions(azure, machines.power),
+        ]
+        deployments = Deployments(azure, ProviderRegistry(kinds))
+        kinds += [
+            deployments,
+            DeploymentOperations(azure, deployments),
+            DeploymentStatuses(azure, deployments),
         ]
         resources = Resources(azure, kinds)
-        front = Front(
+        router = Router(
             azure,
             self.tokens,
             kinds=kinds,
             resources=resources.handlers(),
             subscription_verbs={
                 **accounts.subscription_verbs(),
+                **addresses.subscription_verbs(),
+                **NetworkUsages(azure).verbs(),
                 **MarketplaceImages().verbs(),
                 **MarketplaceAgreements(azure).verbs(),
                 **ComputeSkus().verbs(),
                 **Usage(azure).verbs(),
+                **RunCommandDocuments().verbs(),
+                **machines.subscription_verbs(),
+                **SharedGalleries(azure).verbs(),
+                **CommunityGalleries(azure).verbs(),
             },
-            log=self.log,
         )
-        application = web.Application(client_max_size=_MAX_BODY)
+        deployments.connect(router.dispatch)
+        front = Front(azure, self.tokens, router, self.log)
+        way = FaultyWay(self.settings.url, self.faults, Visibility(self.store), self.tokens, self.log)
+        application = web.Application(client_max_size=_MAX_BODY, middlewares=[way.middleware()])
         application.add_routes(
             [
+                *FaultControl(self.settings.state_dir, self.faults, way).routes(),
+                *QuotaControl(self.settings.state_dir, azure).routes(),
+                *RunCommandControl(self.settings.state_dir, azure).routes(),
                 *Metadata(self.settings).routes(),
                 *ManagedIdentity(self.settings, self.tokens).routes(),
                 *self.entra.routes(),
@@ -129,13 +196,19 @@ class Server:
         # Waiting for a guest takes a thread for minutes; blobs must not wait behind it.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
         await asyncio.to_thread(self.blobs.start)
+        if self.settings.faults is not None:
+            self.faults.add(read_profile(self.settings.faults))
+            await asyncio.to_thread(self.faults.publish)
         application = self._application()
         write_environment(self.settings, self.certificates, self.entra)
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.certificates.server, self.certificates.key)
+        logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         await web.SockSite(self._runner, listener, ssl_context=context).start()
+        if self.guests is not None:
+            await self._guest_identity.start(self.guests.identity_socket)
         self.operations.resume()
         _log.info("serving %s", self.settings.url)
 
@@ -144,6 +217,7 @@ class Server:
         if self._runner is not None:
             await self._runner.cleanup()
         await self.operations.close()
+        await self._guest_identity.stop()
         if self.guests is not None:
             await asyncio.to_thread(self.guests.stop_all)
         await asyncio.to_thread(self.blobs.stop)

@@ -54,6 +54,11 @@ class Settings:
     pace: Pace = Pace()
     with_guests: bool = False
     guest_timeout: float = GUEST_TIMEOUT
+    #: How many resources a page of any list has; None for as many as Azure's pages have.
+    page_size: int | None = None
+    #: A profile of faults that is in force from the start, and the seed of faults where none is said.
+    faults: Path | None = None
+    fault_seed: int | None = None
 
     @property
     def url(self) -> str:
@@ -84,6 +89,9 @@ def load_or_create(
     pace: Pace | None = None,
     with_guests: bool = False,
     guest_timeout: float = GUEST_TIMEOUT,
+    page_size: int | None = None,
+    faults: Path | None = None,
+    fault_seed: int | None = None,
 ) -> Settings:
     """Reads the identity and ports of a state directory, or chooses them on the first start."""
     path = state_dir / "identity.json"
@@ -110,4 +118,7 @@ def load_or_create(
         pace=pace or Pace(),
         with_guests=with_guests,
         guest_timeout=guest_timeout,
+        page_size=page_size,
+        faults=faults,
+        fault_seed=fault_seed,
     )

@@ -19,7 +19,9 @@ CREATE TABLE IF NOT EXISTS resources (
   resource_group TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL, hidden TEXT NOT NULL,
   position INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS resources_in_group ON resources (subscription, resource_group, type, position);
+CREATE INDEX IF NOT EXISTS resources_of_group ON resources (subscription, resource_group, position);
 CREATE INDEX IF NOT EXISTS resources_of_type ON resources (type, subscription, position);
+CREATE INDEX IF NOT EXISTS resources_in_subscription ON resources (subscription, position);
 CREATE INDEX IF NOT EXISTS resources_by_name ON resources (type, name COLLATE NOCASE);
 CREATE INDEX IF NOT EXISTS resources_by_position ON resources (position);
 CREATE TABLE IF NOT EXISTS operations (id TEXT PRIMARY KEY, record TEXT NOT NULL);
@@ -84,7 +86,10 @@ class Store:
         self._db.close()
 
     def get(self, resource_id: str) -> Resource | None:
-        rows = self._db.execute(f"SELECT {_COLUMNS} FROM resources WHERE key = ?", (resource_id.lower(),))  # noqa: S608
+        """The resource with that id, in any case, and with or without the slash that an id begins with."""
+        key = resource_id.lower()
+        key = f"/{key}" if key.startswith("subscriptions/") else key
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM resources WHERE key = ?", (key,))  # noqa: S608
         row = rows.fetchone()
         return None if row is None else _resource(row)
 
@@ -133,6 +138,29 @@ class Store:
             values.append(resource_group.lower())
         return self._select(condition, values)
 
+    def page(
+        self,
+        resource_type: str | None,
+        resource_group: str | None,
+        subscription: str,
+        after: int,
+        limit: int,
+    ) -> list[tuple[int, Resource]]:
+        """Up to `limit` resources behind the place `after`, each with its place; of all types without one."""
+        condition, values = "subscription = ?", [subscription.lower()]
+        if resource_type is not None:
+            condition += " AND type = ?"
+            values.append(resource_type)
+        if resource_group is not None:
+            condition += " AND resource_group = ?"
+            values.append(resource_group.lower())
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS}, position FROM resources WHERE {condition} AND position > ? "  # noqa: S608
+            "ORDER BY position LIMIT ?",
+            (*values, after, limit),
+        )
+        return [(row[6], _resource(row[:6])) for row in rows.fetchall()]
+
     def count_of_type(self, resource_type: str, subscription: str) -> int:
         """How many `of_type` would give, without reading them."""
         row = self._db.execute(
@@ -140,6 +168,12 @@ class Store:
             (resource_type, subscription.lower()),
         ).fetchone()
         return int(row[0])
+
+    def mentioning(self, resource_type: str, text: str) -> Iterator[Resource]:
+        """Those of a type whose body has the text somewhere, whatever the case: few of many, to look into."""
+        return self._select(
+            "type = ? AND instr(lower(body), ?) > 0", (resource_type, json.dumps(text)[1:-1].lower())
+        )
 
     def named(self, resource_type: str, name: str) -> Resource | None:
         """For types whose names are unique in all Azure, whatever their case: storage accounts."""
@@ -158,9 +192,6 @@ class Store:
             "position DESC",
         )
 
-    def in_subscription(self, subscription: str) -> Iterator[Resource]:
-        return self._select("subscription = ?", (subscription.lower(),))
-
     def save_operation(self, operation_id: str, record: Json) -> None:
         self._db.execute(
             "INSERT INTO operations (id, record) VALUES (?, ?) "
@@ -168,8 +199,12 @@ class Store:
             (operation_id.lower(), json.dumps(record)),
         )
 
+    def delete_operation(self, operation_id: str) -> None:
+        self._db.execute("DELETE FROM operations WHERE id = ?", (operation_id.lower(),))
+
     def operations(self) -> Iterator[Json]:
-        for (record,) in self._db.execute("SELECT record FROM operations").fetchall():
+        """In the order in which they began."""
+        for (record,) in self._db.execute("SELECT record FROM operations ORDER BY rowid").fetchall():
             yield json.loads(record)
 
     def next_number(self, counter: str) -> int:

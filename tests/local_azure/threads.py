@@ -14,6 +14,7 @@ from tests.guests.lab.programs import ProgramError
 from tests.guests.lab.qmp import QmpError
 from tests.local_azure.blobs import BlobError
 from tests.local_azure.errors import ArmError
+from tests.local_azure.guest_environment.launch import LaunchError
 from tests.local_azure.guests_host import GuestError
 
 P = ParamSpec("P")
@@ -25,6 +26,6 @@ async def in_thread(function: Callable[P, T], *arguments: P.args, **options: P.k
     """Runs `function` in a thread. What breaks below Azure's surface is an internal error to its clients."""
     try:
         return await asyncio.to_thread(function, *arguments, **options)
-    except (BlobError, GuestError, MachineError, ProgramError, QmpError, OSError) as error:
+    except (BlobError, GuestError, LaunchError, MachineError, ProgramError, QmpError, OSError) as error:
         _log.exception("%s failed", getattr(function, "__qualname__", function))
         raise ArmError(500, "InternalExecutionError", "An internal execution error occurred.") from error

@@ -117,11 +117,7 @@ class Tokens:
         except jwt.InvalidTokenError:
             raise self._refused("InvalidAuthenticationToken", "The access token is invalid.") from None
         if claims["exp"] <= time.time():
-            raise self._refused(
-                "ExpiredAuthenticationToken",
-                f"The access token expiry UTC time '{_american(claims['exp'])}' is earlier than "
-                f"current UTC time '{_american(time.time())}'.",
-            )
+            raise self.expired(claims["exp"])
         if str(claims["aud"]).rstrip("/") not in self.arm_audiences:
             allowed = ",".join(f"{a}/" for a in self.arm_audiences)
             raise self._refused(
@@ -134,6 +130,15 @@ class Tokens:
             raise self._refused("InvalidAuthenticationToken", "The access token is invalid.")
         return principal
 
+    def expired(self, expiry: float | None = None) -> ArmError:
+        """What a token gets after its end, by default one that has ended this very second."""
+        moment = time.time()
+        return self._refused(
+            "ExpiredAuthenticationToken",
+            f"The access token expiry UTC time '{_american(moment - 1 if expiry is None else expiry)}' is "
+            f"earlier than current UTC time '{_american(moment)}'.",
+        )
+
     def wrong_tenant(self, principal: Principal, owner: Tenant) -> ArmError:
         """What a token gets at a subscription of `owner`, a tenant that did not issue it."""
         right, wrong = (f"https://sts.windows.net/{t}/" for t in (owner.id, principal.tenant_id))
@@ -143,8 +148,8 @@ class Tokens:
             "associated with this subscription. Please use the authority (URL) "
             f"'{self._settings.url}/{owner.id}' to get the token. Note, if the subscription is transferred "
             "to another tenant there is no impact to the services, but information about new tenant could "
-            "take time to propagate (up to an hour). If you just transferred your subscription and see this error "
-            "message, please try back later.",
+            "take time to propagate (up to an hour). If you just transferred your subscription and see this "
+            "error message, please try back later.",
             tenant=owner.id,
         )
 

@@ -36,6 +36,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.identity 
     SessionCredential,
     token_credential,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.lost_answers import (
+    BrokenAnswers,
+    LostAnswers,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import (
     failed_answer,
     json_of,
@@ -129,8 +133,10 @@ class AzureSession:
         before, repeating = _base_policies()
         return [
             *before,
+            BrokenAnswers(),
             policies.ContentDecodePolicy(),
             ARMAutoResourceProviderRegistrationPolicy(),
+            LostAnswers(),
             *repeating,
             _RenewOnUnauthorized(self.credential),
             ARMChallengeAuthenticationPolicy(self.credential, self.cloud.scope),

@@ -31,6 +31,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.ranges i
 API_VERSION = "2021-12-02"
 ATTEMPTS = 8
 _RETRIED = (408, 429, 500, 502, 503, 504)
+# What the service says of a body that was not what its checksum said: the next try may arrive whole.
+_DAMAGED = ("Md5Mismatch",)
 _LONGEST_WAIT = 60.0
 _METADATA = "x-ms-meta-"
 _NO_SECURITY: Dict[str, bool] = {"usedforsecurity": False} if sys.version_info >= (3, 9) else {}
@@ -183,7 +185,7 @@ class PageBlob:
                 if answer.status < 300 or answer.status in accept:
                     return answer
                 problem = _service_error(what, answer)
-                if answer.status not in _RETRIED:
+                if answer.status not in _RETRIED and problem.code not in _DAMAGED:
                     raise problem
                 pause = max(pause, retry_after(answer.headers))
             if attempt + 1 < ATTEMPTS and self._cancel.wait(pause):

@@ -41,6 +41,7 @@ _EXCLUDED = (
     "/lib/udev/hwdb.d/*",
     "/usr/lib/udev/hwdb.d/*",
 )
+_AGENT_KEY_TYPE = "Provisioning.SshHostKeyPairType"
 _BUILD_SECONDS = 1200
 _CODE = code_digest(__file__, bootloader.__file__, disk_layout.__file__, guest_configuration.__file__)
 
@@ -150,6 +151,8 @@ class _Build:
             'ln -s ../run/systemd/resolve/stub-resolv.conf "$1"/etc/resolv.conf',
             ': > "$1"/etc/machine-id',
             'chroot "$1" systemctl --quiet enable systemd-networkd systemd-resolved',
+            # The agent waits for a host key of this type, and the image has cloud-init make no RSA key.
+            f'sed -i "s/^{_AGENT_KEY_TYPE}=.*/{_AGENT_KEY_TYPE}=ed25519/" "$1"/etc/waagent.conf',
             # apt's timers would take its lock whenever a thawed guest notices how late it is.
             'chroot "$1" systemctl --quiet disable apt-daily.timer apt-daily-upgrade.timer',
             # Online checks of LVM volumes, which this disk has none of.

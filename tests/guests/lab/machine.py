@@ -26,10 +26,17 @@ from tests.guests.lab.qmp import Qmp, QmpError
 AZURE_CHASSIS_ASSET_TAG = "7783-7084-3265-9085-8269-3286-77"
 """The chassis asset tag by which cloud-init and the Azure Linux Agent know that they run on Azure."""
 
+MEDIA_DRIVE = "media"
+"""The CD-ROM drive's name in QMP."""
+
+_HYPERV = "manufacturer=Microsoft Corporation"
+# By this systemd knows Hyper-V when the processor does not name another hypervisor.
+_HYPERV_FIRMWARE = "Hyper-V UEFI Release v4.1"
 _OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 _OVMF_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 _START_SECONDS = 30.0
 _FREEZE_SECONDS = 120.0
+_QUIT_SECONDS = 15.0
 
 # One thread starts every QEMU and lives as long as this process does: the death signal that setpriv asks for
 # comes when the thread that started a process ends, so machines die with this process and never earlier.
@@ -55,6 +62,12 @@ class Forward(NamedTuple):
     host_ip: str
     host_port: int
     guest_port: int = 22
+
+
+class Cdrom(NamedTuple):
+    """A CD-ROM drive, `MEDIA_DRIVE` to QMP; `image` is what is in it at the start."""
+
+    image: Path | None = None
 
 
 class DirectBoot(NamedTuple):
@@ -93,7 +106,11 @@ class Machine:
     One processor is the default: an emulated second one spends more on waiting for the first than it gives.
 
     Everything about a running machine is in those files, so another process that makes the same object sees
-    whether it runs and controls it. A machine ends with the process that started it.
+    whether it runs and controls it. A machine ends with the process that started it, unless it is `lasting`:
+    then it goes on, and `kill` keeps every write that reached its disks.
+
+    `cable` is a UNIX socket, relative to `work_dir`, where another program takes the guest's Ethernet frames
+    (QEMU's stream format); without it the guest is behind QEMU's own network with its `forwards`.
 
     `freezable` keeps the guest's memory in a file so that `freeze` can save it; `thaw_from` is what `freeze`
     wrote, and wants the same disks' number and places, memory, CPUs, firmware and seed as the frozen machine.
@@ -106,27 +123,37 @@ class Machine:
         disks: Sequence[Disk],
         *,
         seed: Path | None = None,
+        cdrom: Cdrom | None = None,
         forwards: Sequence[Forward] = (),
+        cable: str | None = None,
+        mac: str | None = None,
         memory_mib: int = 768,
         vcpus: int = 1,
         firmware: Literal["bios", "uefi"] = "bios",
         chassis_asset_tag: str | None = None,
+        system_uuid: str | None = None,
         direct_boot: DirectBoot | None = None,
         freezable: bool = False,
         thaw_from: Path | None = None,
+        lasting: bool = False,
     ) -> None:
         self.name = name
         self.work_dir = work_dir
         self.disks = tuple(disks)
         self.seed = seed
+        self.cdrom = cdrom
         self.forwards = tuple(forwards)
+        self.cable = cable
+        self.mac = mac
         self.memory_mib = memory_mib
         self.vcpus = vcpus
         self.firmware = firmware
         self.chassis_asset_tag = chassis_asset_tag
+        self.system_uuid = system_uuid
         self.direct_boot = direct_boot
         self.freezable = freezable
         self.thaw_from = thaw_from
+        self.lasting = lasting
         self.console = self._file("console")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -153,7 +180,9 @@ class Machine:
         if self.firmware == "uefi":
             variables = self.thaw_from / "variables" if self.thaw_from else _OVMF_VARIABLES
             shutil.copyfile(variables, self._file("variables"))
-        command = ["setpriv", "--pdeathsig", "KILL", *self._command()]
+        command = self._command()
+        if not self.lasting:
+            command = ["setpriv", "--pdeathsig", "KILL", *command]
         with self._file("log").open("wb") as log:
             self._process = _launcher.submit(self._spawn, command, log.fileno()).result()
         identity = identify(self._process.pid)
@@ -183,6 +212,11 @@ class Machine:
 
     def kill(self) -> None:
         """Pull the plug; nothing happens when the machine is off."""
+        if self.lasting and self.is_running():
+            # The guest's plug, not QEMU's: killed, it would lose writes that the guest has seen done.
+            with contextlib.suppress(OSError, QmpError):
+                self.qmp("quit")
+            self.wait_off(_QUIT_SECONDS)
         identity = self._identity()
         if identity is not None:
             identity.send(signal.SIGKILL)
@@ -235,6 +269,7 @@ class Machine:
         if len(set(luns)) != len(luns) or not all(0 <= lun <= 63 for lun in luns):
             raise MachineError(f"Machine {self.name}: data disk LUNs must differ and be 0 to 63, not {luns}")
         wanted = [disk.path for disk in self.disks] + ([self.seed] if self.seed else [])
+        wanted += [self.cdrom.image] if self.cdrom and self.cdrom.image else []
         wanted += [*self.direct_boot[:2]] if self.direct_boot else []
         wanted += [_OVMF_CODE, _OVMF_VARIABLES] if self.firmware == "uefi" else []
         wanted += [self.thaw_from / "devices", self.thaw_from / "memory"] if self.thaw_from else []
@@ -246,7 +281,7 @@ class Machine:
         kind = accelerator()
         command = ["qemu-system-x86_64", "-name", self.name, "-machine", self._machine_type()]
         command += ["-accel", "kvm" if kind == "kvm" else "tcg,thread=multi,tb-size=256"]
-        command += ["-cpu", cpu_model(kind), "-smp", str(self.vcpus), "-m", f"{self.memory_mib}M"]
+        command += ["-cpu", self._cpu(kind), "-smp", str(self.vcpus), "-m", f"{self.memory_mib}M"]
         command += ["-nodefaults", "-no-user-config", "-display", "none", "-rtc", "base=utc"]
         command += ["-serial", f"file:{self.console.name}"]
         command += ["-qmp", f"unix:{self.name}.qmp,server=on,wait=off"]
@@ -256,7 +291,10 @@ class Machine:
         if self.thaw_from:
             command += ["-incoming", "defer"]
         if self.chassis_asset_tag:
-            command += ["-smbios", f"type=3,asset={self.chassis_asset_tag}"]
+            command += ["-smbios", f"type=1,{_HYPERV},product=Virtual Machine,version={_HYPERV_FIRMWARE}"]
+            command += ["-smbios", f"type=3,{_HYPERV},asset={self.chassis_asset_tag}"]
+        if self.system_uuid:
+            command += ["-uuid", self.system_uuid]
         if self.firmware == "uefi":
             command += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_OVMF_CODE}"]
             command += ["-drive", f"if=pflash,unit=1,format=raw,file={self.name}.variables"]
@@ -265,6 +303,10 @@ class Machine:
             command += ["-initrd", str(self.direct_boot.initrd.resolve())]
             command += ["-append", self.direct_boot.command_line]
         return [*command, *self._disk_arguments(), *self._network_arguments()]
+
+    def _cpu(self, kind: Literal["kvm", "tcg"]) -> str:
+        unnamed = "kvm=off" if kind == "kvm" else "tcg-cpuid=off"
+        return f"{cpu_model(kind)},{unnamed}" if self.chassis_asset_tag else cpu_model(kind)
 
     def _machine_type(self) -> str:
         return "q35,memory-backend=ram" if self.freezable or self.thaw_from else "q35"
@@ -287,13 +329,23 @@ class Machine:
         if self.seed is not None:
             seed = f"file={_escaped(self.seed.resolve())},format=raw,if=none,id=seed,readonly=on"
             arguments += ["-drive", seed, "-device", "virtio-blk-pci,drive=seed"]
+        if self.cdrom is not None:
+            drive = f"scsi-cd,id={MEDIA_DRIVE},bus=os.0,scsi-id=1"
+            if self.cdrom.image is not None:
+                image = f"file={_escaped(self.cdrom.image.resolve())},format=raw,if=none,id=cdrom"
+                arguments += ["-drive", f"{image},media=cdrom,readonly=on"]
+                drive += ",drive=cdrom"
+            arguments += ["-device", drive]
         return arguments
 
     def _network_arguments(self) -> list[str]:
         network = "user,id=network,ipv6=off"
         for forward in self.forwards:
             network += f",hostfwd=tcp:{forward.host_ip}:{forward.host_port}-:{forward.guest_port}"
-        return ["-netdev", network, "-device", "virtio-net-pci,netdev=network,romfile="]
+        if self.cable is not None:
+            network = f"stream,id=network,server=off,addr.type=unix,addr.path={self.cable}"
+        card = "virtio-net-pci,netdev=network,romfile=" + (f",mac={self.mac}" if self.mac else "")
+        return ["-netdev", network, "-device", card]
 
     def _spawn(self, command: Sequence[str], log: int) -> subprocess.Popen[bytes]:
         # Own session: an interrupt typed at the terminal is for us, and we decide about the machine.

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 # mke2fs, sfdisk and mkfs.vfat live where only root's search path looks.
-_SEARCH_PATH = ":".join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+SEARCH_PATH = ":".join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
 
 class ProgramError(Exception):
@@ -30,7 +30,7 @@ def run_program(
         done = subprocess.run(
             command,
             input=stdin if stdin is not None else "",
-            env={**os.environ, **(environment or {}), "PATH": _SEARCH_PATH},
+            env={**os.environ, **(environment or {}), "PATH": SEARCH_PATH},
             capture_output=True,
             text=True,
             errors="replace",

@@ -8,6 +8,8 @@
 // Requests come in on standard input and answers go out on standard output, one JSON object a line:
 //   {"id": 1, "op": "accounts", "accounts": {"name": ["key1", "key2"]}}  all accounts from now on; the first one starts the service
 //   {"id": 2, "op": "layout", "account": .., "container": .., "blob": ..} digest of where the blob's content lies
+//   {"id": 3, "op": "faults", "rules": [..], "log": ..} the faults that clients meet from now on
+//   {"id": 4, "op": "faultCounts"} by rule, how many requests it counted and how many went wrong
 // The end of standard input ends the service in good order: it never outlives the program that started it.
 // Account keys travel on this pipe because arguments and environments are readable by other processes.
 "use strict";
@@ -19,7 +21,10 @@ const path = require("path");
 const readline = require("readline");
 const { Console } = require("console");
 const { createRequire } = require("module");
+const { withAzuresHeaders } = require("./answer_headers.js");
 const { Crc64 } = require("./crc64.js");
+const { Faults } = require("./faults.js");
+const { ServiceRules } = require("./service_rules.js");
 
 const [azuritePackage, dataDir, port, certificate, key] = process.argv.slice(2);
 const fromAzurite = createRequire(path.join(azuritePackage, "package.json"));
@@ -34,6 +39,7 @@ const BlobServer = fromAzurite("./dist/src/blob/BlobServer.js").default;
 
 const HOST = "127.0.0.1";
 const KEEP_ALIVE_SECONDS = 120;
+const faults = new Faults();
 // Standard output belongs to the control channel; whatever Azurite prints goes to the log.
 global.console = new Console(process.stderr, process.stderr);
 
@@ -54,8 +60,12 @@ function blobServer() {
     true, // the account is always the first part of the path
     false
   );
+  new ServiceRules(fromAzurite).install();
   const server = new BlobServer(configuration);
   copiesOwnTheirRanges(server.metadataStore);
+  const [azurite] = server.httpServer.listeners("request");
+  server.httpServer.removeAllListeners("request");
+  server.httpServer.on("request", faults.listener(withAzuresHeaders(azurite)));
   return server;
 }
 
@@ -125,6 +135,13 @@ async function main() {
     }
     if (request.op === "layout") {
       return { layout: await layoutOf(server, request) };
+    }
+    if (request.op === "faults") {
+      faults.set(request.rules, request.log);
+      return {};
+    }
+    if (request.op === "faultCounts") {
+      return { counts: faults.counts() };
     }
     throw new Error(`unknown operation ${request.op}`);
   }

@@ -4,15 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from tests.local_azure.call import Call
 from tests.local_azure.providers.gallery_ids import (
     COMMUNITY,
     community_gallery,
     community_info,
-    public_galleries,
-    public_names,
 )
 from tests.local_azure.providers.gallery_views import GalleryView, Public
 from tests.local_azure.store import Json, Resource
@@ -22,12 +18,9 @@ _METADATA = ("publisherUri", "publisherContact", "eula", "publicNames")
 
 
 class CommunityGalleries(GalleryView):
-    segment = COMMUNITY
+    """There is no list of them: who knows a public name may look behind it."""
 
-    def galleries(self, call: Call) -> Iterator[Public]:
-        del call
-        for gallery in public_galleries(self._azure):
-            yield Public(gallery, public_names(gallery)[-1])
+    segment = COMMUNITY
 
     def gallery(self, call: Call, name: str) -> Resource | None:
         del call

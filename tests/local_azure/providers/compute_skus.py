@@ -7,10 +7,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from tests.local_azure.azure import LOCATIONS, find_location
 from tests.local_azure.call import Call, Reply
 from tests.local_azure.errors import invalid_value
 from tests.local_azure.kinds import Verb, method_not_allowed
+from tests.local_azure.locations import LOCATIONS, find_location
 from tests.local_azure.providers import disk_shapes
 from tests.local_azure.providers.marketplace_images import place_of
 from tests.local_azure.providers.vm_sizes import VmSize, vm_sizes
@@ -119,27 +119,39 @@ def _size(size: VmSize, location: str) -> Json:
         "RdmaEnabled": False,
         "MaxNetworkInterfaces": max(2, min(size.cores, 8)),
     }
-    if series.ultra and zones_of(location):
-        capabilities["UltraSSDAvailable"] = True
     if series.hibernation:
         capabilities["HibernationSupported"] = True
     if not series.trusted_launch:
         capabilities["TrustedLaunchDisabled"] = True
     if series.confidential:
         capabilities["ConfidentialComputingType"] = "SNP"
-    restriction = {
-        "type": "Location",
-        "values": [location],
-        "restrictionInfo": {"locations": [location]},
-        "reasonCode": "NotAvailableForSubscription",
-    }
+    places = _places(location, zonal=True)
+    zones = zones_of(location)
+    if series.ultra and zones:
+        ultra = _capabilities({"UltraSSDAvailable": True})
+        places["locationInfo"][0]["zoneDetails"] = [{"Name": zones, "capabilities": ultra}]
     return {
         "resourceType": "virtualMachines",
         "name": size.name,
         "tier": "Standard",
         "size": size.name.removeprefix("Standard_"),
         "family": series.family,
-        **_places(location, zonal=True),
+        **places,
         "capabilities": _capabilities(capabilities),
-        "restrictions": [restriction] if series.restricted else [],
+        "restrictions": _restrictions(location, zones) if series.restricted else [],
     }
+
+
+def _restrictions(location: str, zones: list[str]) -> list[Json]:
+    """For a size the subscription may not use: in the region, and in each of its zones."""
+    info: Json = {"locations": [location]}
+    both = [("Location", info)] + ([("Zone", {**info, "zones": zones})] if zones else [])
+    return [
+        {
+            "type": kind,
+            "values": [location],
+            "restrictionInfo": restricted,
+            "reasonCode": "NotAvailableForSubscription",
+        }
+        for kind, restricted in both
+    ]

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from typing import Literal
 
 from tests.local_azure import vhd
 from tests.local_azure.azure import LocalAzure, new_account_key
+from tests.local_azure.blob_vhd import FOOTER_SIZE
 from tests.local_azure.blobs import BlobAddress, BlobError, parse_blob_url
 from tests.local_azure.errors import ArmError, invalid_value
 from tests.local_azure.store import Resource
@@ -40,8 +40,8 @@ class DiskContent:
 
     async def empty(self, address: BlobAddress, size: int) -> None:
         """A disk of zeros with its footer."""
-        await self.for_upload(address, size + vhd.FOOTER_SIZE)
-        await in_thread(vhd.write_footer, self._blobs, address, size, time.time())
+        await self.for_upload(address, size + FOOTER_SIZE)
+        await in_thread(self._blobs.write_vhd_footer, address)
 
     async def for_upload(self, address: BlobAddress, blob_size: int) -> None:
         await self._ready(address)
@@ -53,7 +53,12 @@ class DiskContent:
 
     async def grow(self, address: BlobAddress, old: int, new: int) -> None:
         if new > old:
-            await in_thread(vhd.grow, self._blobs, address, old, new, time.time())
+            await in_thread(self._blobs.resize, address, new + FOOTER_SIZE)
+
+    async def write_text(self, address: BlobAddress, content: bytes) -> None:
+        """What the platform itself writes for a user to read: logs."""
+        await self._ready(address)
+        await in_thread(self._blobs.write_block_blob, address, content)
 
     async def delete(self, resource: Resource) -> None:
         """Removes what the resource's hidden part names: one blob, or an image's several."""
@@ -84,6 +89,13 @@ class DiskContent:
                 400, "InvalidParameter", f"The source blob {url} is not accessible.", target="disks"
             ) from error
         return address, size
+
+    def account_of(self, url: str) -> str:
+        """The name of the storage account in a blob's URL, of this machine's or of Azure's form."""
+        own = self._blobs.endpoint + "/"
+        if url.startswith(own):
+            return url.removeprefix(own).partition("/")[0]
+        return url.removeprefix("https://").partition("/")[0].partition(".blob.")[0]
 
     def _blob_address(self, url: str, target: str) -> BlobAddress:
         plain = url.partition("?")[0]

@@ -20,6 +20,8 @@ SKUS = (
     "PremiumV2_LRS",
 )
 SNAPSHOT_SKUS = ("Standard_LRS", "Premium_LRS", "Standard_ZRS")
+#: What Ultra Disks and Premium SSD v2 let one choose.
+CHOSEN = ("diskIOPSReadWrite", "diskMBpsReadWrite", "diskIOPSReadOnly", "diskMBpsReadOnly")
 # Premium SSD: largest size in GiB, tier, IOPS, MB/s.
 _PREMIUM = (
     (4, "P1", 120, 25),
@@ -103,7 +105,7 @@ def size_tiers(sku: str) -> Iterator[tuple[str | None, int, int, Json]]:
 
 def defaults(created: str, unique_id: str, properties: Json) -> Json:
     return {
-        "encryption": {"type": "EncryptionAtRestWithPlatformKey"},
+        "encryption": properties.get("encryption") or {"type": "EncryptionAtRestWithPlatformKey"},
         "networkAccessPolicy": properties.get("networkAccessPolicy", "AllowAll"),
         "publicNetworkAccess": properties.get("publicNetworkAccess", "Enabled"),
         "timeCreated": created,

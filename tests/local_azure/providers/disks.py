@@ -9,35 +9,45 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from tests.local_azure.azure import LocalAzure
+from tests.local_azure.blob_vhd import FOOTER_SIZE
 from tests.local_azure.blobs import BlobAddress
 from tests.local_azure.call import Call, Reply, properties_of
 from tests.local_azure.clock import now, wire_time
-from tests.local_azure.errors import ArmError, invalid_value, missing_parameter, not_allowed, property_change
+from tests.local_azure.errors import ArmError, not_allowed
 from tests.local_azure.kinds import ResourceKind, Verb, check_tags, json_object
 from tests.local_azure.operations import Operation
-from tests.local_azure.providers import disk_shapes
+from tests.local_azure.providers import disk_changes, disk_rules, disk_shapes
+from tests.local_azure.providers.disk_access import active_access, check_grant
 from tests.local_azure.providers.disk_content import DiskContent
-from tests.local_azure.providers.disk_sources import DISK, DiskSources
+from tests.local_azure.providers.disk_sources import DISK, RESIZED_DOWN, DiskSources, content_size
+from tests.local_azure.providers.disk_versions import asked_creation, first_answer, shown
+from tests.local_azure.providers.usage import check_disk_quota
 from tests.local_azure.store import Json, Resource
-from tests.local_azure.vhd import FOOTER_SIZE, whole_gib
+from tests.local_azure.vhd import whole_gib
 
-_MAX_ACCESS_SECONDS = 5184000
+# In the order Azure shows them; a request's other properties are read only, or not for this kind.
 _KEPT = (
     "osType",
     "hyperVGeneration",
     "diskSizeGB",
+    "encryption",
+    "incremental",
     "networkAccessPolicy",
+    "diskAccessId",
     "publicNetworkAccess",
     "supportsHibernation",
     "supportedCapabilities",
     "securityProfile",
     "purchasePlan",
+    "encryptionSettingsCollection",
     "dataAccessAuthMode",
-    "incremental",
+    "maxShares",
+    "burstingEnabled",
+    "optimizedForFrequentAttach",
+    "tier",
 )
 # Measured: 0.1 to 1.8 s, whatever is done to a disk or snapshot.
 _SECONDS = 0.5
-RESIZED_DOWN = "Disks or snapshot cannot be resized down."
 
 
 class DiskKind(ResourceKind):
@@ -72,35 +82,75 @@ class DiskKind(ResourceKind):
     async def put(self, call: Call) -> Reply:
         existing = self.find(call)
         body = self.check_write(call, existing)
-        if existing is not None:
-            return self._update(call, existing, body, properties_of(body))
         properties = properties_of(body)
-        self._check_sku(body)
-        creation, hidden = await self.sources.creation(call.name, body["location"], properties)
+        disk_rules.check_sku(self.parameter, body, self.skus)
+        disk_rules.check_values(self.parameter, properties)
+        if existing is not None:
+            return self._update(call, existing, body, properties)
         resource = self.new_resource(
             call,
             {
                 "location": body["location"],
-                "tags": body.get("tags") or {},
+                **({"tags": body["tags"]} if body.get("tags") is not None else {}),
                 "sku": {"name": (body.get("sku") or {}).get("name", "Standard_LRS")},
-                **{k: body[k] for k in ("zones",) if body.get(k)},
-                "properties": {
-                    **{k: properties[k] for k in _KEPT if properties.get(k) is not None},
-                    "creationData": creation,
-                    "provisioningState": "Updating",
-                },
+                **({"zones": body["zones"]} if body.get("zones") else {}),
             },
-            {"unique_id": str(uuid.uuid4()), "created": wire_time(now()), **hidden},
+            {"unique_id": str(uuid.uuid4()), "created": wire_time(now())},
         )
+        creation, hidden = await self.sources.creation(resource, properties, call.api_version)
+        resource.hidden |= hidden
+        given = {k: properties[k] for k in _KEPT if properties.get(k) is not None}
+        resource.body["properties"] = {
+            **hidden.get("inherited", {}),
+            **given,
+            "creationData": creation,
+            "provisioningState": "Updating",
+        }
+        self.check_new(resource, body)
         self.azure.store.put(resource)
-        return self._accepted(call, resource, "create", with_body=True)
+        self.start_copy(call, resource)
+        asked = asked_creation(creation, properties["creationData"], call.api_version)
+        repeated = {**given, "creationData": asked, **hidden.get("first", {})}
+        return self._accepted(
+            call,
+            resource,
+            "create",
+            body=first_answer(resource, _asked_sku(body), repeated, call.api_version),
+        )
+
+    def check_new(self, resource: Resource, body: Json) -> None:
+        """The rules that look at more than one property of a disk to be made."""
+        properties, sku = resource.properties, resource.body["sku"]["name"]
+        disk_rules.check_zones(resource.id, resource.location, sku, body)
+        disk_rules.check_encryption(self.azure, properties)
+        disk_rules.check_network(properties)
+        disk_rules.check_security(properties)
+        if self.type == DISK and resource.hidden.get("upload") is None:
+            size = content_gib(resource)
+            disk_rules.check_performance(sku, size, properties)
+        self.keep_performance(resource, properties_of(body))
+        check_disk_quota(self.azure, resource)
+
+    def start_copy(self, call: Call, resource: Resource) -> None:
+        """For what goes on behind a finished creation."""
+
+    def keep_performance(self, resource: Resource, given: Json) -> None:
+        """Remembers the performance asked for where the SKU lets one choose it."""
+        chosen = {k: given[k] for k in disk_shapes.CHOSEN if given.get(k) is not None}
+        if chosen and resource.body["sku"]["name"].partition("_")[0] in ("UltraSSD", "PremiumV2"):
+            resource.hidden["performance"] = {**resource.hidden.get("performance", {}), **chosen}
 
     def _accepted(
-        self, call: Call, resource: Resource, work: str, arguments: Json | None = None, *, with_body: bool
+        self,
+        call: Call,
+        resource: Resource,
+        work: str,
+        arguments: Json | None = None,
+        *,
+        body: Json | None = None,
     ) -> Reply:
         operation = self._start(call, resource, work, arguments, shows_output=work != "delete")
-        headers = self.azure.operations.headers(operation, aao=True, location=True)
-        return Reply(202, self.render(resource, call) if with_body else None, headers)
+        return Reply(202, body, self.azure.operations.headers(operation, aao=True, location=True))
 
     def _start(
         self, call: Call, resource: Resource, work: str, arguments: Json | None, *, shows_output: bool
@@ -109,22 +159,16 @@ class DiskKind(ResourceKind):
             call,
             resource,
             work,
-            arguments,
+            {"api_version": call.api_version, **(arguments or {})},
             collection="DiskOperations",
             azure_seconds=_SECONDS,
             retry_after=2 if work in ("create", "update") else None,
             shows_output=shows_output,
         )
 
-    def _check_sku(self, body: Json) -> None:
-        sku = body.get("sku")
-        if sku is not None and (not isinstance(sku, dict) or sku.get("name") not in self.skus):
-            given = sku.get("name") if isinstance(sku, dict) else sku
-            raise invalid_value("sku", f"SKU {given} is not supported for resource type {self.parameter}s.")
-
-    async def _finish_create(self, resource: Resource, _arguments: Json) -> Json:
+    async def _finish_create(self, resource: Resource, arguments: Json) -> Json:
         try:
-            return await self._create(resource)
+            return shown(await self._create(resource), arguments["api_version"])
         except ArmError:
             self.fail(resource)
             raise
@@ -137,19 +181,22 @@ class DiskKind(ResourceKind):
             address = self.content.new_address(upload=upload is not None)
             hidden["blob"] = list(address)
             self.keep(resource)
-        if upload is not None:
-            await self.content.for_upload(address, upload)
-            return self.ready(resource, None)
-        source = hidden.get("source")
-        size = hidden["size"]
+        return self.ready(resource, await self.fill(resource, address))
+
+    async def fill(self, resource: Resource, address: BlobAddress) -> int | None:
+        """Puts the content of a new disk into its blob: bytes of the disk, None before an upload."""
+        hidden = resource.hidden
+        if hidden.get("upload") is not None:
+            await self.content.for_upload(address, hidden["upload"])
+            return None
+        source, source_size = hidden.get("source"), hidden.get("source_size") or 0
+        size = content_size(hidden["size"], source_size)
         if source is None:
             await self.content.empty(address, size)
-            return self.ready(resource, size)
-        if size is not None and size < hidden["source_size"]:
-            raise ArmError(400, "InvalidParameter", RESIZED_DOWN)
-        await self.content.copy(BlobAddress(*source), address)
-        await self.content.grow(address, hidden["source_size"], size or hidden["source_size"])
-        return self.ready(resource, size or hidden["source_size"])
+        else:
+            await self.content.copy(BlobAddress(*source), address)
+            await self.content.grow(address, source_size, size)
+        return size
 
     def ready(self, resource: Resource, size: int | None) -> Json:
         """Fills in what Azure shows of a finished disk. `size` None: an upload is still to come."""
@@ -162,7 +209,7 @@ class DiskKind(ResourceKind):
         resource.body["sku"] = disk_shapes.sku_with_tier(resource.body["sku"])
         first = ("osType", "hyperVGeneration", "creationData", "diskSizeGB")
         properties: Json = {k: old[k] for k in first if k in old}
-        properties |= {k: v for k, v in old.items() if k in _KEPT and k not in properties}
+        properties |= {k: v for k, v in old.items() if k in _KEPT and k not in properties and k != "tier"}
         properties |= self.extra_properties(resource, size_gb or upload_gb)
         properties |= disk_shapes.defaults(hidden["created"], hidden["unique_id"], old)
         if size is not None:
@@ -186,10 +233,9 @@ class DiskKind(ResourceKind):
         return "Reserved" if owner.hidden.get("power") == "deallocated" else "Attached"
 
     def render(self, resource: Resource, call: Call) -> Json:
-        del call
         if resource.state == "Succeeded":
             resource.properties["diskState"] = self.state_of(resource)
-        return resource.body
+        return shown(resource.body, call.api_version)
 
     # Update.
 
@@ -197,50 +243,42 @@ class DiskKind(ResourceKind):
         resource = self.require(call)
         body = json_object(call)
         check_tags(body)
+        disk_rules.check_sku(self.parameter, body, self.skus)
+        disk_rules.check_values(self.parameter, properties_of(body))
         return self._update(call, resource, body, properties_of(body))
 
     def _update(self, call: Call, resource: Resource, body: Json, properties: Json) -> Reply:
         self.refuse_concurrent(resource)
-        self._check_sku(body)
-        creation = properties.get("creationData") or {}
-        for key in ("createOption", "sourceResourceId", "sourceUri", "uploadSizeBytes"):
-            old = resource.properties["creationData"].get(key)
-            if creation.get(key) is not None and creation[key] != old:
-                raise property_change(f"creationData.{key}")
+        disk_changes.check_unchanged(resource, body, properties)
         wanted = properties.get("diskSizeGB")
         if wanted is not None:
             self.sources.check_size(wanted)
-            self._check_growth(resource, wanted)
-        change = {k: properties[k] for k in _KEPT if properties.get(k) is not None and k != "diskSizeGB"}
-        preview = dict(resource.body)
-        for key in ("tags", "sku"):
-            if body.get(key) is not None:
-                preview[key] = resource.body[key] = body[key]
-        resource.properties.update(change)
-        resource.properties["provisioningState"] = "Updating"
-        hidden_fields = ("diskIOPSReadWrite", "diskMBpsReadWrite", "timeCreated", "diskState", "uniqueId")
-        preview["properties"] = {k: v for k, v in resource.properties.items() if k not in hidden_fields}
-        if wanted is not None:
-            preview["properties"]["diskSizeGB"] = wanted
-        self.azure.store.put(resource)
-        operation = self._start(call, resource, "update", {"size_gb": wanted}, shows_output=True)
-        return Reply(202, preview, self.azure.operations.headers(operation, aao=True, location=True))
-
-    def _check_growth(self, resource: Resource, wanted: int) -> None:
-        size = resource.hidden.get("size")
-        if size is None or disk_shapes.size_bytes(wanted) <= size:
-            return
-        owner = self.azure.store.get(resource.body.get("managedBy", ""))
-        if owner is not None and owner.hidden.get("power") != "deallocated":
-            raise not_allowed(
-                f"Cannot resize disk {resource.name} while it is attached to running VM {owner.id}. "
-                "Resizing a "
-                "disk of an Azure Virtual Machine requires the virtual machine to be deallocated. Please "
-                "stop "
-                "your VM and retry the operation."
+            disk_changes.check_growth(self.azure, resource, wanted)
+        given = {k: properties[k] for k in _KEPT if properties.get(k) is not None}
+        merged = {**resource.properties, **given}
+        sku = (body.get("sku") or resource.body["sku"])["name"]
+        disk_changes.check_sku_change(self.azure, resource, sku, self.parameter)
+        disk_rules.check_encryption(self.azure, given)
+        disk_rules.check_network(merged if "networkAccessPolicy" in given or "diskAccessId" in given else {})
+        if self.type == DISK and resource.hidden.get("size") is not None:
+            size = wanted or whole_gib(resource.hidden["size"])
+            disk_rules.check_performance(
+                sku, size, {**given, "tier": disk_changes.tier_change(resource, given)}
             )
-        if resource.hidden.get("access"):
-            raise active_access(resource)
+        if body.get("tags") is not None:
+            resource.body["tags"] = body["tags"]
+        if body.get("sku") is not None:
+            resource.body["sku"] = {"name": sku}
+        self.keep_performance(resource, properties)
+        resource.properties.update({k: v for k, v in given.items() if k != "diskSizeGB"})
+        resource.properties["provisioningState"] = "Updating"
+        self.azure.store.put(resource)
+        whole = resource.properties | {"diskSizeGB": wanted or resource.properties.get("diskSizeGB")}
+        first = ("osType", "hyperVGeneration", "creationData", "diskSizeGB")
+        repeated = {k: whole[k] for k in first if whole.get(k) is not None} | given
+        asked = _asked_sku(body) or {"sku": resource.body["sku"]}
+        answer = first_answer(resource, asked, repeated, call.api_version)
+        return self._accepted(call, resource, "update", {"size_gb": wanted}, body=answer)
 
     async def _finish_update(self, resource: Resource, arguments: Json) -> Json:
         wanted, size = arguments.get("size_gb"), resource.hidden.get("size")
@@ -251,47 +289,15 @@ class DiskKind(ResourceKind):
                 raise ArmError(400, "InvalidParameter", RESIZED_DOWN)
             await self.content.grow(BlobAddress(*resource.hidden["blob"]), size, new)
             size = new
-        return self.ready(resource, size)
+        return shown(self.ready(resource, size), arguments["api_version"])
 
     # Access.
 
     async def _grant(self, call: Call) -> Reply:
         resource = self.require(call)
         self.refuse_concurrent(resource)
-        body = json_object(call)
-        access, seconds = body.get("access"), body.get("durationInSeconds")
-        if access not in ("Read", "Write"):
-            raise missing_parameter("access") if access is None else invalid_value("access")
-        if seconds is None:
-            raise missing_parameter("durationInSeconds")
-        if not isinstance(seconds, int) or not 0 < seconds <= _MAX_ACCESS_SECONDS:
-            raise invalid_value(
-                "durationInSeconds",
-                f"The value '{seconds}' of parameter 'durationInSeconds' is out of range. It must be "
-                "between 1 "
-                f"and {_MAX_ACCESS_SECONDS}.",
-            )
-        owner = self.azure.store.get(resource.body.get("managedBy", ""))
-        if owner is not None and owner.hidden.get("power") != "deallocated":
-            raise ArmError(
-                409,
-                "Conflict",
-                f"Access not permitted because {self.parameter} {resource.name} is currently attached to "
-                f"running VM {owner.id}.",
-            )
-        pending = resource.properties.get("diskState") in ("ReadyToUpload", "ActiveUpload")
-        if access == "Write" and not pending:
-            raise not_allowed(
-                f"Write access to {self.parameter} {resource.name} is not permitted: only one created for "
-                "upload can be written to."
-            )
-        if access == "Read" and pending:
-            raise not_allowed(
-                f"Read access to {self.parameter} {resource.name} is not permitted before its upload."
-            )
-        return self._accepted(
-            call, resource, "grant", {"access": access, "seconds": seconds}, with_body=False
-        )
+        arguments = check_grant(self.azure, call, resource, self.parameter)
+        return self._accepted(call, resource, "grant", arguments)
 
     async def _finish_grant(self, resource: Resource, arguments: Json) -> Json:
         address = BlobAddress(*resource.hidden["blob"])
@@ -308,7 +314,7 @@ class DiskKind(ResourceKind):
         if resource.properties.get("diskState") == "ActiveUpload":
             # Refused here and now: the disk stays in upload, and the client can mend it.
             size = await self.content.uploaded_size(BlobAddress(*resource.hidden["blob"]))
-        return self._accepted(call, resource, "revoke", {"uploaded": size}, with_body=False)
+        return self._accepted(call, resource, "revoke", {"uploaded": size})
 
     async def _finish_revoke(self, resource: Resource, arguments: Json) -> None:
         await self.content.revoke(BlobAddress(*resource.hidden["blob"]))
@@ -331,7 +337,7 @@ class DiskKind(ResourceKind):
             raise not_allowed(f"Disk {resource.name} is attached to VM {owner}.")
         if resource.hidden.get("access"):
             raise active_access(resource)
-        return self._accepted(call, resource, "delete", with_body=False)
+        return self._accepted(call, resource, "delete")
 
     async def _finish_delete(self, resource: Resource, _arguments: Json) -> None:
         await self.remove(resource)
@@ -341,21 +347,36 @@ class DiskKind(ResourceKind):
         await super().remove(resource)
 
 
-def active_access(resource: Resource) -> ArmError:
-    return not_allowed(
-        f"There is an active shared access signature outstanding for disk {resource.name}. Call EndGetAccess "
-        "before attaching or deleting the disk. Learn more here: aka.ms/revokeaccessapi."
-    )
+def _asked_sku(body: Json) -> Json:
+    """A SKU that is asked for is repeated without its tier."""
+    return {"sku": {"name": body["sku"]["name"]}} if body.get("sku") is not None else {}
+
+
+def content_gib(resource: Resource) -> int:
+    """The size a disk will have, in whole GiB."""
+    size, source = resource.hidden.get("size"), resource.hidden.get("source_size")
+    return whole_gib(size or source or 1)
 
 
 class Disks(DiskKind):
     type = DISK
     name_rule = r"^[^_\W][\w\-._]{0,79}(?<![-.])$"
-    create_options = ("Empty", "Upload", "Copy", "FromImage", "Import")
+    create_options = ("Empty", "Upload", "Copy", "Restore", "FromImage", "Import")
     skus = disk_shapes.SKUS
 
     def extra_properties(self, resource: Resource, size_gb: int) -> Json:
-        return disk_shapes.performance(resource.body["sku"]["name"], size_gb)
+        sku, asked = resource.body["sku"]["name"], resource.properties.get("tier")
+        found = disk_shapes.performance(sku, size_gb)
+        own = found.get("tier")
+        tiers = disk_shapes.premium_tiers()
+        if own is None:
+            chosen: Json = resource.hidden.get("performance", {})
+            return {**found, **chosen}
+        if asked in tiers and tiers.index(asked) > tiers.index(own):
+            found = disk_shapes.tier_performance(asked) | {"tier": asked}
+        if resource.properties.get("maxShares"):
+            found["maxShares"] = resource.properties["maxShares"]
+        return found
 
     def new_for_vm(self, owner: Resource, name: str, sku: str, properties: Json) -> Resource:
         """A disk that is born with its VM; `ready` completes it once its content is there."""

@@ -26,6 +26,9 @@ _SHORT = 0.2
 _NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9_.]{0,78}[A-Za-z0-9])?$")
 _STATUS_SINCE = "2022-03-03"
 
+# The first version that knew of sharing says in answers to writes that there is none.
+_SHOWN_AS_PRIVATE = "2020-09-30"
+
 
 class Galleries(GalleryKind):
     type = GALLERY
@@ -63,6 +66,8 @@ class Galleries(GalleryKind):
                 status = sharing_status(resource, busy=self.azure.operations.busy(resource.id))
                 if status is not None:
                     properties["sharingStatus"] = status
+        elif call.method != "GET" and call.api_version.startswith(_SHOWN_AS_PRIVATE):
+            properties["sharingProfile"] = {"permissions": "Private"}
         return body
 
     async def list(self, call: Call) -> Reply:

@@ -39,8 +39,7 @@ def community_gallery(azure: LocalAzure, public_name: str) -> Resource | None:
 def shared_galleries(
     azure: LocalAzure, subscription: str, tenant: str, *, by: str = ""
 ) -> Iterator[Resource]:
-    """Galleries shared with the subscription or its tenant; `by` "subscription" or "tenant": with that "
-    "one."""
+    """Galleries shared with the subscription or its tenant, or only `by` one: "subscription", "tenant"."""
     for gallery in azure.store.of_type(GALLERY):
         if permissions_of(gallery) == "Groups" and _is_shared(gallery, subscription, tenant, by):
             yield gallery

@@ -12,6 +12,7 @@ from tests.local_azure.call import Call, Reply, properties_of
 from tests.local_azure.errors import ArmError, invalid_value, missing_parameter, property_change
 from tests.local_azure.kinds import check_entity_name, check_tags, json_object
 from tests.local_azure.providers import gallery_fields as fields
+from tests.local_azure.providers.disk_content import DiskContent
 from tests.local_azure.providers.gallery_kinds import DEFINITION, SOFT_DELETED, VERSION, GalleryKind
 from tests.local_azure.store import Json, Resource
 
@@ -46,6 +47,7 @@ class GalleryImages(GalleryKind):
 
     def __init__(self, azure: LocalAzure) -> None:
         super().__init__(azure)
+        self._content = DiskContent(azure)
         self.define("create", self.finish)
         self.define("update", self.finish)
         self.define("delete", self.finish_delete)
@@ -121,6 +123,13 @@ class GalleryImages(GalleryKind):
         self.updating(resource)
         operation = self.begin_caps(call, resource, "update", azure_seconds=_SHORT)
         return self.written(call, resource, operation, new=False)
+
+    async def remove(self, resource: Resource) -> None:
+        """Soft-deleted versions end with their definition; it can go once soft delete has been turned off."""
+        for kept in list(self.azure.store.below(_soft_deleted_under(resource), SOFT_DELETED)):
+            await self._content.delete(kept)
+            self.azure.store.delete(kept.id)
+        await super().remove(resource)
 
     async def delete(self, call: Call) -> Reply:
         gallery = self.parent(call)

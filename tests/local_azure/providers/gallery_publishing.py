@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
-from tests.local_azure.azure import LocalAzure, find_location
+from tests.local_azure.azure import LocalAzure
 from tests.local_azure.clock import now, wire_time
 from tests.local_azure.errors import ArmError, invalid_value, property_change
+from tests.local_azure.locations import find_location
 from tests.local_azure.providers import gallery_fields as fields
 from tests.local_azure.store import Json
 
 _PATH = "galleryArtifactVersion.properties.publishingProfile"
 _STORAGE_TYPES = ("Standard_LRS", "Standard_ZRS", "Premium_LRS", "PremiumV2_LRS")
+_EDGE_STORAGE_TYPES = ("Standard_LRS", "Standard_ZRS", "StandardSSD_LRS", "Premium_LRS")
 _MODES = ("Full", "Shallow")
 _MOST_REPLICAS = 100
 # Since then a version shows for each region whether it is left out of the latest there.
@@ -63,6 +65,9 @@ class PublishingProfiles:
         if "endOfLifeDate" in common:
             profile["endOfLifeDate"] = common["endOfLifeDate"]
         profile["storageAccountType"] = common.get("storageAccountType", "Standard_LRS")
+        edges = self._edge_zones(given, common, subscription)
+        if edges:
+            profile["targetExtendedLocations"] = edges
         if "replicationMode" in common:
             profile["replicationMode"] = common["replicationMode"]
         return profile
@@ -83,6 +88,9 @@ class PublishingProfiles:
             if gone and not may_remove:
                 raise _incomplete(name)
             profile["targetRegions"] = regions
+        edges = self._edge_zones(given, {**present, **common}, subscription)
+        if edges:
+            profile["targetExtendedLocations"] = edges
         return profile
 
     def _regions(self, given: Json, common: Json, subscription: str) -> list[Json]:
@@ -106,6 +114,30 @@ class PublishingProfiles:
                 region["additionalReplicaSets"] = sets
             regions.append(region)
         return regions
+
+    def _edge_zones(self, given: Json, common: Json, subscription: str) -> list[Json]:
+        path = f"{_PATH}.targetExtendedLocations"
+        zones = []
+        for entry in fields.entries(given, "targetExtendedLocations", path):
+            place = find_location(fields.required_text(entry, "name", f"{path}.name"))
+            zone = fields.section(entry, "extendedLocation", f"{path}.extendedLocation")
+            if place is None or not zone:
+                raise invalid_value(f"{path}.name" if place is None else f"{path}.extendedLocation")
+            count_path = f"{path}.extendedLocationReplicaCount"
+            count = fields.number(entry, "extendedLocationReplicaCount", count_path, 1, _MOST_REPLICAS)
+            storage_path = f"{path}.storageAccountType"
+            storage = fields.choice(entry, "storageAccountType", storage_path, _EDGE_STORAGE_TYPES)
+            shown: Json = {
+                "name": place.display_name,
+                "extendedLocation": zone,
+                "extendedLocationReplicaCount": count or common.get("replicaCount", 1),
+                "storageAccountType": storage or common.get("storageAccountType", "Standard_LRS"),
+            }
+            encryption = fields.section(entry, "encryption", f"{path}.encryption")
+            if encryption:
+                shown["encryption"] = self._encryption(encryption, f"{path}.encryption", subscription)
+            zones.append(shown)
+        return zones
 
     def _encryption(self, given: Json, path: str, subscription: str) -> Json:
         shown: Json = {}

@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterable
 
 from tests.local_azure.errors import ArmError
-from tests.local_azure.providers.gallery_publishing import regions_of
+from tests.local_azure.faults.fate import operation_fate
+from tests.local_azure.providers.gallery_publishing import region_name, regions_of
 from tests.local_azure.store import Json, Resource
 from tests.local_azure.vhd import whole_gib
 
@@ -24,8 +25,12 @@ def schedule(version: Resource, regions: Iterable[str], seconds: float) -> None:
     wanted = regions_of(version.properties["publishingProfile"])
     for gone in set(plan) - set(wanted):
         del plan[gone]
+    fate = operation_fate.get()
+    failing = fate.failing_region if fate else None
     for region in regions:
         plan[region] = {"state": "Replicating", "started": started, "seconds": seconds}
+        if failing is not None and region_name(failing[0]) == region:
+            plan[region]["fails_with"] = failing[1]
 
 
 def unfinished(version: Resource) -> list[str]:
@@ -84,6 +89,8 @@ def status(version: Resource) -> Json:
     summary: list[Json] = []
     for region in regions_of(version.properties["publishingProfile"]):
         entry = plan.get(region) or {"state": "Unknown"}
+        if entry["state"] == "Replicating" and version.state == "Failed":
+            entry["state"] = "Failed"
         shown: Json = {"region": region, "state": entry["state"]}
         if "details" in entry:
             shown["details"] = entry["details"]
@@ -108,9 +115,12 @@ def _progress(entry: Json) -> int:
     return max(0, min(99, int(passed * 100)))
 
 
-def size_failures(version: Resource) -> dict[str, str]:
-    """The regions that cannot take the version because a disk is too large for replication."""
+def failures(version: Resource) -> dict[str, str]:
+    """The regions that will not get the version, and why: a disk is too large, or a fault was injected."""
+    plan = version.hidden.get("replication") or {}
+    waiting = unfinished(version)
+    failing = {r: str(plan[r]["fails_with"]) for r in waiting if "fails_with" in plan.get(r, {})}
     if version.properties["publishingProfile"].get("replicationMode") == "Shallow":
-        return {}
+        return failing
     why = too_large(whole_gib(size) for size in version.hidden["sizes"].values())
-    return dict.fromkeys(unfinished(version), why) if why else {}
+    return dict.fromkeys(waiting, why) if why else failing

@@ -33,7 +33,7 @@ def is_gallery_reference(reference: Json) -> bool:
 
 
 def gallery_image_source(
-    azure: LocalAzure, reference: Json, location: str, subscription: str = ""
+    azure: LocalAzure, reference: Json, location: str, *, subscription: str = ""
 ) -> ImageSource:
     """The image version behind an `imageReference` for a machine in `location`.
 
@@ -49,7 +49,8 @@ def gallery_image_source(
         if found is None or not _is_ready(found) or not replicated(found, location):
             raise _not_available(shown_id, location)
         version = found
-    return _source(definition, version, shown_id if wanted else f"{shown_id}/versions/{version.name}")
+    shown_id = shown_id if wanted else f"{shown_id}/versions/{version.name}"
+    return _source(definition, version, shown_id, location)
 
 
 def _definition(
@@ -110,14 +111,29 @@ def _is_ready(version: Resource) -> bool:
     return version.state in ("Succeeded", "Updating", "Failed") and "blobs" in version.hidden
 
 
-def _source(definition: Resource, version: Resource, shown_id: str) -> ImageSource:
+def _encryption_set(version: Resource, location: str, key: str) -> str | None:
+    """The disk encryption set of one disk's copy in the region; `key` is "os" or the LUN."""
+    for region in version.properties["publishingProfile"]["targetRegions"]:
+        if region_name(region["name"]) != location:
+            continue
+        encryption = region.get("encryption") or {}
+        disks = {str(disk.get("lun")): disk for disk in encryption.get("dataDiskImages") or []}
+        disks["os"] = encryption.get("osDiskImage") or {}
+        found = disks.get(key, {}).get("diskEncryptionSetId")
+        return str(found) if found else None
+    return None
+
+
+def _source(definition: Resource, version: Resource, shown_id: str, location: str) -> ImageSource:
     hidden, properties = version.hidden, definition.properties
+    release = hidden.get("os_release")
 
     def content(key: str) -> DiskContent:
         return DiskContent(
             size_bytes=int(hidden["sizes"][key]),
             blob=BlobAddress(*hidden["blobs"][key]),
             caching=str(hidden["caching"][key]),
+            encryption_set=_encryption_set(version, location, key),
         )
 
     luns = sorted(int(key) for key in hidden["sizes"] if key != "os")
@@ -133,6 +149,7 @@ def _source(definition: Resource, version: Resource, shown_id: str) -> ImageSour
         security_type=security_type_of(definition),
         plan=dict(plan) if plan else None,
         exact_version=version.name,
+        os_release=(release[0], release[1]) if release else None,
     )
 
 

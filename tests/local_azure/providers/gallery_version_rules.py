@@ -113,18 +113,19 @@ def _facts(azure: LocalAzure, source: Resource) -> Json:
     """What is known of a source under the names that the definition has for it."""
     if source.type == _IMAGE:
         disk = source.properties["storageProfile"]["osDisk"]
-        return {
+        facts: Json = {
             "osState": disk["osState"],
             "osType": disk["osType"],
             "hyperVGeneration": source.properties.get("hyperVGeneration") or "V1",
+            "architecture": source.hidden.get("architecture"),
         }
+        return {key: value for key, value in facts.items() if value is not None}
     if source.type == _MACHINE:
-        facts: Json = {
+        facts = {
             "osType": source.properties["storageProfile"]["osDisk"].get("osType"),
             "hyperVGeneration": source.hidden.get("generation") or "V1",
+            "architecture": source.hidden.get("architecture"),
         }
-        if source.hidden.get("architecture"):
-            facts["architecture"] = source.hidden["architecture"]
         security = (source.properties.get("securityProfile") or {}).get("securityType")
         if security not in (None, "Standard"):
             facts["securityType"] = security

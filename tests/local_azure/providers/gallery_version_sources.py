@@ -39,12 +39,13 @@ _DISK_ID = re.compile(r"^/(subscriptions/[^/]+|providers)/", re.IGNORECASE)
 
 
 class SourcePlan(NamedTuple):
-    """`shown` is the storageProfile to show at first; `refusal` is what the operation ends with, if it "
-    "does."""
+    """`shown` is the storageProfile to show at first; `refusal` is how the operation ends, if it fails."""
 
     shown: Json
     sources: Json
-    refusal: ArmError | None
+    refusal: ArmError | None = None
+    #: What the source knows of the system in it, as (name, version); None if it does not.
+    os_release: list[str] | None = None
 
 
 class VersionSources:
@@ -107,7 +108,8 @@ class VersionSources:
             entry = sources.get("os" if disk is os_disk else str(disk.get("lun")))
             if caching is not None and entry is not None:
                 entry["caching"] = caching
-        return SourcePlan(shown, sources, mismatch(self._azure, definition, found))
+        refusal = mismatch(self._azure, definition, found)
+        return SourcePlan(shown, sources, refusal, found.hidden.get("os_release"))
 
     def _is_near(self, found: Resource, location: str) -> bool:
         """A source is in the version's region; another version has to be replicated there."""
@@ -150,7 +152,7 @@ class VersionSources:
         if shown_data:
             shown["dataDiskImages"] = shown_data
         _check_distinct(sources)
-        return SourcePlan(shown, sources, None)
+        return SourcePlan(shown, sources)
 
     async def _disk(self, disk: Json, part: str, caching: str, location: str, name: str) -> tuple[Json, Json]:
         path = f"{_PATH}.{part}"

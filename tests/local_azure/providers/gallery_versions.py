@@ -97,7 +97,8 @@ class GalleryVersions(GalleryKind):
         outer: Json = {"location": location}
         if body.get("tags") is not None:
             outer["tags"] = body["tags"]
-        resource = self.new_resource(call, {**outer, "properties": properties}, {"sources": plan.sources})
+        hidden = {"sources": plan.sources, "os_release": plan.os_release}
+        resource = self.new_resource(call, {**outer, "properties": properties}, hidden)
         if plan.refusal is not None:
             return self._refused(call, resource, plan.refusal)
         shallow = profile.get("replicationMode") == "Shallow"
@@ -132,7 +133,7 @@ class GalleryVersions(GalleryKind):
             self.fail(resource)
             raise
         self._show_disks(resource)
-        self._end_replication(resource, replication.size_failures(resource))
+        self._end_replication(resource, replication.failures(resource))
 
     async def _copy(self, resource: Resource) -> None:
         """The version's own copy of every disk, so that the sources may go. May be run again."""
@@ -224,7 +225,7 @@ class GalleryVersions(GalleryKind):
             # The first attempt never got its content.
             await self._finish_create(resource, arguments)
         elif resource.state != "Deleting":
-            self._end_replication(resource, replication.size_failures(resource))
+            self._end_replication(resource, replication.failures(resource))
 
     # Deleting and restoring.
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from tests.local_azure.azure import LocalAzure, find_location
+from tests.local_azure.azure import LocalAzure
 from tests.local_azure.call import Call, Reply
 from tests.local_azure.errors import ArmError
 from tests.local_azure.kinds import Verb, method_not_allowed
+from tests.local_azure.locations import find_location
 from tests.local_azure.providers.gallery_kinds import DEFINITION, VERSION
 from tests.local_azure.providers.gallery_replication import replicated
 from tests.local_azure.providers.marketplace_images import place_of
@@ -46,8 +47,9 @@ class GalleryView:
     # What subclasses say.
 
     def galleries(self, call: Call) -> Iterator[Public]:
-        """What a list shows."""
-        raise NotImplementedError
+        """What a list shows; without one there is no such list."""
+        del call
+        raise _missing()
 
     def gallery(self, call: Call, name: str) -> Resource | None:
         """The gallery of that name, if the caller may see it."""

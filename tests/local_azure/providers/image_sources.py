@@ -28,6 +28,8 @@ class DiskContent:
     caching: str | None = None
     storage_type: str | None = None
     shown_size_gb: int | None = None
+    #: The disk encryption set that the image's copy in the region is encrypted with.
+    encryption_set: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,9 @@ def _source_of(image: Resource) -> ImageSource:
         os_type=profile["osDisk"]["osType"],
         os_state=profile["osDisk"]["osState"],
         generation="V2" if image.properties.get("hyperVGeneration") == "V2" else "V1",
-        architecture="x64",
+        architecture="Arm64" if image.hidden.get("architecture") == "Arm64" else "x64",
         os_disk=content("os", profile["osDisk"]),
         data_disks=tuple((d["lun"], content(str(d["lun"]), d)) for d in profile["dataDisks"]),
+        plan=image.hidden.get("image_plan"),
         os_release=(release[0], release[1]) if release else None,
     )

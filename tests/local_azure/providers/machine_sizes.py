@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from tests.local_azure.providers.vm_sizes import VmSize, find_vm_size
+
 _NAME = re.compile(
     r"^(?P<tier>Standard|Basic)_(?P<family>[A-Z]+)(?P<cores>\d+)(?:-\d+)?"
     r"(?P<features>[a-z]*)(?:_[A-Z][A-Za-z0-9]*)*(?:_v(?P<version>\d+))?(?:_Promo)?$"
@@ -29,11 +31,33 @@ class MachineSize:
     premium: bool
     generations: tuple[str, ...]
     confidential: bool
+    trusted_launch: bool
     local_disk: bool
+    ultra: bool
+    #: Offered, but not to this subscription.
+    restricted: bool = False
 
-    @property
-    def trusted_launch(self) -> bool:
-        return "V2" in self.generations and self.architecture == "x64" and not self.confidential
+
+def size_of(name: str) -> MachineSize | None:
+    """The size from the table of those offered, otherwise what its name says; None for no size's name."""
+    listed = find_vm_size(name)
+    return _from_table(listed) if listed else parse_size(name)
+
+
+def _from_table(size: VmSize) -> MachineSize:
+    series = size.series
+    return MachineSize(
+        name=size.name,
+        cores=size.cores,
+        architecture=series.architecture,
+        premium=series.premium,
+        generations=series.generations,
+        confidential=series.confidential,
+        trusted_launch=series.trusted_launch and "V2" in series.generations and not series.confidential,
+        local_disk=series.ephemeral,
+        ultra=series.ultra,
+        restricted=series.restricted,
+    )
 
 
 def parse_size(name: str) -> MachineSize | None:
@@ -62,5 +86,7 @@ def parse_size(name: str) -> MachineSize | None:
         premium=premium,
         generations=generations,
         confidential=confidential,
+        trusted_launch="V2" in generations and not arm and not confidential,
         local_disk="d" in features or not modern,
+        ultra=premium and version >= 3,
     )

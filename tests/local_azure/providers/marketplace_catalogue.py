@@ -13,10 +13,10 @@ from typing import Any, Literal, TypeVar, cast
 import yaml
 
 from tests.local_azure.azure import LocalAzure
+from tests.local_azure.blob_vhd import FOOTER_SIZE
 from tests.local_azure.errors import ArmError, missing_parameter
 from tests.local_azure.providers.image_sources import DiskContent, ImageSource
 from tests.local_azure.store import Json
-from tests.local_azure.vhd import FOOTER_SIZE
 
 _FILE = Path(__file__).with_name("marketplace_catalogue.yaml")
 DEPRECATED = "Deprecated"

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from tests.local_azure.azure import LOCATIONS, find_location
 from tests.local_azure.call import Call, Reply
 from tests.local_azure.errors import ArmError, invalid_value
 from tests.local_azure.kinds import Verb, method_not_allowed
+from tests.local_azure.locations import LOCATIONS, find_location
 from tests.local_azure.providers import marketplace_catalogue as catalogue
 from tests.local_azure.providers.marketplace_catalogue import NotOfferedError, PlatformImage
 from tests.local_azure.store import Json
@@ -21,11 +21,13 @@ from tests.local_azure.store import Json
 _LEVELS = ("Publishers", "ArtifactTypes", "Offers", "Skus", "Versions")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _STARTS_WITH = re.compile(r"\s*startswith\(\s*name\s*,\s*'([^']*)'\s*\)\s*", re.IGNORECASE)
+# Seen with properties in 2020-12-01; no published version has them.
+_PLAIN_SKUS_SINCE = "2021-03-01"
+_BYTES_SINCE = "2019-12-01"
 # The first API version that shows a property; the others were always there.
 _SHOWN_SINCE = {
-    "hyperVGeneration": "2019-03-01",
-    "disallowed": "2020-06-01",
-    "replicaType": "2022-03-01",
+    "hyperVGeneration": "2019-07-01",
+    "disallowed": "2019-07-01",
     "architecture": "2021-11-01",
     "features": "2021-11-01",
     "imageDeprecationStatus": "2022-08-01",
@@ -108,8 +110,10 @@ def _listed(call: Call, place: str, names: Sequence[str]) -> Json:
 
 
 def _sku(call: Call, place: str, publisher: str, offer: str, sku: str) -> Json:
-    facts = catalogue.versions(publisher, offer, sku)[-1].facts
-    return {"properties": _upgrades(facts), **_listed(call, place, [publisher, offer, sku])}
+    listed = _listed(call, place, [publisher, offer, sku])
+    if call.api_version >= _PLAIN_SKUS_SINCE:
+        return listed
+    return {"properties": _upgrades(catalogue.versions(publisher, offer, sku)[-1].facts), **listed}
 
 
 def _upgrades(facts: Mapping[str, object]) -> Json:
@@ -163,7 +167,7 @@ def _properties(image: PlatformImage, api_version: str) -> Json:
     properties["osDiskImage"] = {
         "operatingSystem": image.os_type,
         **size,
-        "sizeInBytes": facts["sizeInBytes"],
+        **({"sizeInBytes": facts["sizeInBytes"]} if api_version >= _BYTES_SINCE else {}),
     }
     properties["dataDiskImages"] = [{"lun": lun, "sizeInBytes": bytes_} for lun, bytes_ in image.data_disks]
     return {k: v for k, v in properties.items() if api_version >= _SHOWN_SINCE.get(k, "")}

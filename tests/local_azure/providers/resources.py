@@ -7,16 +7,18 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from tests.local_azure.azure import LOCATIONS, LocalAzure, group_id
+from tests.local_azure.azure import LocalAzure, group_id
 from tests.local_azure.call import Call, Reply
 from tests.local_azure.directory import Subscription, Tenant
 from tests.local_azure.errors import ArmError, resource_group_not_found
 from tests.local_azure.kinds import ResourceKind, Verb, being_deleted, check_location, check_tags, json_object
+from tests.local_azure.locations import LOCATIONS, geographies
+from tests.local_azure.operation_urls import job_id
+from tests.local_azure.providers.provider_registry import ProviderRegistry
+from tests.local_azure.providers.resource_lists import GROUP, ResourceLists
 from tests.local_azure.store import Json, Resource
 
-GROUP = "Microsoft.Resources/resourceGroups"
 _GROUP_NAME = re.compile(r"^[-\w._()]{0,89}[-\w_()]$")
 
 
@@ -24,6 +26,8 @@ class Resources:
     def __init__(self, azure: LocalAzure, kinds: Sequence[ResourceKind]) -> None:
         self._azure = azure
         self._kinds = {kind.type.lower(): kind for kind in kinds}
+        self._lists = ResourceLists(azure)
+        self._registry = ProviderRegistry(kinds)
         azure.operations.define("group:delete", self._finish_delete)
 
     def handlers(self) -> Mapping[tuple[str, str], Verb]:
@@ -36,16 +40,16 @@ class Resources:
             ("GET", "subscriptions/*/locations"): self._locations,
             ("GET", "subscriptions/*/providers"): self._providers,
             ("GET", "subscriptions/*/providers/*"): self._provider,
-            ("GET", "subscriptions/*/resources"): self._resources,
+            ("GET", "subscriptions/*/resources"): self._lists.resources,
             ("GET", "subscriptions/*/operationresults/*"): self._operation_result,
             ("POST", "subscriptions/*/providers/*/register"): self._register,
-            ("GET", "subscriptions/*/resourcegroups"): self._groups,
+            ("GET", "subscriptions/*/resourcegroups"): self._lists.groups,
             ("GET", group): self._group,
             ("HEAD", group): self._group_exists,
             ("PUT", group): self._put_group,
             ("PATCH", group): self._patch_group,
             ("DELETE", group): self._delete_group,
-            ("GET", f"{group}/resources"): self._resources,
+            ("GET", f"{group}/resources"): self._lists.resources,
         }
 
     def _tenant(self, call: Call) -> Tenant:
@@ -82,9 +86,15 @@ class Resources:
 
     async def _subscriptions(self, call: Call) -> Reply:
         tenant = self._tenant(call)
-        value = [self._subscription_body(tenant, s) for s in tenant.subscriptions]
+        seen = (s for s in tenant.subscriptions if self._sees(call, s))
+        value = [self._subscription_body(tenant, s) for s in seen]
         body = {"value": value, "count": {"type": "Total", "value": len(value)}}
         return Reply(200, body, compact=True)
+
+    def _sees(self, call: Call, subscription: Subscription) -> bool:
+        """Who has a right anywhere in a subscription sees that there is one."""
+        action = "Microsoft.Resources/subscriptions/read"
+        return self._azure.access.allows_within(call.principal, action, f"/subscriptions/{subscription.id}")
 
     async def _subscription(self, call: Call) -> Reply:
         tenant = self._tenant(call)
@@ -92,47 +102,14 @@ class Resources:
         return Reply(200, self._subscription_body(tenant, found), compact=True)
 
     async def _locations(self, call: Call) -> Reply:
-        value = [
-            {
-                "id": f"/subscriptions/{call.subscription}/locations/{place.name}",
-                "name": place.name,
-                "type": "Region",
-                "displayName": place.display_name,
-                "regionalDisplayName": place.display_name,
-                "metadata": {"regionType": "Physical", "regionCategory": "Recommended"},
-            }
-            for place in LOCATIONS
-        ]
+        path = f"/subscriptions/{call.subscription}"
+        value = [*(place.body(path) for place in LOCATIONS), *geographies(path)]
         return Reply(200, {"value": value}, compact=True)
 
     # Providers.
 
-    def _provider_body(self, subscription: str, namespace: str) -> Json:
-        names = [k.type.partition("/")[2] for k in self._kinds.values() if k.namespace == namespace]
-        places = [place.display_name for place in LOCATIONS]
-        return {
-            "id": f"/subscriptions/{subscription}/providers/{namespace}"
-            if subscription
-            else f"/providers/{namespace}",
-            "namespace": namespace,
-            "resourceTypes": [
-                {
-                    "resourceType": name,
-                    "locations": places,
-                    "apiVersions": ["2024-07-01", "2024-03-02", "2023-05-01"],
-                    "capabilities": "SupportsTags, SupportsLocation",
-                }
-                for name in sorted(names)
-            ],
-            "registrationState": "Registered",
-            "registrationPolicy": "RegistrationRequired",
-        }
-
-    def _namespaces(self) -> list[str]:
-        return sorted({kind.namespace for kind in self._kinds.values()})
-
     async def _providers(self, call: Call) -> Reply:
-        value = [self._provider_body(call.subscription, n) for n in self._namespaces()]
+        value = [self._registry.body(n, call.subscription) for n in self._registry.namespaces()]
         return Reply(200, {"value": value}, compact=True)
 
     async def _provider(self, call: Call) -> Reply:
@@ -143,21 +120,14 @@ class Resources:
         return self._provider_reply(call, call.path.split("/")[4].lower())
 
     def _provider_reply(self, call: Call, wanted: str) -> Reply:
-        for namespace in self._namespaces():
+        for namespace in self._registry.namespaces():
             if namespace.lower() == wanted:
-                return Reply(200, self._provider_body(call.subscription, namespace), compact=True)
+                return Reply(200, self._registry.body(namespace, call.subscription), compact=True)
         raise ArmError(
             404, "InvalidResourceNamespace", f"The resource namespace '{wanted}' is invalid.", gateway=True
         )
 
     # Resource groups.
-
-    async def _groups(self, call: Call) -> Reply:
-        groups = [g.body for g in self._azure.store.of_type(GROUP, subscription=call.subscription)]
-        wanted = re.fullmatch(r"tagName eq '(.*)' and tagValue eq '(.*)'", call.query.get("$filter", ""))
-        if wanted:
-            groups = [g for g in groups if (g.get("tags") or {}).get(wanted[1]) == wanted[2]]
-        return Reply(200, {"value": groups}, compact=True)
 
     def _require_group(self, call: Call) -> Resource:
         group = self._azure.group(call.subscription, call.resource_group)
@@ -241,6 +211,7 @@ class Resources:
             resource_id=group.id,
             azure_seconds=30,
             retry_after=15,
+            operation_id=job_id("RESOURCEGROUPDELETIONJOB", group.name, group.location),
         )
         return Reply(202, None, self._azure.operations.headers(operation, aao=False, location=True))
 
@@ -255,25 +226,17 @@ class Resources:
         )
         for resource in resources:
             if self._azure.store.get(resource.id) is not None:
-                await self._kinds[resource.type.lower()].remove(resource)
+                await self._remove(resource)
                 await asyncio.sleep(0)
         self._azure.store.delete(group.id)
 
+    async def _remove(self, resource: Resource) -> None:
+        """Role assignments have no kind of their own."""
+        kind = self._kinds.get(resource.type.lower())
+        if kind is None:
+            self._azure.store.delete(resource.id)
+        else:
+            await kind.remove(resource)
+
     async def _operation_result(self, call: Call) -> Reply:
         return self._azure.operations.report(call, call.path.rpartition("/")[2])
-
-    async def _resources(self, call: Call) -> Reply:
-        if call.resource_group:
-            self._require_group(call)
-        wanted = re.fullmatch(r"resourceType eq '(.*)'", call.query.get("$filter", ""))
-        value: list[dict[str, Any]] = []
-        for resource in self._azure.store.in_subscription(call.subscription):
-            if resource.type == GROUP or resource.type.count("/") != 1:
-                continue
-            if call.resource_group and resource.resource_group.lower() != call.resource_group.lower():
-                continue
-            if wanted and resource.type.lower() != wanted[1].lower():
-                continue
-            brief = ("id", "name", "type", "location", "tags", "sku", "kind", "managedBy")
-            value.append({k: resource.body[k] for k in brief if k in resource.body})
-        return Reply(200, {"value": value}, compact=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -18,6 +18,7 @@ from tests.local_azure.call import Call, Reply
 from tests.local_azure.errors import ArmError, not_allowed
 from tests.local_azure.kinds import Verb, method_not_allowed
 from tests.local_azure.providers.disk_sources import DISK, SNAPSHOT
+from tests.local_azure.providers.machine_sizes import parse_size
 from tests.local_azure.providers.marketplace_images import place_of
 from tests.local_azure.providers.vm_sizes import find_vm_size, vm_sizes
 from tests.local_azure.store import Resource
@@ -65,22 +66,33 @@ def quotas() -> Mapping[str, Quota]:
     return {quota.name: quota for quota in found}
 
 
+def _cores(vm_size: str) -> dict[str, int]:
+    """In the region, and of the family where it is one of the listed ones."""
+    size = find_vm_size(vm_size)
+    if size is not None:
+        return {CORES: size.cores, size.series.family: size.cores}
+    parsed = parse_size(vm_size)
+    return {CORES: parsed.cores} if parsed else {}
+
+
 def _counted(resource: Resource) -> dict[str, int]:
     if resource.type == VIRTUAL_MACHINE:
-        name = str((resource.properties.get("hardwareProfile") or {}).get("vmSize", ""))
-        size = find_vm_size(name)
-        cores = {CORES: size.cores, size.series.family: size.cores} if size else {}
-        return {MACHINES: 1, **cores}
+        return {MACHINES: 1, **_cores(str((resource.properties.get("hardwareProfile") or {}).get("vmSize")))}
     sku = str((resource.body.get("sku") or {}).get("name", ""))
     if resource.type == DISK:
         return {_disk_quota(sku): 1}
     return {_SNAPSHOTS.get(sku, "ZRSSnapshotCount"): 1}
 
 
-def used(azure: LocalAzure, subscription: str, location: str) -> Counter[str]:
-    """What the subscription has in the region, by the names of `quotas`."""
+def used(
+    azure: LocalAzure,
+    subscription: str,
+    location: str,
+    types: Sequence[str] = (VIRTUAL_MACHINE, DISK, SNAPSHOT),
+) -> Counter[str]:
+    """What the subscription has of these types in the region, by the names of `quotas`."""
     count: Counter[str] = Counter()
-    for resource_type in (VIRTUAL_MACHINE, DISK, SNAPSHOT):
+    for resource_type in types:
         for resource in azure.store.of_type(resource_type, None, subscription):
             if resource.location == location:
                 count.update(_counted(resource))
@@ -112,27 +124,27 @@ def check_quota(
 
     `instead_of` is the size the machine has so far, when it only changes size.
     """
-    size, old = find_vm_size(vm_size), find_vm_size(instead_of or "")
-    if size is None:
-        return
-    wanted: Counter[str] = Counter({CORES: size.cores, size.series.family: size.cores, MACHINES: 1})
-    if instead_of is not None:
-        del wanted[MACHINES]
-    if old is not None:
-        wanted.subtract({CORES: old.cores, old.series.family: old.cores})
-    _check(azure, subscription, location, wanted)
+    wanted: Counter[str] = Counter(_cores(vm_size))
+    if instead_of is None:
+        wanted[MACHINES] = 1
+    else:
+        wanted.subtract(_cores(instead_of))
+    _check(azure, subscription, location, wanted, VIRTUAL_MACHINE)
 
 
-def check_disk_quota(
-    azure: LocalAzure, subscription: str, location: str, resource_type: str, sku: str
+def check_disk_quota(azure: LocalAzure, disk: Resource) -> None:
+    """Whether one more disk or snapshot like `disk`, which is not stored yet, may be made in its region."""
+    wanted = Counter(_counted(disk))
+    limit = limit_of(azure, disk.subscription, disk.location, quotas()[next(iter(wanted))])
+    # Looking into each of them costs time, and is needed only where there are many.
+    if azure.store.count_of_type(disk.type, disk.subscription) >= limit:
+        _check(azure, disk.subscription, disk.location, wanted, disk.type)
+
+
+def _check(
+    azure: LocalAzure, subscription: str, location: str, wanted: Counter[str], resource_type: str
 ) -> None:
-    """Whether one more disk or snapshot of that SKU may be made in the region."""
-    name = _disk_quota(sku) if resource_type == DISK else _SNAPSHOTS.get(sku, "ZRSSnapshotCount")
-    _check(azure, subscription, location, Counter({name: 1}))
-
-
-def _check(azure: LocalAzure, subscription: str, location: str, wanted: Counter[str]) -> None:
-    present = used(azure, subscription, location)
+    present = used(azure, subscription, location, (resource_type,))
     for name, additional in wanted.items():
         quota = quotas()[name]
         limit = limit_of(azure, subscription, location, quota)

@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-import time
-
 from tests.local_azure import vhd
 from tests.local_azure.azure import LocalAzure
+from tests.local_azure.blob_vhd import FOOTER_SIZE
 from tests.local_azure.blobs import BlobAddress, BlobError, parse_blob_url
 from tests.local_azure.errors import ArmError, invalid_value, missing_parameter
 from tests.local_azure.providers import disk_shapes
@@ -156,10 +155,10 @@ class BlobDisks:
             blobs.copy(source, target)
         else:
             size = wanted or plan["source_size"]
-            blobs.create_page_blob(target, size + vhd.FOOTER_SIZE)
-            vhd.write_footer(blobs, target, size, time.time())
+            blobs.create_page_blob(target, size + FOOTER_SIZE)
+            blobs.write_vhd_footer(target)
         if wanted is not None and wanted > size:
-            vhd.grow(blobs, target, size, wanted, time.time())
+            blobs.resize(target, wanted + FOOTER_SIZE)
             size = wanted
         return size
 

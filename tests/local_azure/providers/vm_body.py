@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from tests.local_azure.body_types import RESOURCE, Shape, checked, resource_id, word
 from tests.local_azure.call import properties_of
+from tests.local_azure.errors import invalid_value
 from tests.local_azure.providers import disk_shapes
 from tests.local_azure.store import Json
 
@@ -86,7 +87,7 @@ _SHAPE: Mapping[str, Shape] = {
                 "enableAutomaticUpdates": bool,
                 "patchSettings": {"patchMode": str, "assessmentMode": str},
             },
-            "secrets": [dict],
+            "secrets": [{"sourceVault": _REFERENCE, "vaultCertificates": [dict]}],
         },
         "networkProfile": {
             "networkApiVersion": str,
@@ -114,6 +115,7 @@ _SHAPE: Mapping[str, Shape] = {
 _CACHING = ("None", "ReadOnly", "ReadWrite")
 _OS_TYPES = ("Linux", "Windows")
 _DELETE = ("Delete", "Detach")
+_LARGEST_OS_DISK = 4095
 
 
 def read(body: Json) -> Json:
@@ -124,6 +126,10 @@ def read(body: Json) -> Json:
     reference = storage.get("imageReference") or {}
     if reference.get("id"):
         resource_id(reference["id"], "properties.storageProfile.imageReference.id")
+    for index, secret in enumerate((given.get("osProfile") or {}).get("secrets") or []):
+        vault = secret.get("sourceVault") or {}
+        if vault.get("id"):
+            resource_id(vault["id"], f"properties.osProfile.secrets[{index}].sourceVault.id")
     if storage.get("osDisk"):
         _spell_disk(storage["osDisk"], "osDisk", ("FromImage", "Attach"))
     for disk in storage.get("dataDisks") or []:
@@ -151,6 +157,14 @@ def _spell_disk(disk: Json, path: str, options: tuple[str, ...]) -> None:
     _spell(disk, "caching", _CACHING, path)
     _spell(disk, "deleteOption", _DELETE, path)
     _spell(disk, "osType", _OS_TYPES, path)
+    largest = _LARGEST_OS_DISK if path == "osDisk" else disk_shapes.MAX_SIZE_GB
+    size = disk.get("diskSizeGB")
+    if size is not None and not 1 <= size <= largest:
+        raise invalid_value(
+            f"{path}.diskSizeGB",
+            f"The value '{size}' of parameter '{path}.diskSizeGB' is out of range. Value '{size}' must be "
+            f"between '1' and '{largest}' inclusive.",
+        )
     _spell(disk.get("managedDisk"), "storageAccountType", disk_shapes.SKUS, f"{path}.managedDisk")
     managed = disk.get("managedDisk") or {}
     if managed.get("id"):

@@ -11,8 +11,8 @@ from tests.local_azure.azure import LocalAzure
 from tests.local_azure.call import properties_of
 from tests.local_azure.errors import ArmError, invalid_value, missing_parameter, not_allowed
 from tests.local_azure.kinds import check_entity_name
+from tests.local_azure.providers.disk_access import active_access
 from tests.local_azure.providers.disk_sources import DISK
-from tests.local_azure.providers.disks import active_access
 from tests.local_azure.providers.image_sources import DiskContent, ImageSource
 from tests.local_azure.providers.machine_sizes import MachineSize
 from tests.local_azure.providers.vm_blob_disks import BlobDisks
@@ -138,7 +138,8 @@ class DiskPlanner:
             )
         managed = disk.get("managedDisk") or {}
         default = "Premium_LRS" if wish.size.premium else "Standard_LRS"
-        sku = managed.get("storageAccountType") or more.pop("sku", None) or default
+        of_image, of_image_set = more.pop("sku", None), more.pop("encryption_set", None)
+        sku = managed.get("storageAccountType") or of_image or default
         _check_sku(wish, sku, disk_name, more["caching"])
         return {
             "key": key,
@@ -149,7 +150,7 @@ class DiskPlanner:
             "delete": disk.get("deleteOption") or "Detach",
             "size_gb": disk.get("diskSizeGB"),
             "sku": sku,
-            "encryption_set": (managed.get("diskEncryptionSet") or {}).get("id"),
+            "encryption_set": (managed.get("diskEncryptionSet") or {}).get("id") or of_image_set,
             "disk_security": managed.get("securityProfile"),
             **more,
         }
@@ -170,6 +171,7 @@ class DiskPlanner:
                 "grow_to_gb": content.shown_size_gb,
                 "image": image.id,
                 "caching": disk.get("caching") or content.caching or default,
+                "encryption_set": content.encryption_set,
                 # A gallery's storage type is that of the replica; only a managed image asks for its disks'.
                 "sku": content.storage_type if image.is_managed_image else None,
             },

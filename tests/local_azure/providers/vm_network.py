@@ -10,8 +10,9 @@ from typing import Any
 from tests.local_azure.azure import LocalAzure
 from tests.local_azure.call import Call, properties_of
 from tests.local_azure.errors import ArmError, missing_parameter
-from tests.local_azure.providers.network import bad_reference
-from tests.local_azure.providers.network_interfaces import Interfaces, PublicAddresses, new_public_address
+from tests.local_azure.providers.network_interfaces import Interfaces
+from tests.local_azure.providers.network_kinds import bad_reference
+from tests.local_azure.providers.public_addresses import PublicAddresses, new_public_address
 from tests.local_azure.store import Json, Resource
 
 
@@ -52,6 +53,7 @@ class MachineNetwork:
         return {
             "id": nic.id,
             "primary": bool(settings.get("primary")),
+            "said_primary": "primary" in settings,
             "delete": settings.get("deleteOption"),
         }
 
@@ -91,7 +93,8 @@ class MachineNetwork:
             nic.properties["primary"] = plan["primary"]
             self._azure.store.put(nic)
             entry: Json = {"id": nic.id}
-            settings: Json = {"primary": plan["primary"]} if len(plans) > 1 or plan["delete"] else {}
+            shows_primary = len(plans) > 1 or plan.get("said_primary")
+            settings: Json = {"primary": plan["primary"]} if shows_primary else {}
             if plan["delete"]:
                 settings["deleteOption"] = plan["delete"]
             if settings:
@@ -172,11 +175,18 @@ class MachineNetwork:
                 public.properties.pop("ipAddress", None)
                 self._azure.store.put(public)
 
-    def guest_address(self, machine: Resource) -> str:
-        """Where the guest listens: its public address, or one that only the local Azure knows."""
+    def public_address(self, machine: Resource) -> str:
+        """The machine's public address, "" without one."""
         for public in self._public_of(machine):
             if "ipAddress" in public.properties:
                 return str(public.properties["ipAddress"])
+        return ""
+
+    def guest_address(self, machine: Resource) -> str:
+        """Where the guest listens: its public address, or one that only the local Azure knows."""
+        public = self.public_address(machine)
+        if public:
+            return public
         address = machine.hidden.setdefault("private_address", new_public_address(self._azure))
         self._azure.store.put(machine)
         return str(address)

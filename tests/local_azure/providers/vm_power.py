@@ -8,12 +8,13 @@ import base64
 from typing import Literal
 
 from tests.local_azure.azure import LocalAzure
-from tests.local_azure.blobs import BlobAddress
-from tests.local_azure.errors import ArmError
+from tests.local_azure.guest_environment.record import Heard
 from tests.local_azure.guests_host import GuestSpec, choose_ssh_port
 from tests.local_azure.providers.vm_disks import MachineDisks
+from tests.local_azure.providers.vm_metadata import instance_document, primary_interface
 from tests.local_azure.providers.vm_network import MachineNetwork
-from tests.local_azure.store import Resource
+from tests.local_azure.providers.vm_provisioning import not_provisioned
+from tests.local_azure.store import Json, Resource
 from tests.local_azure.threads import in_thread
 
 
@@ -41,20 +42,20 @@ class MachinePower:
         if not provisioning:
             return
         timeout = self._azure.settings.guest_timeout
-        if not await in_thread(guests.wait_ready, _key(machine), timeout):
-            raise ArmError(
-                409,
-                "OSProvisioningTimedOut",
-                f"OS Provisioning for VM '{machine.name}' did not finish in the allotted time. The VM may "
-                "still "
-                "finish provisioning successfully. Please check provisioning state later. Also, make sure "
-                "the "
-                "image has been properly prepared (generalized).\r\n"
-                " * Instructions for Windows: https://azure.microsoft.com/documentation/articles/"
-                "virtual-machines-windows-upload-image/ \r\n"
-                " * Instructions for Linux: https://azure.microsoft.com/documentation/articles/"
-                "virtual-machines-linux-capture-image/ ",
-            )
+        report = await in_thread(guests.wait_provisioned, _key(machine), timeout)
+        if report.outcome != "ready":
+            raise not_provisioned(machine.name, report)
+
+    async def tell(self, machine: Resource) -> None:
+        """The machine has changed: the guest's metadata service is to say so."""
+        guests = self._azure.guests
+        if guests is not None:
+            await in_thread(guests.tell, _key(machine), self._instance(machine))
+
+    def heard(self, machine: Resource) -> Heard | None:
+        """What the guest has told the platform; None without real guests."""
+        guests = self._azure.guests
+        return None if guests is None else guests.heard(_key(machine))
 
     async def stop(self, machine: Resource, *, hard: bool = False) -> None:
         """Ends the guest; what it wrote is in the disks afterwards."""
@@ -92,27 +93,40 @@ class MachinePower:
         self._network.return_addresses(machine)
 
     def _spec(self, machine: Resource) -> GuestSpec:
-        pairs = self._disks.attached(machine)
+        disks = self._disks.contents(machine)
         profile = machine.properties.get("osProfile") or {}
         linux = profile.get("linuxConfiguration") or {}
         keys = (linux.get("ssh") or {}).get("publicKeys") or []
+        user = profile.get("adminUsername", "")
+        interface = primary_interface(self._azure, machine)
         custom = machine.hidden.get("custom_data")
         generation: Literal["V1", "V2"] = "V2" if machine.hidden.get("generation") == "V2" else "V1"
         return GuestSpec(
             key=_key(machine),
             name=machine.name,
             computer_name=profile.get("computerName", machine.name),
-            admin_username=profile.get("adminUsername", ""),
-            ssh_public_keys=tuple(k["keyData"] for k in keys),
-            custom_data=base64.b64decode(custom).decode(errors="replace") if custom else None,
+            admin_username=user,
+            ssh_public_keys=tuple(
+                (k.get("path") or f"/home/{user}/.ssh/authorized_keys", k["keyData"]) for k in keys
+            ),
+            password_authentication=not linux.get("disablePasswordAuthentication"),
+            custom_data=base64.b64decode(custom) if custom else None,
             admin_password=machine.hidden.get("admin_password"),
-            os_disk=BlobAddress(*pairs[0][1].hidden["blob"]),
-            data_disks=tuple((e["lun"], BlobAddress(*d.hidden["blob"])) for e, d in pairs[1:]),
+            os_disk=disks[0][1],
+            data_disks=tuple((lun, address) for lun, address in disks[1:] if lun is not None),
             generation=generation,
             address=self._network.guest_address(machine),
             ssh_port=choose_ssh_port(self._azure.settings.state_dir),
+            private_address=interface.address,
+            subnet=interface.prefix,
+            mac=interface.mac,
+            location=machine.location,
+            instance=self._instance(machine),
             provision=not machine.hidden.get("specialized"),
         )
+
+    def _instance(self, machine: Resource) -> Json:
+        return instance_document(self._azure, machine, self._network.public_address(machine))
 
 
 def _key(machine: Resource) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 from tests.local_azure.call import Call, properties_of
 from tests.local_azure.errors import ArmError, invalid_value, missing_parameter
+from tests.local_azure.providers.machine_sizes import MachineSize, size_of
+from tests.local_azure.providers.vm_sizes import vm_sizes
 from tests.local_azure.store import Json
 
 # The names documented as not allowed for the administrator of a Linux or Windows machine.
@@ -21,20 +23,33 @@ _FORBIDDEN_NAMES = frozenset(
     user5
     """.split()  # noqa: SIM905 - a list of forty strings says the same in forty lines
 )
-_SIZE = re.compile(r"^(Standard|Basic)_[A-Z]+[0-9A-Za-z_\-]*$")
 _NOT_IN_LINUX_NAME = re.compile(r"[`~!@#$%^&*()=+_\[\]{}\\|;:.'\",<>/?\s]")
 _NOT_IN_WINDOWS_NAME = re.compile(r"[`~!@#$%^&*()=+_\[\]{}\\|;:.'\",<>/?\s]")
 _KEY = re.compile(r"^(ssh-rsa|ssh-ed25519|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+={0,3}(\s|$)")
 _MAX_CUSTOM_DATA = 87380
 
 
-def check_size(properties: Json) -> str:
-    size = (properties.get("hardwareProfile") or {}).get("vmSize")
-    if size is None:
+def check_size(properties: Json, location: str) -> MachineSize:
+    name = (properties.get("hardwareProfile") or {}).get("vmSize")
+    if name is None:
         raise missing_parameter("hardwareProfile.vmSize")
-    if not isinstance(size, str) or not _SIZE.match(size):
+    size = size_of(name)
+    if size is None:
+        known = ",".join(offered.name for offered in vm_sizes().values())
         raise invalid_value(
-            "vmSize", f"The value {size} provided for the VM size is not valid. It looks like Standard_B2s."
+            "vmSize",
+            f"The value {name} provided for the VM size is not valid. The valid sizes in the current region "
+            f"are: {known}. Find out more on the available VM sizes in each region at "
+            "https://aka.ms/azure-regions.",
+        )
+    if size.restricted:
+        raise ArmError(
+            409,
+            "SkuNotAvailable",
+            "The requested VM size for resource 'Following SKUs have failed for Capacity Restrictions: "
+            f"{size.name}' is currently not available in location '{location}'. Please try another size or "
+            "deploy to a different location or different zone. See https://aka.ms/azureskunotavailable for "
+            "details.",
         )
     return size
 
@@ -64,15 +79,19 @@ def check_os_profile(call: Call, properties: Json, os_type: str) -> Json:
         shown["windowsConfiguration"] = {
             "provisionVMAgent": given.get("provisionVMAgent", True),
             "enableAutomaticUpdates": given.get("enableAutomaticUpdates", True),
-            "patchSettings": {"patchMode": "AutomaticByOS", "assessmentMode": "ImageDefault"},
-            "enableVMAgentPlatformUpdates": True,
+            "patchSettings": {
+                "patchMode": "AutomaticByOS",
+                "assessmentMode": "ImageDefault",
+                **(given.get("patchSettings") or {}),
+            },
+            **{k: given[k] for k in ("timeZone", "winRM", "additionalUnattendContent") if given.get(k)},
         }
     else:
         if profile.get("windowsConfiguration"):
             raise _not_allowed("osProfile.windowsConfiguration")
         shown["linuxConfiguration"] = _linux(profile, user, password)
     shown |= {
-        "secrets": [],
+        "secrets": profile.get("secrets") or [],
         "allowExtensionOperations": profile.get("allowExtensionOperations", True),
         "requireGuestProvisionSignal": True,
     }
@@ -186,8 +205,11 @@ def _linux(profile: Json, user: str, password: Any) -> Json:
         shown["ssh"] = {"publicKeys": [{"path": home, "keyData": k["keyData"]} for k in keys]}
     shown |= {
         "provisionVMAgent": given.get("provisionVMAgent", True),
-        "patchSettings": {"patchMode": "ImageDefault", "assessmentMode": "ImageDefault"},
-        "enableVMAgentPlatformUpdates": True,
+        "patchSettings": {
+            "patchMode": "ImageDefault",
+            "assessmentMode": "ImageDefault",
+            **(given.get("patchSettings") or {}),
+        },
     }
     return shown
 

@@ -105,6 +105,7 @@ def test_every_put_carries_its_md5_and_the_sas(
     [
         Answer(503, {"Retry-After": "0"}, "ServerBusy"),
         Answer(429, {}, "TooManyRequests"),
+        Answer(400, {}, "Md5Mismatch"),
         Answer(500, {}, "InternalError"),
         Answer(drop=True),
     ],

@@ -10,10 +10,12 @@ import pytest
 
 from tests.demo.born_machines import Machine, problems_of
 
-SOURCE = Machine("elsewhere", "0" * 32, ["SHA256:source"], "elsewhere", "builder", "content", True, True)
+SOURCE = Machine(
+    "elsewhere", "0" * 32, ["SHA256:source"], "elsewhere", "builder", "content", True, True, "nocloud"
+)
 BORN = [
-    Machine("web1", "1" * 32, ["SHA256:one"], "web1", "azureuser", "content", True, False),
-    Machine("web2", "2" * 32, ["SHA256:two"], "web2", "azureuser", "content", True, False),
+    Machine("web1", "1" * 32, ["SHA256:one"], "web1", "azureuser", "content", True, False, "azure"),
+    Machine("web2", "2" * 32, ["SHA256:two"], "web2", "azureuser", "content", True, False, "azure"),
 ]
 
 
@@ -36,6 +38,7 @@ def test_two_machines_of_their_own_are_right() -> None:
         ({"hostname": "web1"}, "web2 has the host name of web1"),
         ({"hostname": "localhost"}, "web2 calls itself localhost"),
         ({"admin_user": "builder"}, "web2 let in builder instead of azureuser"),
+        ({"provisioned_by": "nocloud"}, "web2 was not provisioned as on Azure, but by nocloud"),
         ({"old_account": True}, "web2 still has the account of its source"),
         ({"data_mounted": False}, "web2 did not mount its data disk"),
         ({"data_disk_file": None}, "web2 does not have the file on its data disk"),

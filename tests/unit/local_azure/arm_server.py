@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import threading
 import time
@@ -13,13 +14,15 @@ from typing import Any
 
 import requests
 
+from tests.local_azure.directory import Principal
 from tests.local_azure.server import Server
 from tests.local_azure.settings import Pace, Settings, load_or_create
 
 Json = dict[str, Any]
-COMPUTE, DISK, NETWORK, STORAGE, RESOURCES = (
+COMPUTE, DISK, GALLERY, NETWORK, STORAGE, RESOURCES = (
     "2024-07-01",
     "2024-03-02",
+    "2024-03-03",
     "2024-05-01",
     "2023-05-01",
     "2022-09-01",
@@ -27,6 +30,7 @@ COMPUTE, DISK, NETWORK, STORAGE, RESOURCES = (
 _VERSIONS = {
     "microsoft.compute/disks": DISK,
     "microsoft.compute/snapshots": DISK,
+    "microsoft.compute/galleries": GALLERY,
     "microsoft.compute": COMPUTE,
     "microsoft.network": NETWORK,
     "microsoft.storage": STORAGE,
@@ -92,14 +96,30 @@ class Arm:
         self.subscription = f"/subscriptions/{thread.settings.identity.subscription_id}"
         self._token = self.token()
 
-    def token(self, scope: str = "https://management.azure.com/.default") -> str:
-        identity = self.settings.identity
+    def signed_in(self, principal: Principal) -> Arm:
+        """The same for another principal."""
+        other = copy.copy(self)
+        other._token = self.token(principal=principal)
+        return other
+
+    def within(self, subscription: str) -> Arm:
+        """The same with paths below another subscription."""
+        other = copy.copy(self)
+        other.subscription = f"/subscriptions/{subscription}"
+        return other
+
+    def token(
+        self,
+        scope: str = "https://management.azure.com/.default",
+        principal: Principal | None = None,
+    ) -> str:
+        holder = principal or self.settings.identity.owner
         answer = self.http.post(
-            f"{self.settings.url}/{identity.tenant_id}/oauth2/v2.0/token",
+            f"{self.settings.url}/{holder.tenant_id}/oauth2/v2.0/token",
             data={
                 "grant_type": "client_credentials",
-                "client_id": identity.client_id,
-                "client_secret": identity.client_secret,
+                "client_id": holder.client_id,
+                "client_secret": holder.client_secret,
                 "scope": scope,
             },
             timeout=30,

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 from azure.storage.blob import BlobClient
 
-from tests.local_azure.vhd import FOOTER_SIZE, MIB, fixed_footer
+from tests.local_azure.blob_vhd import FOOTER_SIZE, fixed_footer
+from tests.local_azure.vhd import MIB
 from tests.unit.local_azure.arm_server import Arm, Json, compute, error_of
 
 _SMALL = 20 * MIB
@@ -83,7 +83,7 @@ def test_upload_from_grant_to_revoke(arm: Arm, group: str) -> None:
     blob = blob_client(arm, sas)
     assert blob.get_blob_properties().size == _SMALL + FOOTER_SIZE
     blob.upload_page(b"\x55" * 512, offset=0, length=512)
-    blob.upload_page(fixed_footer(_SMALL, time.time()), offset=_SMALL, length=FOOTER_SIZE)
+    blob.upload_page(fixed_footer(_SMALL), offset=_SMALL, length=FOOTER_SIZE)
     arm.done(arm.send("POST", path + "/endGetAccess"))
     disk = arm.get(path)
     assert disk["properties"]["diskState"] == "Unattached"
@@ -124,7 +124,7 @@ def test_upload_without_footer_is_refused_and_can_be_mended(arm: Arm, group: str
     assert answer.status_code == 201
     assert arm.finish(answer)["error"]["code"] == "InternalExecutionError"
     assert arm.get(compute(group, "images", "i"))["properties"]["provisioningState"] == "Failed"
-    footer = fixed_footer(_SMALL, time.time())
+    footer = fixed_footer(_SMALL)
     blob_client(arm, sas).upload_page(footer, offset=_SMALL, length=FOOTER_SIZE)
     arm.done(arm.send("POST", path + "/endGetAccess"))
     assert state(arm, path) == "Unattached"
@@ -175,7 +175,7 @@ def test_copies_keep_content_and_know_their_origin(arm: Arm, group: str) -> None
     path = compute(group, "disks", "up")
     blob = blob_client(arm, grant(arm, path))
     blob.upload_page(b"\xaa" * 512, offset=MIB, length=512)
-    blob.upload_page(fixed_footer(_SMALL, time.time()), offset=_SMALL, length=FOOTER_SIZE)
+    blob.upload_page(fixed_footer(_SMALL), offset=_SMALL, length=FOOTER_SIZE)
     arm.done(arm.send("POST", path + "/endGetAccess"))
     source = arm.get(path)
     copy = {"createOption": "Copy", "sourceResourceId": source["id"]}
@@ -205,8 +205,6 @@ def test_copy_source_must_be_in_the_region(arm: Arm, group: str) -> None:
     answer = arm.send("PUT", compute(group, "snapshots", "s"), body)
     assert error_of(answer) == (404, "NotFound")
     assert answer.json()["error"]["message"] == "Resource d is not found."
-    crossing = {"location": "eastus", "properties": {"creationData": {**copy, "createOption": "CopyStart"}}}
-    assert arm.make(compute(group, "snapshots", "s"), crossing)["properties"]["completionPercent"] == 100.0
 
 
 def test_disk_grows_and_its_kind_stays(arm: Arm, group: str) -> None:

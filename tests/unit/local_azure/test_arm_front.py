@@ -258,3 +258,13 @@ def test_nested_resource_of_a_missing_parent(arm: Arm) -> None:
     assert error_of(arm.send("GET", path)) == (404, "ResourceNotFound")
     body = {"properties": {"addressPrefix": "10.0.0.0/24"}}
     assert error_of(arm.send("PUT", path, body)) == (404, "ParentResourceNotFound")
+
+
+@pytest.mark.parametrize(
+    "raw", [b"[" * 3000, b'{"a":' * 70 + b"1" + b"}" * 70, b'{"a": NaN}', b'{"a": 1e999}', b"\xff"]
+)
+def test_body_that_is_no_json_of_azure_is_refused(arm: Arm, raw: bytes) -> None:
+    url = f"{arm.settings.url}{arm.subscription}/{arm.group()}?api-version=2022-09-01"
+    header = {"Authorization": f"Bearer {arm.token()}"}
+    answer = arm.http.put(url, data=raw, headers=header, timeout=30)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequestContent")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from tests.local_azure.vhd import MIB, fixed_footer
+from tests.local_azure.blob_vhd import fixed_footer
+from tests.local_azure.vhd import MIB
 from tests.unit.local_azure.arm_server import Arm, Json, compute, error_of, storage_path
 
 _SMALL = 20 * MIB
@@ -98,7 +99,7 @@ def test_image_outlives_its_sources(arm: Arm, group: str) -> None:
 
 
 def test_image_from_a_blob(arm: Arm, group: str, blobs: BlobServiceClient) -> None:
-    url = page_blob(blobs, "good.Vhd", _SMALL, fixed_footer(_SMALL, 0))
+    url = page_blob(blobs, "good.Vhd", _SMALL, fixed_footer(_SMALL))
     answer = arm.send("PUT", compute(group, "images", "i"), image_body({"blobUri": url}))
     assert answer.status_code == 201
     assert answer.json()["properties"]["storageProfile"]["osDisk"]["blobUri"] == url
@@ -109,7 +110,7 @@ def test_image_from_a_blob(arm: Arm, group: str, blobs: BlobServiceClient) -> No
 
 def test_bad_blobs_are_refused_at_once(arm: Arm, group: str, blobs: BlobServiceClient) -> None:
     no_footer = page_blob(blobs, "nofooter.vhd", _SMALL, None)
-    dynamic = bytearray(fixed_footer(_SMALL, 0))
+    dynamic = bytearray(fixed_footer(_SMALL))
     dynamic[60:64] = b"\0\0\0\3"
     odd = _SMALL + 512
     blobs.get_blob_client("vhds", "block.vhd").upload_blob(b"x" * 1024)
@@ -119,7 +120,7 @@ def test_bad_blobs_are_refused_at_once(arm: Arm, group: str, blobs: BlobServiceC
         (f"{base}/block.vhd", "disks", "is not a page blob."),
         (no_footer, "disks", "Disk is expected to have cookie value 'conectix'."),
         (page_blob(blobs, "dynamic.vhd", _SMALL, bytes(dynamic)), "disks", "Only blobs formatted as VHDs"),
-        (page_blob(blobs, "odd.vhd", odd, fixed_footer(odd, 0)), "disks", f"virtual size of {odd} bytes"),
+        (page_blob(blobs, "odd.vhd", odd, fixed_footer(odd)), "disks", f"virtual size of {odd} bytes"),
         (f"{base}/sub/x.vhd", "disk.blobUri", "contains a slash."),
         (f"{base}/image.raw", "disk.blobUri", "must end with '.vhd' extension."),
         ("https://elsewhere.blob.example/vhds/x.vhd", "disk.blobUri", "is not accessible."),

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.unit.local_azure.arm_server import KEY, Arm, Json, compute, error_of, network_path
+from tests.unit.local_azure.machines import slowly
 
 Change = Callable[[Json], None]
 
@@ -104,7 +105,8 @@ def test_power_states_and_disk_states(world: World, arm: Arm) -> None:
         disk = arm.send("GET", os_disk, version="2024-03-02").json()
         return str(disk["properties"]["diskState"])
 
-    answer = arm.send("POST", world.path("power") + "/powerOff", query="&skipShutdown=false")
+    with slowly(arm, 16):
+        answer = arm.send("POST", world.path("power") + "/powerOff", query="&skipShutdown=false")
     assert (answer.status_code, answer.content) == (202, b"")
     assert {"Azure-AsyncOperation", "Location"} <= set(answer.headers)
     busy = arm.send("POST", world.path("power") + "/start")
@@ -362,7 +364,8 @@ def test_deletion_takes_along_what_was_marked_for_it(world: World, arm: Arm) -> 
 
 
 def test_deletion_during_creation_leaves_nothing(world: World, arm: Arm) -> None:
-    creating = arm.send("PUT", world.path("hasty"), world.body())
+    with slowly(arm, 60):
+        creating = arm.send("PUT", world.path("hasty"), world.body())
     deleting = arm.send("DELETE", world.path("hasty"))
     arm.finish(creating)
     arm.done(deleting)
@@ -372,7 +375,8 @@ def test_deletion_during_creation_leaves_nothing(world: World, arm: Arm) -> None
 
 
 def test_image_in_use_by_a_creation_cannot_be_deleted(world: World, arm: Arm) -> None:
-    creating = arm.send("PUT", world.path("user"), world.body())
+    with slowly(arm, 60):
+        creating = arm.send("PUT", world.path("user"), world.body())
     refused = arm.send("DELETE", compute(world.group, "images", "image"))
     assert error_of(refused) == (409, "OperationNotAllowed")
     assert "'user' are being provisioned using the Image 'image'." in refused.json()["error"]["message"]

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from tests.local_azure.call import Call
 from tests.local_azure.errors import ArmError
 from tests.local_azure.providers import marketplace_catalogue as catalogue
+from tests.local_azure.providers.marketplace_images import MarketplaceImages
 from tests.local_azure.providers.vm_sizes import find_vm_size, vm_sizes
 from tests.unit.local_azure.arm_server import Arm, compute, error_of
 
@@ -44,14 +47,30 @@ def test_catalogue_is_listed_level_by_level_as_bare_arrays(arm: Arm) -> None:
     assert set(first) == {"location", "name", "id"}
 
 
-def test_versions_are_ordered_cut_filtered_and_expanded(arm: Arm) -> None:
+def test_versions_are_ordered_and_cut(arm: Arm) -> None:
     every = names(arm, _UBUNTU)
     assert every == sorted(every)
     assert names(arm, _UBUNTU, "&$top=1&$orderby=name%20desc") == every[-1:]
-    assert names(arm, _UBUNTU, "&$filter=startswith(name,'18.04.2023')") == ["18.04.202306070"]
-    shown = arm.send("GET", _UBUNTU, query="&$expand=properties&$top=1").json()[0]
-    assert shown["properties"]["osDiskImage"]["operatingSystem"] == "Linux"
     assert error_of(arm.send("GET", _UBUNTU, query="&$orderby=size")) == (400, "InvalidParameter")
+
+
+def test_versions_are_filtered_and_expanded() -> None:
+    """Not over the wire: no published API version has these options, and Azure knows them all the same."""
+    verb = next(iter(MarketplaceImages().verbs().values()))
+    path = ["westus", "Canonical", "vmimage", "UbuntuServer", "18.04-LTS"]
+    types = ("locations", "publishers", "artifacttypes", "offers", "skus", "versions")
+
+    def look(**query: str) -> list[dict[str, Any]]:
+        call = Call("GET", "", {"api-version": "2024-07-01", **query}, None, types=types, names=tuple(path))
+        return asyncio.run(body_of(call))
+
+    async def body_of(call: Call) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await verb(call)).body
+        return found
+
+    assert [e["name"] for e in look(**{"$filter": "startswith(name, '18.04.2023')"})] == ["18.04.202306070"]
+    expanded = look(**{"$expand": "properties", "$top": "1"})
+    assert [e["properties"]["osDiskImage"]["operatingSystem"] for e in expanded] == ["Linux"]
 
 
 def test_version_says_what_a_machine_needs_to_know(arm: Arm) -> None:
@@ -177,3 +196,36 @@ def test_usage_counts_disks_as_they_come_and_go(arm: Arm) -> None:
     assert count() == before + 1
     arm.done(arm.send("DELETE", compute(group, "disks", "d")))
     assert count() == before
+
+
+def set_limit(arm: Arm, **quota: Any) -> int:
+    key = (arm.settings.state_dir / "control-key").read_text(encoding="utf-8").strip()
+    answer = arm.http.post(
+        f"{arm.settings.url}/local-azure/quotas",
+        json={"subscription": arm.subscription.rpartition("/")[2], **quota},
+        headers={"x-local-azure-control-key": key},
+        timeout=30,
+    )
+    return answer.status_code
+
+
+def test_quota_that_is_used_up_refuses_the_next_disk(arm: Arm) -> None:
+    group = arm.group("japaneast")
+    arm.disk(group, "one", "japaneast")
+    quota = {"location": "Japan East", "name": "StandardDiskCount", "limit": 1}
+    assert set_limit(arm, **quota) == 200
+    properties = {"diskSizeGB": 1, "creationData": {"createOption": "Empty"}}
+    body = {"location": "japaneast", "properties": properties}
+    answer = arm.send("PUT", compute(group, "disks", "two"), body)
+    assert error_of(answer) == (409, "OperationNotAllowed")
+    message = answer.json()["error"]["message"]
+    assert message.startswith(
+        "Operation could not be completed as it results in exceeding approved StandardDiskCount quota. "
+        "Additional details - Deployment Model: Resource Manager, Location: japaneast, Current Limit: 1, "
+        "Current Usage: 1, Additional Required: 1, (Minimum) New Limit Required: 2."
+    )
+    assert arm.send("GET", compute(group, "disks", "two")).status_code == 404
+    assert set_limit(arm, **{**quota, "limit": 2}) == 200
+    arm.disk(group, "two", "japaneast")
+    for wrong in ({"name": "Luck"}, {"location": "atlantis"}, {"limit": -1}, {"subscription": "x"}):
+        assert set_limit(arm, **{**quota, **wrong}) == 400

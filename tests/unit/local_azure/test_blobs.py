@@ -119,7 +119,7 @@ def test_development_account_does_not_work(store: BlobStore, certificates: Certi
         client.create_container("anything")
 
 
-def test_write_grant_writes_and_reads_but_does_not_delete(
+def test_write_grant_writes_and_looks_but_does_not_delete(
     store: BlobStore, disk: BlobAddress, open_url: Callable[..., BlobClient]
 ) -> None:
     store.create_page_blob(disk, 2 * MIB + 512)
@@ -361,7 +361,9 @@ def test_secrets_are_not_in_the_process_list(store: BlobStore) -> None:
 def test_existing_blob_is_not_created_again(
     store: BlobStore, disk: BlobAddress, open_url: Callable[..., BlobClient]
 ) -> None:
-    store.create_page_blob(disk, MIB)
-    client = open_url(store.grant(disk, "Write", 60))
+    store.ensure_account("userdata", KEY)
+    uploaded = BlobAddress("userdata", "vhds", f"{disk.container}.vhd")
+    store.create_page_blob(uploaded, MIB)
+    client = open_url(store.url(uploaded), credential={"account_name": "userdata", "account_key": KEY})
     with pytest.raises(ResourceExistsError):
         client.upload_blob(os.urandom(512), blob_type="PageBlob", overwrite=False)
