@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import ssl
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 _LONGEST_ACCESS = 5184000
 _SHORTEST_ACCESS = 4 * 3600
 _SLOWEST_LINE = 500_000
-# Connections notice a SAS that has run out within the time of a request.
-_NO_RENEWAL_WITHIN = 2.0
 
 
 class DiskAccess:
@@ -58,15 +55,17 @@ class DiskAccess:
             self._context = tls_context(os.environ, self._verify_tls)
         return self._context
 
-    def grant(self, bytes_to_send: int, bytes_per_second: int | None = None) -> BlobUrl:
-        """Let the disk be written to; the URL holds the SAS."""
+    def grant(
+        self, bytes_to_move: int, bytes_per_second: int | None = None, *, access: str = "Write"
+    ) -> BlobUrl:
+        """Let the disk be written to or, with `access` "Read", be read; the URL holds the SAS."""
         pace = min(bytes_per_second or _SLOWEST_LINE, _SLOWEST_LINE)
-        seconds = min(max(bytes_to_send // pace, _SHORTEST_ACCESS), _LONGEST_ACCESS)
+        seconds = min(max(bytes_to_move // pace, _SHORTEST_ACCESS), _LONGEST_ACCESS)
         answer = self._disks.action(
             self._group,
             self._name,
             "beginGetAccess",
-            {"access": "Write", "durationInSeconds": seconds},
+            {"access": access, "durationInSeconds": seconds},
             self._waiter,
         )
         sas = answer.get("accessSAS") if isinstance(answer, dict) else None
@@ -113,18 +112,17 @@ class RenewedAccess:
     def __init__(self, grant: Callable[[], BlobUrl]) -> None:
         self._grant = grant
         self._lock = threading.Lock()
-        self._granted_at = time.monotonic()
         self.url = grant()
 
     def renew(self, refused: BlobUrl) -> BlobUrl:
         """The URL to use in place of the refused one; one request for all the connections it failed for.
 
-        Azure may extend the access it had given and answer with the same URL.
+        Azure may extend the access it had given and answer with the same text, so that not the text tells
+        whether a connection has seen the new one.
         """
         with self._lock:
-            if refused == self.url and time.monotonic() - self._granted_at > _NO_RENEWAL_WITHIN:
+            if refused is self.url:
                 self.url = self._grant()
-                self._granted_at = time.monotonic()
             return self.url
 
 

@@ -61,6 +61,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan imp
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.ranges import Ranges
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.scan import data_bytes
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.throttle import Throttle
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.verification import verify_content
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
@@ -271,9 +272,23 @@ class ManagedDiskUpload:
             plan, sent = self._send(access, earlier, goes_on)
             self._own(upload)
             self._access.revoke()
+            if self._transfer.verify == "full":
+                self._verify_content(plan)
             tags = request.final_tags(body["tags"], plan)
             disk = self._disks.update(request.resource_group, request.name, {"tags": tags}, self._waiter)
         return disk, plan, sent
+
+    def _verify_content(self, plan: Plan) -> None:
+        """Read the finished disk back; access for writing is none for reading."""
+        url = self._access.grant(plan.bytes_to_send, access="Read")
+        try:
+            verify_content(
+                plan,
+                lambda cancel: PageBlob(url, self._access.context, cancel=cancel),
+                self._transfer.connections,
+            )
+        finally:
+            self._access.revoke()
 
     def _granted(self) -> BlobUrl:
         return self._access.grant(data_bytes(self._reader), self._transfer.bandwidth_limit)

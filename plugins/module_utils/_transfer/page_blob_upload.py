@@ -48,6 +48,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan imp
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.ranges import Ranges
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.throttle import Throttle
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.verification import verify_content
 
 STATE = "goldenimage_state"
 COMPLETE, UPLOADING = "complete", "uploading"
@@ -199,6 +200,8 @@ class PageBlobUpload:
                     journal=earlier.journal,
                     holds=held,
                 )
+                if self._transfer.verify == "full":
+                    verify_content(plan, self._open, self._transfer.connections)
                 self._own(blob, upload)
                 self._finish(lease.id, plan)
         return plan, sent

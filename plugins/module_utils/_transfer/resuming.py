@@ -22,6 +22,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.journal 
     open_journal,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.ranges import Ranges
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.verification import CONTENT_DIFFERS
 
 _LONGEST_NAME = 200
 
@@ -90,7 +91,11 @@ class Resumption:
             raise
         except BaseException as error:
             arrived = self.journal is not None and (goes_on or self.journal.acknowledged_windows > 0)
-            if arrived and not isinstance(error, DiskError | InvalidInput):
+            # What the journal tells is wrong then.
+            refuted = (
+                isinstance(error, DiskError | InvalidInput) or getattr(error, "code", None) == CONTENT_DIFFERS
+            )
+            if arrived and not refuted:
                 raise and_left(error, f"{what} was kept: run the task again to go on with it.") from None
             self.forget()
             left = discard()

@@ -20,6 +20,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan imp
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.ranges import Ranges, first_difference
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.scan import Piece
 
+CONTENT_DIFFERS = "ContentDiffers"
+
 
 def verify_ranges(plan: Plan, blob: PageBlob) -> None:
     """Compare what the service says was written with the plan; a difference raises :class:`UploadError`.
@@ -74,5 +76,6 @@ def verify_content(plan: Plan, open_blob: OpenBlob, connections: int) -> None:
             blob.close()
     if footer != plan.footer or digest.digest().hex() != plan.content_sha256:
         raise UploadError(
-            "The uploaded disk, read back, is not what was sent; something else wrote to it: upload it again."
+            "The uploaded disk, read back, is not what was sent; something else wrote to it.",
+            code=CONTENT_DIFFERS,
         )

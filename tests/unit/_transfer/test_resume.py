@@ -106,6 +106,7 @@ def killed_at(server: PageBlobServer, raw: Path, number: int, *, heard: bool) ->
     server.fault = kill
     process = started(server, raw)
     _output, errors = process.communicate(timeout=60)
+    server.settle()
     server.fault = lambda _number, _seen: None
     assert process.returncode == -signal.SIGKILL, errors
 
@@ -184,6 +185,21 @@ def test_what_is_in_the_blob_and_not_in_the_journal_is_not_trusted(server: PageB
     done = upload(server, raw, verify="full")
     assert done["bytes_resumed"] > 0
     assert is_whole(server, raw)
+
+
+def test_a_blob_that_is_not_what_was_sent_when_it_is_read_back_goes_and_its_journal_with_it(
+    server: PageBlobServer, raw: Path
+) -> None:
+    def damage(_number: int, seen: Seen) -> Answer | None:
+        if seen.query.get("comp") == ["pagelist"]:
+            server.blobs[BLOB].data[5 * WINDOW + 5 * 512] ^= 1
+        return None
+
+    server.fault = damage
+    with pytest.raises(AzureError, match="read back, is not what was sent"):
+        upload(server, raw, verify="full")
+    assert server.blobs == {}
+    assert not list(raw.parent.glob(".*.upload"))
 
 
 def test_what_is_in_the_journal_and_not_in_the_blob_is_sent_again(server: PageBlobServer, raw: Path) -> None:

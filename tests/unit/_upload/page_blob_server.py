@@ -11,6 +11,7 @@ import hashlib
 import ipaddress
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -58,6 +59,7 @@ class PageBlobServer:
         self.blobs: dict[str, Blob] = {}
         self.requests: list[Seen] = []
         self.connections = 0
+        self.open_connections = 0
         self.page_size = page_size
         self.fault: Callable[[int, Seen], Answer | None] = lambda _number, _seen: None
         self.lock = threading.Lock()
@@ -86,6 +88,13 @@ class PageBlobServer:
     def add(self, size: int, path: str = "/account/vhds/disk.vhd") -> Blob:
         self.blobs[path] = Blob(bytearray(size), {})
         return self.blobs[path]
+
+    def settle(self) -> None:
+        """Wait until all that ended clients have still sent is done."""
+        deadline = time.monotonic() + 20
+        while self.open_connections:
+            assert time.monotonic() < deadline, "clients keep their connections"
+            time.sleep(0.01)
 
     def stop(self) -> None:
         self._http.shutdown()
@@ -135,6 +144,14 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
         with self.owner.lock:
             self.owner.connections += 1
+            self.owner.open_connections += 1
+
+    def finish(self) -> None:
+        try:
+            super().finish()
+        finally:
+            with self.owner.lock:
+                self.owner.open_connections -= 1
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         del format, args
