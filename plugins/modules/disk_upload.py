@@ -129,9 +129,10 @@ options:
   resume:
     description:
       - Whether an upload that fails or is interrupted is kept, and gone on with when the task runs again.
-      - The journal of what has arrived tells what need not be sent again. It holds no secret, has mode 0600,
-        and is removed when the upload is complete. What the journal says is believed only if the service has
-        these ranges and the same bytes stand in the disk file; everything else is sent again.
+      - The journal of what has arrived tells what need not be sent again. It is a file C(.NAME.*.upload),
+        holds no secret, has mode 0600, and is removed when the upload is complete. What the journal says is
+        believed only if the service has these ranges and the same bytes stand in the disk file; everything
+        else is sent again.
       - A disk file that was changed since is uploaded from the start. So is one into a disk or blob that is
         not the one the journal tells of.
       - The access to a managed disk that is kept cannot be revoked, because Azure revokes it only from whole
@@ -181,7 +182,7 @@ extends_documentation_fragment:
 notes:
   - Two uploads into the same name exclude each other, blobs by a lease, managed disks by their tag and by
     the state that Azure keeps of an upload. The later one fails, or the one that was taken over with
-    O(force).
+    O(force). The lease of a killed upload ends after a minute; the run that goes on with it need not wait.
   - When the access to a managed disk runs out during the upload, it is granted anew.
   - The content of a disk is known by its tag. What a machine that the disk was attached to wrote to it is
     not noticed.

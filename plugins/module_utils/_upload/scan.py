@@ -113,9 +113,14 @@ def _find_runs(data: bytearray, start: int, end: int, runs: List[Extent]) -> Non
     if end - start == WINDOW and data == _ZERO_WINDOW:
         return
     for position in range(start, end, BLOCK):
-        stop = min(position + BLOCK, end)
-        if data.startswith(_ZERO_BLOCK if stop - position == BLOCK else bytes(stop - position), position):
+        if data.startswith(_ZERO_BLOCK, position):
             continue
+        stop = position + BLOCK
+        if stop > end:
+            # The disk ends within this block; what stands behind its end is of another window.
+            stop = end
+            if data.startswith(bytes(stop - position), position):
+                continue
         if runs and position - runs[-1][1] <= GAP:
             runs[-1] = (runs[-1][0], stop)
         else:
