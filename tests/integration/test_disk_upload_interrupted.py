@@ -18,6 +18,7 @@ import pytest
 
 from tests.integration.cloud import LocalAzure
 from tests.integration.plays import Player
+from tests.integration.test_disk_upload_blob import Account
 from tests.integration.uploads import DISKS, MIB, disk_content, raw_disk
 
 
@@ -25,7 +26,7 @@ class Running:
     """A playbook that uploads slowly, in a process group of its own."""
 
     def __init__(self, play: Player, options: dict[str, object]) -> None:
-        name = str(options["disk_name"])
+        name = str(options.get("disk_name") or options["blob"])
         file = play.work_dir / f"{name}.yml"
         written = {
             "hosts": "localhost",
@@ -175,3 +176,29 @@ def test_force_takes_over_what_a_killed_upload_of_another_disk_left(
     result = play.module("disk_upload", other).succeeded().last
     assert result["actions"][0] == "Deleted the half-uploaded disk taken."
     assert disk.state("taken") == "Unattached"
+
+
+def test_a_killed_upload_into_a_blob_is_gone_on_with_at_once(
+    azure: LocalAzure, disk: Disk, play: Player, group: str
+) -> None:
+    account = Account(azure, group)
+    options = {
+        "path": str(disk.path),
+        "resource_group": group,
+        "storage_account": account.name,
+        "container": "vhds",
+        "blob": "killed.vhd",
+        "connections": 2,
+    }
+    running = Running(play, {**options, "bandwidth_limit": "3M"})
+    wait_for(lambda: begun(running), 120)
+    running.kill()
+    elsewhere = disk.path.parent / "elsewhere"
+    elsewhere.mkdir()
+    stranger = play.module("disk_upload", {**options, "journal_dir": str(elsewhere)})
+    stranger.failed_with("is leased: another upload writes to it, or was killed")
+    result = play.module("disk_upload", {**options, "verify": "full"}).succeeded().last
+    assert result["bytes_resumed"] >= 4 * MIB
+    assert result["bytes_sent"] + result["bytes_resumed"] == result["bytes_planned"]
+    assert account.content("killed.vhd")[:-512] == disk.path.read_bytes()
+    assert not play.module("disk_upload", options).succeeded().last.changed
