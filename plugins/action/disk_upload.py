@@ -90,14 +90,16 @@ def _last_line(file: Path) -> str:
 
 
 def sentence(progress: dict[str, Any]) -> str:
-    """One line for the user: bytes, percent, MB/s and time left."""
+    """One line for the user: bytes, percent of the data, MB/s and time left."""
     done, total, seconds = progress["done"], progress["total"], progress["seconds"]
     percent = 100 * done // total if total else 100
     if progress["phase"] == "reading":
-        return f"looked at {percent} % of {total / 1e9:.1f} GB for data"
-    text = f"sent {done / 1e6:.0f} of {total / 1e6:.0f} MB ({percent} %)"
-    if seconds <= 0 or done <= 0:
+        return f"looked at {percent} % of {total / 1e6:.0f} MB of data"
+    text = f"sent {progress['sent'] / 1e6:.0f} MB, {percent} % of {total / 1e6:.0f} MB of data"
+    # What an earlier run had sent went by at once and tells nothing of what is left.
+    passed = done - progress["resumed"]
+    if seconds <= 0 or passed <= 0:
         return text
-    left = round((total - done) * seconds / done)
-    minutes, rest = divmod(left, 60)
-    return f"{text}, {done / 1e6 / seconds:.1f} MB/s, {f'{minutes} min ' if minutes else ''}{rest} s left"
+    minutes, rest = divmod(round((total - done) * seconds / passed), 60)
+    left = f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"{text}, {progress['sent'] / 1e6 / seconds:.1f} MB/s, {left} left"

@@ -10,19 +10,23 @@ short_description: Upload a disk file into a managed disk or a page blob
 version_added: 0.1.0
 author: The goldenimage.azure authors (@goldenimage)
 description:
-  - Uploads a raw, fixed VHD or qcow2 disk file into a managed disk, or into a page blob as a fixed VHD.
-  - Nothing is converted before and no temporary file is made. Only what is not zero is read and sent, by
-    several connections at once; what a file system has in its holes is not even read.
+  - Uploads a raw, VHD, VHDX, qcow2 or VMDK disk file into a managed disk, or into a page blob as a fixed VHD.
+  - Nothing is converted before and no temporary file is made. The disk is read once, and only what is not
+    zero is sent, by several connections at once; what a file system has in its holes is not even read.
   - The format is recognised by the file's content. Files of other formats are refused with the command
     that converts them, and so are damaged and truncated files and files that are no disk, before anything
     is created.
   - The size is rounded up to whole MiB, as Azure demands, and the footer of a fixed VHD is made on the way.
   - Every request carries the MD5 of its data, and afterwards the service is asked which ranges were
     written.
+  - What has arrived is noted in a journal beside the disk file. An upload that ends early, even by
+    C(kill -9), is gone on with by the next run, which sends only what is missing.
   - The disk gets the tags C(goldenimage_content_sha256) and C(goldenimage_virtual_size), a blob such
     metadata. A second run with the same content finds them and sends nothing.
-  - An upload that fails or is interrupted revokes its access and removes what it has created. What a
-    killed run left behind is removed by the next one.
+  - An upload that fails or is interrupted is kept if another run can go on with it, see O(resume). Else its
+    access is revoked and what it has created is removed.
+  - Until it is complete, a disk has the tag C(goldenimage_upload) and a blob the metadata
+    C(goldenimage_state=uploading), so that nothing takes it for a whole one.
   - With a local connection, progress is shown every few seconds, unless the task has C(become) or C(async)
     or sets O(progress_file).
 options:
@@ -111,27 +115,58 @@ options:
         is used.
     type: str
   connections:
-    description: How many connections send at the same time, 1 to 64.
+    description: How many connections send at the same time, 1 to 16. Each needs 4 MiB of memory.
     type: int
     default: 8
   verify:
     description:
       - With V(ranges) the service is asked after the upload which ranges of the disk were written, and a
         difference is an error.
+      - With V(full) everything that was sent is read back as well and compared.
     type: str
-    choices: [ranges, none]
+    choices: [ranges, full, none]
     default: ranges
+  resume:
+    description:
+      - Whether an upload that fails or is interrupted is kept, and gone on with when the task runs again.
+      - The journal of what has arrived tells what need not be sent again. It is a file C(.NAME.*.upload),
+        holds no secret, has mode 0600, and is removed when the upload is complete. What the journal says is
+        believed only if the service has these ranges and the same bytes stand in the disk file; everything
+        else is sent again.
+      - A disk file that was changed since is uploaded from the start. So is one into a disk or blob that is
+        not the one the journal tells of.
+      - The access to a managed disk that is kept cannot be revoked, because Azure revokes it only from whole
+        disks. It runs out by itself, after four hours or later for large disks; nobody but the upload has had
+        its signature.
+      - Where no journal can be written, what an upload that ends early has created is removed.
+    type: bool
+    default: true
+    version_added: 0.2.0
+  journal_dir:
+    description:
+      - Folder for the journal. It has to exist.
+      - The default is the folder of the disk file. A block device has no journal without this option.
+    type: path
+    version_added: 0.2.0
+  bandwidth_limit:
+    description: How many bytes per second are sent at most, by all connections together, for example V(20M).
+      At least 100000.
+    type: bytes
+    version_added: 0.2.0
   force:
     description:
       - Whether a disk or blob of that name with other content, or a disk with other settings that cannot be
         changed, is deleted and uploaded anew. Without it, that is an error.
-      - A disk that is attached to a machine is never replaced.
+      - A half-uploaded disk or blob of another run is replaced, too. Without it, that is an error as long as
+        that run may still be at work.
+      - A disk that is attached to a machine is never replaced, and neither is a complete blob that is leased.
     type: bool
     default: false
   progress_file:
     description:
-      - File to which progress is appended as lines of JSON with C(phase), C(done), C(total) and
-        C(seconds). It is created with mode 0600.
+      - File to which progress is appended as lines of JSON. C(phase) is C(reading) or C(sending), C(done)
+        and C(total) are bytes of what the file may hold as data, C(sent) is how much has been sent,
+        C(resumed) how much had been sent before, C(seconds) how long it took. It is created with mode 0600.
     type: path
   wait_timeout:
     description: How many seconds to wait for each of Azure's operations. The time for sending is not
@@ -145,7 +180,10 @@ extends_documentation_fragment:
   - goldenimage.azure.attributes.full
   - goldenimage.azure.attributes.action_group
 notes:
-  - Two uploads into the same name at the same time disturb each other; the later one wins.
+  - Two uploads into the same name exclude each other, blobs by a lease, managed disks by their tag and by
+    the state that Azure keeps of an upload. The later one fails, or the one that was taken over with
+    O(force). The lease of a killed upload ends after a minute; the run that goes on with it need not wait.
+  - When the access to a managed disk runs out during the upload, it is granted anew.
   - The content of a disk is known by its tag. What a machine that the disk was attached to wrote to it is
     not noticed.
   - Metadata stands in place of tags for blobs; O(tags) is for managed disks only.
@@ -316,8 +354,10 @@ virtual_size:
   sample: 32213303296
 content_sha256:
   description:
-    - SHA-256 over the size and over offset, length and data of every piece that is not zero. The same for
+    - SHA-256 over the size and over offset, length and MD5 of every piece that is not zero. The same for
       every format of the same content.
+    - It tells whether a disk is the same, and finds damage. As MD5 is in it, it is no proof against somebody
+      who makes two disks of the same digest on purpose.
   returned: success
   type: str
 bytes_read:
@@ -335,6 +375,11 @@ puts_planned:
   returned: success
   type: int
   sample: 437
+bytes_resumed:
+  description: How many of them an earlier run had sent.
+  returned: success
+  type: int
+  sample: 0
 bytes_sent:
   description: How many bytes were sent. 0 in check mode, and when the content was there already.
   returned: success
@@ -415,7 +460,10 @@ def main() -> None:
             "auth_mode": {"type": "str", "choices": ["key", "login"], "default": "key"},
             "sas_url": {"type": "str", "no_log": True},
             "connections": {"type": "int", "default": 8},
-            "verify": {"type": "str", "choices": ["ranges", "none"], "default": "ranges"},
+            "verify": {"type": "str", "choices": ["ranges", "full", "none"], "default": "ranges"},
+            "resume": {"type": "bool", "default": True},
+            "journal_dir": {"type": "path"},
+            "bandwidth_limit": {"type": "bytes"},
             "force": {"type": "bool", "default": False},
             "progress_file": {"type": "path"},
             "wait_timeout": {"type": "int", "default": 1800},

@@ -5,26 +5,28 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.integration.cloud import LocalAzure
 from tests.integration.plays import Player
-from tests.integration.uploads import DISKS, MIB, raw_disk
+from tests.integration.test_disk_upload_blob import Account
+from tests.integration.uploads import DISKS, MIB, disk_content, raw_disk
 
 
 class Running:
-    """A playbook that uploads a large disk by one connection, in a process group of its own."""
+    """A playbook that uploads slowly, in a process group of its own."""
 
     def __init__(self, play: Player, options: dict[str, object]) -> None:
-        name = str(options["disk_name"])
+        name = str(options.get("disk_name") or options["blob"])
         file = play.work_dir / f"{name}.yml"
         written = {
             "hosts": "localhost",
@@ -49,9 +51,24 @@ class Running:
     def output(self) -> str:
         return self._log.read_text(encoding="utf-8")
 
-    def signal(self, number: int) -> None:
-        os.killpg(self._process.pid, number)
+    def interrupt(self) -> None:
+        os.killpg(self._process.pid, signal.SIGINT)
         self._process.wait(60)
+
+    def kill(self) -> None:
+        """Kill the playbook and everything it has started, whatever group that has made for itself."""
+        for pid in descendants(self._process.pid):
+            os.kill(pid, signal.SIGKILL)
+        self._process.wait(60)
+
+
+def descendants(pid: int) -> list[int]:
+    """A process and all that it and its children have started."""
+    try:
+        started = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    except FileNotFoundError:
+        return []
+    return [pid, *(found for child in started for found in descendants(int(child)))]
 
 
 class Disk:
@@ -63,14 +80,13 @@ class Disk:
         self._group = group
         self.path = path
 
-    def upload(self, name: str) -> Running:
-        options = {
-            "path": str(self.path),
-            "resource_group": self._group,
-            "disk_name": name,
-            "connections": 1,
-        }
-        return Running(self._play, options)
+    def options(self, name: str, **given: object) -> dict[str, object]:
+        common = {"path": str(self.path), "resource_group": self._group, "disk_name": name}
+        return {**common, "connections": 2, **given}
+
+    def upload(self, name: str, **given: object) -> Running:
+        """Begin an upload that takes half a minute."""
+        return Running(self._play, self.options(name, bandwidth_limit="3M", **given))
 
     def state(self, name: str) -> str | None:
         """Its diskState; None when there is no such disk."""
@@ -79,12 +95,9 @@ class Disk:
 
 
 @pytest.fixture(scope="module")
-def disk(
-    azure: LocalAzure, play: Player, group: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Disk]:
-    path = raw_disk(tmp_path_factory.mktemp("large") / "large.raw", size=1100 * MIB, filled=1000 * MIB)
-    yield Disk(azure, play, group, path)
-    path.unlink()
+def disk(azure: LocalAzure, play: Player, group: str, tmp_path_factory: pytest.TempPathFactory) -> Disk:
+    path = raw_disk(tmp_path_factory.mktemp("large") / "large.raw", size=100 * MIB, filled=90 * MIB)
+    return Disk(azure, play, group, path)
 
 
 def wait_for(what: Callable[[], bool], seconds: float) -> None:
@@ -94,27 +107,98 @@ def wait_for(what: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.2)
 
 
-def test_an_interrupted_upload_shows_progress_and_leaves_nothing(azure: LocalAzure, disk: Disk) -> None:
+def begun(running: Running) -> bool:
+    """Whether a part has certainly arrived."""
+    return "large.raw: sent " in running.output().replace("sent 0 MB", "")
+
+
+def test_an_interrupted_upload_that_shall_not_be_kept_leaves_nothing(azure: LocalAzure, disk: Disk) -> None:
     mark = azure.mark()
-    running = disk.upload("interrupted")
+    running = disk.upload("interrupted", resume=False)
     try:
-        wait_for(lambda: "large.raw: sent " in running.output(), 120)
+        wait_for(lambda: begun(running), 120)
     finally:
-        running.signal(signal.SIGINT)
-    assert "MB/s" in running.output() and "left" in running.output()
+        running.interrupt()
     wait_for(lambda: disk.state("interrupted") is None, 60)
     assert any(write.endswith("/endGetAccess") for write in azure.writes(mark))
 
 
-def test_what_a_killed_upload_left_is_taken_over(
-    disk: Disk, play: Player, group: str, tmp_path: Path
+def test_an_interrupted_upload_shows_progress_and_is_gone_on_with(
+    azure: LocalAzure, disk: Disk, play: Player, group: str
+) -> None:
+    running = disk.upload("kept")
+    try:
+        wait_for(lambda: begun(running), 120)
+    finally:
+        running.interrupt()
+    assert "MB/s" in running.output() and "left" in running.output()
+    assert disk.state("kept") == "ActiveUpload"
+    wait_for(lambda: journal_is_free(disk.path), 60)
+    result = play.module("disk_upload", disk.options("kept")).succeeded().last
+    assert result["bytes_resumed"] >= 4 * MIB
+    assert disk.state("kept") == "Unattached"
+    assert disk_content(azure, group, "kept") == disk.path.read_bytes()
+
+
+def journal_is_free(path: Path) -> bool:
+    """Whether no process holds the journal of this disk's upload any more."""
+    (journal,) = path.parent.glob(f".{path.name}.*.upload")
+    with journal.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def test_a_killed_upload_is_gone_on_with_by_the_same_disk_only(
+    azure: LocalAzure, disk: Disk, play: Player, group: str, tmp_path: Path
 ) -> None:
     running = disk.upload("killed")
-    wait_for(lambda: disk.state("killed") == "ActiveUpload", 120)
-    running.signal(signal.SIGKILL)
-    time.sleep(1)
+    wait_for(lambda: begun(running), 120)
+    running.kill()
     assert disk.state("killed") == "ActiveUpload"
-    options = {"path": str(raw_disk(tmp_path / "small.raw")), "resource_group": group, "disk_name": "killed"}
-    result = play.module("disk_upload", options).succeeded().last
-    assert result["actions"][0] == "Deleted the half-uploaded disk killed."
-    assert disk.state("killed") == "Unattached"
+    other = {**disk.options("killed"), "path": str(raw_disk(tmp_path / "small.raw"))}
+    refused = play.module("disk_upload", other).failed_with("another run has begun", "force")
+    assert disk.state("killed") == "ActiveUpload", refused.msg
+    result = play.module("disk_upload", disk.options("killed", verify="full")).succeeded().last
+    assert result["bytes_resumed"] >= 4 * MIB
+    assert disk_content(azure, group, "killed") == disk.path.read_bytes()
+
+
+def test_force_takes_over_what_a_killed_upload_of_another_disk_left(
+    disk: Disk, play: Player, tmp_path: Path
+) -> None:
+    running = disk.upload("taken")
+    wait_for(lambda: disk.state("taken") == "ActiveUpload", 120)
+    running.kill()
+    other = {**disk.options("taken", force=True), "path": str(raw_disk(tmp_path / "small.raw"))}
+    result = play.module("disk_upload", other).succeeded().last
+    assert result["actions"][0] == "Deleted the half-uploaded disk taken."
+    assert disk.state("taken") == "Unattached"
+
+
+def test_a_killed_upload_into_a_blob_is_gone_on_with_at_once(
+    azure: LocalAzure, disk: Disk, play: Player, group: str
+) -> None:
+    account = Account(azure, group)
+    options = {
+        "path": str(disk.path),
+        "resource_group": group,
+        "storage_account": account.name,
+        "container": "vhds",
+        "blob": "killed.vhd",
+        "connections": 2,
+    }
+    running = Running(play, {**options, "bandwidth_limit": "3M"})
+    wait_for(lambda: begun(running), 120)
+    running.kill()
+    elsewhere = disk.path.parent / "elsewhere"
+    elsewhere.mkdir()
+    stranger = play.module("disk_upload", {**options, "journal_dir": str(elsewhere)})
+    stranger.failed_with("is leased: another upload writes to it, or was killed")
+    result = play.module("disk_upload", {**options, "verify": "full"}).succeeded().last
+    assert result["bytes_resumed"] >= 4 * MIB
+    assert result["bytes_sent"] + result["bytes_resumed"] == result["bytes_planned"]
+    assert account.content("killed.vhd")[:-512] == disk.path.read_bytes()
+    assert not play.module("disk_upload", options).succeeded().last.changed

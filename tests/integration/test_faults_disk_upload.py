@@ -52,13 +52,43 @@ def test_a_disk_arrives_whole_over_a_bad_line(azure: LocalAzure, play: Player, g
     assert disk_content(azure, group, "bad-line") == raw.read_bytes()
 
 
-def test_an_upload_that_cannot_go_on_leaves_no_disk_and_no_access(
+def grants(azure: LocalAzure, mark: int, name: str) -> int:
+    return sum(write.endswith(f"/disks/{name}/beginGetAccess") for write in azure.writes(mark))
+
+
+def test_access_that_runs_out_is_granted_anew(azure: LocalAzure, play: Player, group: str, raw: Path) -> None:
+    mark = azure.mark()
+    with faults(azure, rule("expired", {**PUT, "nth": [3, 4]}, "expire_sas")):
+        done = play.module("disk_upload", options(raw, group, "renewed")).succeeded().last
+    assert done["bytes_resumed"] == 0
+    assert 2 <= grants(azure, mark, "renewed") <= 3
+    assert disk_content(azure, group, "renewed") == raw.read_bytes()
+
+
+def test_an_upload_that_cannot_go_on_is_kept_and_gone_on_with(
+    azure: LocalAzure, play: Player, group: str, raw: Path
+) -> None:
+    with faults(azure, rule("expired", {**PUT, "nth": list(range(4, 100))}, "expire_sas")):
+        failed = play.module("disk_upload", options(raw, group, "kept")).failed_with("AuthenticationFailed")
+    assert "403" in failed.msg and "was kept: run the task again" in failed.msg
+    disk = azure.get(azure.id(group, DISKS, "kept"))
+    assert disk["properties"]["diskState"] == "ActiveUpload" and "goldenimage_upload" in disk["tags"]
+    done = play.module("disk_upload", {**options(raw, group, "kept"), "verify": "full"}).succeeded().last
+    assert done["bytes_resumed"] >= 4 * MIB
+    assert done["actions"][0].startswith("Went on with disk kept ")
+    assert "goldenimage_upload" not in done["disk"]["tags"]
+    assert disk_content(azure, group, "kept") == raw.read_bytes()
+
+
+def test_an_upload_that_cannot_go_on_and_shall_not_be_kept_leaves_no_disk_and_no_access(
     azure: LocalAzure, play: Player, group: str, raw: Path
 ) -> None:
     mark = azure.mark()
-    with faults(azure, rule("expired", {**PUT, "nth": 4}, "expire_sas")):
-        failed = play.module("disk_upload", options(raw, group, "no-sas")).failed_with("AuthenticationFailed")
-    assert "403" in failed.msg
+    wanted = {**options(raw, group, "no-sas"), "resume": False}
+    with faults(
+        azure, rule("forbidden", {**PUT, "nth": 4}, "error", status=403, code="AuthorizationFailure")
+    ):
+        play.module("disk_upload", wanted).failed_with("AuthorizationFailure", "403")
     assert azure.get(azure.id(group, DISKS, "no-sas")) is None
     assert any(write.endswith("/disks/no-sas/endGetAccess") for write in azure.writes(mark))
 

@@ -3,7 +3,21 @@
 
 """The one way to open a disk file: its content decides the format, not its name."""
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._disk import qcow2_header, signatures
+from functools import partial
+from typing import Optional
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk import (
+    qcow2_header,
+    signatures,
+    vhdx,
+    vmdk,
+    vmdk_sparse,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.parents import (
+    Chain,
+    OpenParent,
+    parent_path,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.partitions import read_partition_table
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.qcow2 import Qcow2Reader
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.raw import RawReader
@@ -13,43 +27,93 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader imp
     DiskReader,
     SourceFile,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd import FixedVhdReader
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd import FixedVhdReader, read_footer
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_dynamic import DynamicVhdReader
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import (
+    DIFFERENCING,
+    DYNAMIC,
+    FIXED,
     FOOTER_SIZE,
     has_cookie,
 )
 
+#: What a child may call the format of its parent, and what our readers call it.
+_FORMAT_NAMES = {"vpc": "vhd"}
+
 
 def open_disk(path: str, allow_unpartitioned: bool = False) -> DiskReader:
-    """Open a raw, fixed VHD or qcow2 disk.
+    """Open a raw, VHD, VHDX, qcow2 or VMDK disk, with the parents that it needs.
 
     Everything else raises :class:`DiskError`: a file of another format is named with the command that
     converts it; a file that is no disk at all is refused. A raw file shows only by its content that it is a
     disk: without a partition table or a known file system it is refused unless `allow_unpartitioned` is true.
     """
+    return _open_path(path, allow_unpartitioned, Chain())
+
+
+def _open_path(path: str, allow_unpartitioned: bool, chain: Chain) -> DiskReader:
     file = SourceFile(path)
     try:
-        return _open(file, allow_unpartitioned)
+        return _open(file, allow_unpartitioned, chain.extended(file))
     except BaseException:
         file.close()
         raise
 
 
-def _open(file: SourceFile, allow_unpartitioned: bool) -> DiskReader:
+def _open_parent(chain: Chain, child: SourceFile, name: str, declared: Optional[str]) -> DiskReader:
+    # A child that says "raw" means it, whatever the content looks like: guests write it.
+    path = parent_path(child, name)
+    if declared == "raw":
+        file = SourceFile(path)
+        chain.extended(file)
+        return RawReader(file, file.size // SECTOR * SECTOR)
+    parent = _open_path(path, False, chain)
+    if declared is not None and parent.format != _FORMAT_NAMES.get(declared, declared):
+        found = parent.format
+        parent.close()
+        raise DiskError(
+            "{0}: its parent {1} should be a {2} disk, but is a {3} disk".format(
+                child.path, path, declared, found
+            )
+        )
+    return parent
+
+
+def _open(file: SourceFile, allow_unpartitioned: bool, chain: Chain) -> DiskReader:
     head = file.read_up_to(0, signatures.HEAD_SIZE)
+    open_parent = partial(_open_parent, chain)
     if head.startswith(qcow2_header.MAGIC):
-        return Qcow2Reader(file)
+        return Qcow2Reader(file, open_parent)
+    if head.startswith(vhdx.MAGIC):
+        return vhdx.VhdxReader(file, open_parent)
+    if head.startswith((vmdk_sparse.HOSTED_MAGIC, vmdk_sparse.ESX_MAGIC, vmdk.DESCRIPTOR_MAGIC)):
+        return vmdk.VmdkReader(file, open_parent)
     if file.size > FOOTER_SIZE and has_cookie(file.read(file.size - FOOTER_SIZE, FOOTER_SIZE)):
-        return FixedVhdReader(file)
+        return _open_vhd(file, open_parent)
     if has_cookie(head):
         raise DiskError(
             "{0}: begins like a dynamic VHD, but has no footer at its end: it is truncated; "
             "copy it again".format(file.path)
         )
+    return _open_raw(file, head, allow_unpartitioned)
+
+
+def _open_vhd(file: SourceFile, open_parent: OpenParent) -> DiskReader:
+    footer = read_footer(file)
+    if footer.disk_type in (DYNAMIC, DIFFERENCING):
+        return DynamicVhdReader(file, footer, open_parent)
+    if footer.disk_type != FIXED:
+        raise DiskError(
+            "{0}: the VHD footer has disk type {1}, which is unknown".format(file.path, footer.disk_type)
+        )
+    return FixedVhdReader(file, footer)
+
+
+def _open_raw(file: SourceFile, head: bytes, allow_unpartitioned: bool) -> DiskReader:
     foreign = signatures.find_foreign(head)
     if foreign is not None:
         raise DiskError(
-            "{0}: is {1}, not a raw, fixed VHD or qcow2 disk; {2}".format(
+            "{0}: is {1}, not a raw, VHD, VHDX, qcow2 or VMDK disk; {2}".format(
                 file.path, foreign.name, foreign.remedy.format(file.path)
             )
         )

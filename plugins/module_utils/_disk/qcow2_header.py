@@ -3,8 +3,9 @@
 
 """The header of a qcow2 file, versions 2 and 3 (QEMU, docs/interop/qcow2.txt). Numbers are big-endian."""
 
+import os
 import struct
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskError, SourceFile
 
@@ -15,6 +16,10 @@ _V3 = struct.Struct(">QQQII")
 _DIRTY, _CORRUPT, _EXTERNAL_DATA, _COMPRESSION_TYPE, _EXTENDED_L2 = 1, 2, 4, 8, 16
 _ZLIB = 0
 _COMPRESSION_NAMES = {1: "zstd"}
+_EXTENSION = struct.Struct(">II")
+_END_OF_EXTENSIONS, _BACKING_FORMAT = 0, 0xE2792ACA
+_MAX_NAME = 1023
+_MAX_EXTENSIONS = 64
 _MAX_L1_BYTES = 32 << 20  # the limit QEMU itself sets
 
 
@@ -26,6 +31,8 @@ class Header(NamedTuple):
     virtual_size: int
     l1_entries: int
     l1_offset: int
+    backing_name: str
+    backing_format: Optional[str]
 
 
 def read_header(file: SourceFile) -> Header:
@@ -49,13 +56,6 @@ def read_header(file: SourceFile) -> Header:
                 path, cluster_bits
             )
         )
-    if backing_offset:
-        raise DiskError(
-            "{0}: needs its backing file{1}; flatten it first: "
-            "qemu-img convert -O qcow2 {0} flat.qcow2".format(
-                path, _backing_name(file, backing_offset, backing_size)
-            )
-        )
     if encryption:
         raise DiskError(
             "{0}: is encrypted; convert it with its key to an unencrypted file first "
@@ -70,13 +70,41 @@ def read_header(file: SourceFile) -> Header:
                 path, l1_entries, virtual_size
             )
         )
-    return Header(version, cluster_bits, virtual_size, needed, l1_offset)
+    backing_name = _backing_name(file, backing_offset, backing_size) if backing_offset else ""
+    backing_format = _backing_format(file, _extensions_offset(file, version)) if backing_name else None
+    return Header(version, cluster_bits, virtual_size, needed, l1_offset, backing_name, backing_format)
 
 
 def _backing_name(file: SourceFile, offset: int, size: int) -> str:
-    if not 0 < size <= 1023 or offset + size > file.size:
-        return ""
-    return " " + file.read(offset, size).decode("utf-8", "replace")
+    if not 0 < size <= _MAX_NAME or offset + size > file.size:
+        raise DiskError(
+            "{0}: the qcow2 header is damaged: the name of the backing file is not in the file".format(
+                file.path
+            )
+        )
+    return os.fsdecode(file.read(offset, size))
+
+
+def _extensions_offset(file: SourceFile, version: int) -> int:
+    if version == 2:
+        return _V2.size
+    length: int = _V3.unpack(file.read(_V2.size, _V3.size))[4]
+    return length
+
+
+def _backing_format(file: SourceFile, offset: int) -> Optional[str]:
+    """The format that the header extensions give for the backing file; None when they say nothing."""
+    for _unused in range(_MAX_EXTENSIONS):
+        if offset + _EXTENSION.size > file.size:
+            return None
+        kind, length = _EXTENSION.unpack(file.read(offset, _EXTENSION.size))
+        offset += _EXTENSION.size
+        if kind == _END_OF_EXTENSIONS or offset + length > file.size:
+            return None
+        if kind == _BACKING_FORMAT and length <= _MAX_NAME:
+            return file.read(offset, length).decode("ascii", "replace")
+        offset += -(-length // 8) * 8
+    return None
 
 
 def _check_features(file: SourceFile) -> None:

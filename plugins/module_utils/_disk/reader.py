@@ -6,7 +6,7 @@
 import os
 import stat
 from types import TracebackType
-from typing import Iterator, NamedTuple, Optional, Tuple, Type
+from typing import Iterator, List, NamedTuple, Optional, Tuple, Type
 
 SECTOR = 512
 
@@ -144,8 +144,8 @@ def _pread_into(fd: int, view: memoryview, offset: int) -> int:
 class DiskReader:
     """A disk's content, whatever format its file has. Safe to read from several threads.
 
-    Attributes: `path`; `format` ("raw", "vhd" or "qcow2"); `virtual_size`, the disk's size in bytes as
-    the machine sees it.
+    Attributes: `path`; `format` ("raw", "vhd", "vhdx", "qcow2" or "vmdk"); `virtual_size`, the disk's size in
+    bytes as the machine sees it.
     """
 
     format = ""
@@ -177,6 +177,14 @@ class DiskReader:
                     self.path, length, offset, self.virtual_size
                 )
             )
+
+    def files(self) -> List[SourceFile]:
+        """All files that the disk is read from, the one that was opened first."""
+        return [self.file]
+
+    def changed_files(self) -> List[str]:
+        """Paths of the files that somebody has written to since they were opened."""
+        return [file.path for file in self.files() if file.state() != file.opened_state]
 
     def close(self) -> None:
         """Close the file."""

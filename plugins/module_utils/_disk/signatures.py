@@ -33,10 +33,6 @@ def _not_a_disk(offset: int, magic: bytes, name: str) -> _Magic:
 
 
 _MAGICS: List[_Magic] = [
-    _convertible(0, b"vhdxfile", "a VHDX disk", "vhdx"),
-    _convertible(0, b"KDMV", "a VMDK disk", "vmdk"),
-    _convertible(0, b"COWD", "a VMDK disk", "vmdk"),
-    _convertible(0, b"# Disk DescriptorFile", "the descriptor of a VMDK disk", "vmdk"),
     _convertible(0x40, b"\x7f\x10\xda\xbe", "a VDI disk", "vdi"),
     _convertible(0, b"QED\0", "a QED disk", "qed"),
     _convertible(0, b"WithoutFreeSpace", "a Parallels disk", "parallels"),

@@ -37,13 +37,14 @@ class Footer(NamedTuple):
     current_size: int
     geometry: Tuple[int, int, int]
     timestamp: int
+    data_offset: int
     creator: bytes
     unique_id: bytes
 
 
-def checksum(footer: bytes) -> int:
-    """One's complement of the sum of all bytes, the checksum field itself counted as zeros."""
-    total = sum(footer[:_CHECKSUM_OFFSET]) + sum(footer[_CHECKSUM_OFFSET + 4 : FOOTER_SIZE])
+def checksum(structure: bytes, field: int = _CHECKSUM_OFFSET) -> int:
+    """One's complement of the sum of all bytes, the four of the checksum at `field` counted as zeros."""
+    total = sum(structure[:field]) + sum(structure[field + 4 :])
     return ~total & 0xFFFFFFFF
 
 
@@ -122,6 +123,7 @@ def parse_footer(data: bytes) -> Footer:
         current_size=fields[9],
         geometry=(fields[10], fields[11], fields[12]),
         timestamp=fields[4],
+        data_offset=fields[3],
         creator=fields[5],
         unique_id=fields[15],
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -54,14 +55,17 @@ class DiskAccess:
             self._context = tls_context(os.environ, self._verify_tls)
         return self._context
 
-    def grant(self, bytes_to_send: int) -> BlobUrl:
-        """Let the disk be written to; the URL holds the SAS."""
-        seconds = min(max(bytes_to_send // _SLOWEST_LINE, _SHORTEST_ACCESS), _LONGEST_ACCESS)
+    def grant(
+        self, bytes_to_move: int, bytes_per_second: int | None = None, *, access: str = "Write"
+    ) -> BlobUrl:
+        """Let the disk be written to or, with `access` "Read", be read; the URL holds the SAS."""
+        pace = min(bytes_per_second or _SLOWEST_LINE, _SLOWEST_LINE)
+        seconds = min(max(bytes_to_move // pace, _SHORTEST_ACCESS), _LONGEST_ACCESS)
         answer = self._disks.action(
             self._group,
             self._name,
             "beginGetAccess",
-            {"access": "Write", "durationInSeconds": seconds},
+            {"access": access, "durationInSeconds": seconds},
             self._waiter,
         )
         sas = answer.get("accessSAS") if isinstance(answer, dict) else None
@@ -97,6 +101,29 @@ class DiskAccess:
         finally:
             blob.close()
         self.revoke()
+
+
+class RenewedAccess:
+    """The URL that all connections of an upload use, renewed when its SAS has run out.
+
+    :param grant: asks Resource Manager for a new one
+    """
+
+    def __init__(self, grant: Callable[[], BlobUrl]) -> None:
+        self._grant = grant
+        self._lock = threading.Lock()
+        self.url = grant()
+
+    def renew(self, refused: BlobUrl) -> BlobUrl:
+        """The URL to use in place of the refused one; one request for all the connections it failed for.
+
+        Azure may extend the access it had given and answer with the same text, so that not the text tells
+        whether a connection has seen the new one.
+        """
+        with self._lock:
+            if refused is self.url:
+                self.url = self._grant()
+            return self.url
 
 
 def without_leftovers(work: Callable[[], None], what: str, remedy: str) -> str | None:

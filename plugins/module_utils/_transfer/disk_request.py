@@ -64,10 +64,13 @@ class DiskRequest(NamedTuple):
                 remedy="Give the id of the disk encryption set.",
             )
 
-    def body(self, location: str, plan: Plan, upload_tag: str) -> dict[str, Any]:
-        """The request that creates the disk for its upload; the tag marks it as half done."""
+    def body(self, location: str, upload_bytes: int, upload_tag: str) -> dict[str, Any]:
+        """The request that creates the disk for its upload; the tag marks it as half done.
+
+        :param upload_bytes: the size of the VHD
+        """
         properties: dict[str, Any] = {
-            "creationData": {"createOption": "Upload", "uploadSizeBytes": plan.blob_size}
+            "creationData": {"createOption": "Upload", "uploadSizeBytes": upload_bytes}
         }
         if self.os_type:
             properties["osType"] = self.os_type

@@ -42,7 +42,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.limits i
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
-_MOST_CONNECTIONS = 64
+# Each needs 4 MiB of memory; more than this would not make one disk faster.
+_MOST_CONNECTIONS = 16
+# A request of 4 MiB has to end within the service's time for one.
+_LEAST_BANDWIDTH = 100_000
 _DISK_OPTIONS = (
     "sku",
     "zone",
@@ -166,6 +169,7 @@ class UploadJob:
             "bytes_planned": plan.bytes_to_send,
             "puts_planned": plan.puts,
             "bytes_sent": sent.bytes_sent,
+            "bytes_resumed": plan.bytes_held,
             "puts": sent.puts,
             "seconds": round(sent.seconds, 3),
         }
@@ -177,11 +181,19 @@ def _transfer(options: Mapping[str, Any], check_mode: bool) -> Transfer:
         raise InvalidInput(
             f"connections is {connections}.", remedy=f"It is a number from 1 to {_MOST_CONNECTIONS}."
         )
+    limit = options["bandwidth_limit"]
+    if limit is not None and limit < _LEAST_BANDWIDTH:
+        raise InvalidInput(
+            f"bandwidth_limit is {limit} bytes per second.", remedy=f"It is at least {_LEAST_BANDWIDTH}."
+        )
     validation = options.get("cert_validation_mode") or os.environ.get("AZURE_CERT_VALIDATION_MODE")
     return Transfer(
         connections=connections,
-        verify=options["verify"] == "ranges",
+        verify=options["verify"],
         force=options["force"],
         check_mode=check_mode,
         verify_tls=validation != "ignore",
+        resume=options["resume"],
+        journal_dir=options["journal_dir"] or None,
+        bandwidth_limit=limit,
     )

@@ -4,7 +4,7 @@
 """Upload a disk file into a page blob, as a fixed VHD.
 
 The blob's metadata tells what it holds and whether it is complete, so that a second run sends nothing and a
-half-uploaded blob is never taken for a disk.
+half-uploaded blob is never taken for a disk. While it is written, a lease keeps everybody else off it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from uuid import uuid4
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskReader
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import FOOTER_SIZE
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_target import BlobTarget
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_access import without_leftovers
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import (
-    and_left,
-    reported,
-)
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import reported
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.progress import ProgressFile
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.resuming import (
+    Resumption,
+    TakenOverError,
+    resumption,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.sending import send_and_verify
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import (
     CONTENT,
@@ -31,13 +34,21 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source
     UPLOAD,
     Transfer,
     Uploaded,
-    megabytes,
+    sent_in_words,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import tls_context
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.engine import Sent
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import UploadError
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.lease import Lease
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blob import BlobFacts, PageBlob
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Plan, make_plan
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import (
+    Plan,
+    make_plan,
+    rounded_size,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.ranges import Ranges
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.throttle import Throttle
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.verification import verify_content
 
 STATE = "goldenimage_state"
 COMPLETE, UPLOADING = "complete", "uploading"
@@ -53,6 +64,8 @@ class PageBlobUpload:
         self._target = target
         self._transfer = transfer
         self._progress = progress
+        self._size = rounded_size(reader.virtual_size) + FOOTER_SIZE
+        self._throttle = Throttle(transfer.bandwidth_limit) if transfer.bandwidth_limit else None
         with reported():
             self._context = tls_context(os.environ, transfer.verify_tls)
 
@@ -65,28 +78,39 @@ class PageBlobUpload:
             finally:
                 blob.close()
 
-    def _open(self, cancel: threading.Event) -> PageBlob:
-        return PageBlob(self._target.url, self._context, self._target.authorize, cancel)
+    def _open(self, cancel: threading.Event, lease: str | None = None) -> PageBlob:
+        return PageBlob(
+            self._target.url,
+            self._context,
+            self._target.authorize,
+            cancel,
+            lease=lease,
+            throttle=self._throttle,
+        )
 
     def _run(self, blob: PageBlob) -> Uploaded:
         current = blob.facts()
-        plan = make_plan(self._reader, progress=self._progress.reading)
         warnings = []
         if not self._target.url.path.lower().endswith(".vhd"):
             warnings.append("The blob's name does not end in .vhd; Azure makes no disk or image of it then.")
         before = None if current is None else self._facts(current.size, current.metadata)
-        if current is not None and self._holds(current, plan):
-            facts = before or {}
-            return Uploaded(False, facts, before, facts, plan, NOTHING_SENT, [], warnings)
-        metadata = {CONTENT: plan.content_sha256, SIZE: str(plan.virtual_size), STATE: COMPLETE}
-        after = self._facts(plan.blob_size, metadata)
-        sentence = (
-            f"{'Created' if current is None else 'Replaced'} page blob {after['name']} and sent"
-            f" {megabytes(plan.bytes_to_send)} in {plan.puts} requests."
-        )
-        if self._transfer.check_mode:
-            return Uploaded(True, after, before, after, plan, NOTHING_SENT, [sentence], warnings)
-        sent = self._create_and_send(blob, plan, metadata, current)
+        if current is not None and current.metadata.get(STATE) != UPLOADING:
+            plan = self._compared(current)
+            if plan is not None:
+                facts = before or {}
+                return Uploaded(False, facts, before, facts, plan, NOTHING_SENT, [], warnings)
+        with resumption(self._reader, str(self._target.url), self._transfer) as earlier:
+            goes_on = self._goes_on(current, earlier)
+            if self._transfer.check_mode:
+                held = earlier.held(Ranges(blob.page_ranges())) if goes_on else None
+                plan = make_plan(self._reader, progress=self._progress.reading, holds=held)
+                sent = NOTHING_SENT
+            else:
+                self._end_other_lease(blob, current, goes_on)
+                plan, sent = self._upload(blob, current, earlier, goes_on)
+        after = self._facts(plan.blob_size, self._metadata(plan))
+        verb = "Went on with" if goes_on else "Created" if current is None else "Replaced"
+        sentence = f"{verb} page blob {after['name']} and {sent_in_words(plan)}."
         return Uploaded(True, after, before, after, plan, sent, [sentence], warnings)
 
     def _facts(self, size: int, metadata: dict[str, str]) -> dict[str, Any]:
@@ -99,69 +123,131 @@ class PageBlobUpload:
             "content_sha256": metadata.get(CONTENT),
         }
 
-    def _holds(self, current: BlobFacts, plan: Plan) -> bool:
-        """Whether the blob is what is wanted; one that is not needs force, unless it is half-uploaded."""
+    @staticmethod
+    def _metadata(plan: Plan) -> dict[str, str]:
+        return {CONTENT: plan.content_sha256, SIZE: str(plan.virtual_size), STATE: COMPLETE}
+
+    def _compared(self, current: BlobFacts) -> Plan | None:
+        """The plan of the disk if the blob holds it completely; None if the blob may be replaced."""
         metadata = current.metadata
-        if metadata.get(STATE) == UPLOADING:
-            return False
-        same = (
-            current.kind == "PageBlob"
-            and metadata.get(STATE) == COMPLETE
-            and metadata.get(CONTENT) == plan.content_sha256
-            and current.size == plan.blob_size
-        )
-        if not same and not self._transfer.force:
-            reason = "its content is another" if CONTENT in metadata else "nobody knows what it holds"
+        reason = "nobody knows what it holds"
+        if CONTENT in metadata and current.kind == "PageBlob":
+            plan = make_plan(self._reader, progress=self._progress.reading)
+            if (metadata.get(STATE), metadata[CONTENT], current.size) == (
+                COMPLETE,
+                plan.content_sha256,
+                plan.blob_size,
+            ):
+                return plan
+            reason = "its content is another"
+        if not self._transfer.force:
             raise InvalidInput(
                 f"The blob {self._target.url} exists and is not this disk: {reason}.",
                 remedy="Use another name, or set force to true to replace the blob.",
             )
-        return same
+        return None
 
-    def _create_and_send(
-        self, blob: PageBlob, plan: Plan, metadata: dict[str, str], current: BlobFacts | None
-    ) -> Sent:
-        mark = uuid4().hex
-        try:
-            begun = {**metadata, STATE: UPLOADING, UPLOAD: mark}
-            self._create(blob, plan, begun, current)
-            sent = send_and_verify(self._reader, plan, self._open, self._transfer, self._progress)
-            if not _is_marked(blob, mark):
-                raise UploadError(
-                    f"The blob {self._target.url} was replaced or removed while it was uploaded;"
-                    " make sure that nobody else writes to it, and run the task again"
-                )
-            blob.set_metadata(metadata)
-        except BaseException as error:
-            left = without_leftovers(
-                lambda: self._discard_own(mark), f"The blob {self._target.url}", "Remove it by hand."
+    def _goes_on(self, current: BlobFacts | None, earlier: Resumption) -> bool:
+        """Whether the blob is the half of this very disk that the journal tells of."""
+        if current is None:
+            return False
+        own = earlier.wrote(current.metadata.get(UPLOAD), self._journaled(current))
+        half = current.metadata.get(STATE) == UPLOADING
+        if current.leased and not own and not (half and self._transfer.force):
+            raise InvalidInput(
+                f"The blob {self._target.url} is leased: "
+                + (
+                    "another upload writes to it, or was killed less than a minute ago."
+                    if half
+                    else "something uses it, for instance a virtual machine as its disk."
+                ),
+                remedy="Wait until that has ended, or use another name.",
             )
-            if left is None:
-                raise
-            raise and_left(error, left) from None
-        return sent
+        return own and half and earlier.is_of_source and current.size == self._size
+
+    def _journaled(self, current: BlobFacts) -> dict[str, Any]:
+        """What tells the blob from a later one of the same name."""
+        return {"blob": str(self._target.url), "created": current.created}
 
     @staticmethod
-    def _create(blob: PageBlob, plan: Plan, metadata: dict[str, str], current: BlobFacts | None) -> None:
+    def _end_other_lease(blob: PageBlob, current: BlobFacts | None, goes_on: bool) -> None:
+        if current is not None and current.leased and not goes_on:
+            blob.break_lease()
+
+    def _upload(
+        self, blob: PageBlob, current: BlobFacts | None, earlier: Resumption, goes_on: bool
+    ) -> tuple[Plan, Sent]:
+        upload = uuid4().hex
+        if goes_on and earlier.journal is not None:
+            upload = earlier.journal.upload or upload
+        lease = Lease(upload, self._open)
+        what = f"The half-uploaded blob {self._target.url}"
+        with earlier.kept_or_discarded(goes_on, what, lambda: self._discarded(upload)):
+            held = None
+            if not goes_on:
+                self._create(blob, upload, current)
+            with lease:
+                begun = self._own(blob, upload)
+                if goes_on:
+                    held = earlier.held(Ranges(blob.page_ranges()))
+                else:
+                    earlier.begin(upload, self._journaled(begun))
+                plan, sent = send_and_verify(
+                    self._reader,
+                    lambda cancel: self._open(cancel, lease.id),
+                    self._transfer,
+                    self._progress,
+                    journal=earlier.journal,
+                    holds=held,
+                )
+                if self._transfer.verify == "full":
+                    verify_content(plan, self._open, self._transfer.connections)
+                self._own(blob, upload)
+                self._finish(lease.id, plan)
+        return plan, sent
+
+    def _own(self, blob: PageBlob, upload: str) -> BlobFacts:
+        found = blob.facts()
+        if found is None or found.metadata.get(UPLOAD) != upload:
+            raise TakenOverError(
+                f"The blob {self._target.url} was replaced or removed while it was uploaded.",
+                remedy="Make sure that nobody else writes to it, and run the task again.",
+            )
+        return found
+
+    def _finish(self, lease: str, plan: Plan) -> None:
+        blob = self._open(threading.Event(), lease)
         try:
-            blob.create(plan.blob_size, metadata, replace_etag=current.etag if current else None)
+            blob.set_metadata(self._metadata(plan))
+        finally:
+            blob.close()
+
+    def _create(self, blob: PageBlob, upload: str, current: BlobFacts | None) -> None:
+        metadata = {SIZE: str(self._size - FOOTER_SIZE), STATE: UPLOADING, UPLOAD: upload}
+        try:
+            blob.create(self._size, metadata, replace_etag=current.etag if current else None)
         except UploadError as error:
             # A request whose answer was lost is repeated, and then finds the blob it has created itself.
             repeated = error.code in ("BlobAlreadyExists", "ConditionNotMet")
-            if not repeated or not _is_marked(blob, metadata[UPLOAD]):
+            if not repeated or not _is_marked(blob, upload):
                 raise
 
-    def _discard_own(self, mark: str) -> None:
-        """Delete the blob if it is the one that this very run has created."""
+    def _discarded(self, upload: str) -> str | None:
+        """Delete the blob if it is the one that this very run has created; what to say if that fails."""
+        return without_leftovers(
+            lambda: self._discard_own(upload), f"The blob {self._target.url}", "Remove it by hand."
+        )
+
+    def _discard_own(self, upload: str) -> None:
         blob = self._open(threading.Event())
         try:
-            if _is_marked(blob, mark):
+            if _is_marked(blob, upload):
                 blob.delete()
         finally:
             blob.close()
 
 
-def _is_marked(blob: PageBlob, mark: str) -> bool:
-    """Whether the blob is the one that the run with this mark has created."""
+def _is_marked(blob: PageBlob, upload: str) -> bool:
+    """Whether the blob is the one that the run with this id has created."""
     found = blob.facts()
-    return found is not None and found.metadata.get(UPLOAD) == mark
+    return found is not None and found.metadata.get(UPLOAD) == upload

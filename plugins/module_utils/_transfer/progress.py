@@ -9,11 +9,13 @@ import json
 import os
 import time
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Progress
+
 _EVERY = 1.0
 
 
 class ProgressFile:
-    """Appends `{"phase", "done", "total", "seconds"}`, bytes and seconds, at most once a second.
+    """Appends a line with `phase` and the members of :class:`Progress`, at most once a second.
 
     The file has mode 0600. A file that cannot be written is no reason to stop an upload.
     """
@@ -28,20 +30,20 @@ class ProgressFile:
             except OSError:
                 self._fd = -1
 
-    def reading(self, done: int, total: int, seconds: float) -> None:
+    def reading(self, progress: Progress) -> None:
         """The disk is read to find out what has to be sent."""
-        self._write("reading", done, total, seconds)
+        self._write("reading", progress)
 
-    def sending(self, done: int, total: int, seconds: float) -> None:
-        """The data is sent."""
-        self._write("sending", done, total, seconds)
+    def sending(self, progress: Progress) -> None:
+        """The disk is read and sent."""
+        self._write("sending", progress)
 
-    def _write(self, phase: str, done: int, total: int, seconds: float) -> None:
+    def _write(self, phase: str, progress: Progress) -> None:
         now = time.monotonic()
-        if self._fd < 0 or (now - self._last < _EVERY and done < total):
+        if self._fd < 0 or (now - self._last < _EVERY and progress.done < progress.total):
             return
         self._last = now
-        line = json.dumps({"phase": phase, "done": done, "total": total, "seconds": round(seconds, 1)})
+        line = json.dumps({"phase": phase, **progress._asdict(), "seconds": round(progress.seconds, 1)})
         try:
             os.write(self._fd, line.encode() + b"\n")
         except OSError:

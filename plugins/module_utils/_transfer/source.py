@@ -22,15 +22,21 @@ RESERVED_TAGS = (CONTENT, SIZE, UPLOAD)
 class Transfer(NamedTuple):
     """How to send.
 
-    `connections`: how many at once; `verify`: whether the service is asked what was written; `force`: whether
-    other content may be replaced; `verify_tls`: False leaves certificates unchecked.
+    `connections`: how many at once; `verify`: "ranges" asks the service what was written, "full" reads it
+    back, "none" does neither; `force`: whether other content may be replaced; `verify_tls`: False leaves
+    certificates unchecked; `resume`: whether an upload that ends early is kept and gone on with;
+    `journal_dir`: where its journal is, None for the folder of the disk file; `bandwidth_limit`: bytes per
+    second.
     """
 
     connections: int
-    verify: bool
+    verify: str
     force: bool
     check_mode: bool
     verify_tls: bool = True
+    resume: bool = True
+    journal_dir: str | None = None
+    bandwidth_limit: int | None = None
 
 
 class Uploaded(NamedTuple):
@@ -81,6 +87,13 @@ def generation_for(reader: DiskReader, os_type: str | None, wanted: str | None) 
     return wanted
 
 
-def megabytes(count: int) -> str:
-    """A number of bytes for a sentence."""
+def _megabytes(count: int) -> str:
     return f"{count / 1e6:.1f} MB"
+
+
+def sent_in_words(plan: Plan) -> str:
+    """What is sent of a plan, for a sentence."""
+    words = f"sent {_megabytes(plan.bytes_to_send - plan.bytes_held)}"
+    if plan.bytes_held:
+        return f"{words}; {_megabytes(plan.bytes_held)} had been sent before"
+    return f"{words} in {plan.puts} requests"

@@ -8,13 +8,15 @@ import http.client
 import os
 import socket
 import ssl
-from typing import Dict, Mapping, NamedTuple, Optional, Union
+from typing import Callable, Dict, Iterable, Mapping, NamedTuple, Optional, Union
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import UploadError
 
 Body = Union[bytes, memoryview]
+#: Cuts a body into slices and hands each out when it may be sent.
+Paced = Callable[[Body], Iterable[Body]]
 USER_AGENT = "goldenimage.azure"
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -93,7 +95,14 @@ class Connection:
         self._http: Optional[http.client.HTTPConnection] = None
         self._aborted = False
 
-    def request(self, method: str, query: str, headers: Mapping[str, str], body: Body = b"") -> Response:
+    def request(
+        self,
+        method: str,
+        query: str,
+        headers: Mapping[str, str],
+        body: Body = b"",
+        paced: Optional[Paced] = None,
+    ) -> Response:
         """Send one request to the blob's path and read the whole answer.
 
         :param query: what comes before the SAS, for example "comp=page"; may be empty
@@ -107,19 +116,21 @@ class Connection:
         try:
             if self._http.sock is None:
                 self._http.connect()
-            if (
-                self._aborted
-            ):  # asked after the socket is there: abort() saw the socket, or this sees the flag
+            # Asked after the socket is there: abort() saw the socket, or this sees the flag.
+            if self._aborted:
                 raise ConnectionAbortedError("aborted")
             self._http.putrequest(method, target, skip_accept_encoding=True)
             self._http.putheader("User-Agent", USER_AGENT)
             self._http.putheader("Content-Length", str(len(body)))
             for name, value in headers.items():
                 self._http.putheader(name, value)
-            self._http.endheaders(body if len(body) else None)
+            self._http.endheaders()
+            for part in (body,) if paced is None or not len(body) else paced(body):
+                self._http.send(part)
             answer = self._http.getresponse()
             content = answer.read()
-        except (OSError, http.client.HTTPException):
+        except BaseException:
+            # Whatever came in between, the next request must not read the rest of this one's answer.
             self.close()
             raise
         return Response(answer.status, {k.lower(): v for k, v in answer.getheaders()}, content)

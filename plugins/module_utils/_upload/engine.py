@@ -1,29 +1,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""Send a plan to a page blob by several connections at once.
+"""Send a disk to a page blob in one pass, by several connections at once.
 
 Threads with one keep-alive connection each: reading, hashing and sending release the interpreter lock, and
-memory stays at one window per connection.
+memory stays at one window per connection. What is sent is known only when all is sent; the footer, whose
+unique id comes from the content, is the last.
 """
 
 import threading
 import time
-from typing import Callable, Iterator, List, NamedTuple, Optional
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskError, DiskReader
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import (
     UploadCancelledError,
-    UploadError,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.journal import Journal
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blob import PageBlob
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import (
-    WINDOW,
-    Piece,
+    Assembly,
+    Holds,
     Plan,
     Progress,
+    Report,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.ranges import first_difference
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.ranges import Ranges
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.scan import (
+    WINDOW,
+    Window,
+    data_bytes,
+    scan,
+    windows,
+)
 
 _PROGRESS_EVERY = 0.5
 
@@ -31,31 +40,41 @@ OpenBlob = Callable[[threading.Event], PageBlob]
 
 
 class Sent(NamedTuple):
-    """What was sent: bytes of bodies, number of Put Page requests, seconds it took."""
+    """What was sent: bytes of bodies, number of Put Page requests, seconds it took.
+
+    `bytes_resumed` were not: the target had them from an earlier run.
+    """
 
     bytes_sent: int
     puts: int
     seconds: float
+    bytes_resumed: int = 0
 
 
 class _Work:
     """What the threads share."""
 
-    def __init__(self, reader: DiskReader, pieces: List[Piece]) -> None:
+    def __init__(self, reader: DiskReader, journal: Optional[Journal], holds: Optional[Holds]) -> None:
         self.reader = reader
+        self.assembly = Assembly(reader.virtual_size)
         self.cancel = threading.Event()
         self.error: Optional[Exception] = None
-        self.bytes_done = 0
-        self._pieces: Iterator[Piece] = iter(pieces)
+        self.bytes_sent = 0
+        self.puts = 0
+        self._journal = journal
+        self._holds = holds
+        self._windows = enumerate(windows(reader))
         self._lock = threading.Lock()
 
-    def next_piece(self) -> Optional[Piece]:
+    def _next(self) -> Optional[Tuple[int, Window]]:
         with self._lock:
-            return None if self.cancel.is_set() else next(self._pieces, None)
+            return None if self.cancel.is_set() else next(self._windows, None)
 
     def sent(self, length: int) -> None:
+        """One more request was acknowledged."""
         with self._lock:
-            self.bytes_done += length
+            self.bytes_sent += length
+            self.puts += 1
 
     def fail(self, error: Exception) -> None:
         """Keep the first error; what fails after it fails because of it."""
@@ -66,15 +85,12 @@ class _Work:
 
     def run(self, blob: PageBlob) -> None:
         """The life of one thread."""
-        buffer = memoryview(bytearray(WINDOW))
+        buffer = bytearray(WINDOW)
         try:
-            piece = self.next_piece()
-            while piece is not None:
-                offset, length = piece
-                self.reader.read_into(offset, buffer[:length])
-                blob.put_pages(offset, buffer[:length])
-                self.sent(length)
-                piece = self.next_piece()
+            item = self._next()
+            while item is not None:
+                self._do(item[0], item[1], buffer, blob)
+                item = self._next()
         except UploadCancelledError:
             return
         # The boundary of a thread: whatever ends it, the others and the user must know.
@@ -83,33 +99,74 @@ class _Work:
         finally:
             blob.close()
 
+    def _do(self, order: int, window: Window, buffer: bytearray, blob: PageBlob) -> None:
+        pieces = scan(self.reader, window, buffer)
+        held = self._holds is not None and self._holds(window, pieces)
+        if not held:
+            view = memoryview(buffer)
+            for piece in pieces:
+                first = piece.offset - window.start
+                blob.put_pages(piece.offset, view[first : first + piece.length], piece.md5)
+                self.sent(piece.length)
+            if self._journal is not None:
+                self._journal.acknowledge(window, pieces)
+        self.assembly.add(order, window, pieces, held)
+
 
 def send(
-    plan: Plan,
     reader: DiskReader,
     open_blob: OpenBlob,
     connections: int = 8,
-    progress: Optional[Progress] = None,
-) -> Sent:
-    """Send every piece of the plan, then the footer.
+    progress: Optional[Report] = None,
+    *,
+    journal: Optional[Journal] = None,
+    holds: Optional[Holds] = None,
+) -> Tuple[Plan, Sent]:
+    """Send every piece of the disk, then the footer.
 
     The first failure stops all connections and is raised: :class:`UploadError`, or
     :class:`~ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader.DiskError` when the file
     cannot be read any more or was changed since it was opened.
 
     :param open_blob: makes a client with a connection of its own, that stops when the given event is set
-    :param progress: called twice a second with bytes sent, bytes to send and seconds so far
+    :param progress: called twice a second
+    :param journal: notes every window that has arrived
+    :param holds: what the target has from an earlier run; whatever else it has is cleared
     """
     started = time.monotonic()
-    work = _Work(reader, plan.pieces)
-    blobs = [open_blob(work.cancel) for number in range(max(1, min(connections, len(plan.pieces))))]
-    threads = [threading.Thread(target=work.run, args=(blob,), daemon=True) for blob in blobs]
-    total = plan.bytes_to_send
+    work = _Work(reader, journal, holds)
+    total = data_bytes(reader)
 
     def report() -> None:
         if progress is not None:
-            progress(work.bytes_done, total, time.monotonic() - started)
+            done = min(work.assembly.bytes_read, total)
+            held = work.assembly.bytes_held
+            progress(Progress(done, total, work.bytes_sent, held, time.monotonic() - started))
 
+    _run_threads(work, [open_blob(work.cancel) for _number in range(connections)], report)
+    for path in reader.changed_files():
+        raise DiskError(
+            "{0}: was changed while it was uploaded; shut down what writes to it and try again".format(path)
+        )
+    plan = work.assembly.plan()
+    blob = open_blob(work.cancel)
+    try:
+        if holds is not None:
+            for start, end in Ranges(blob.page_ranges()).without(plan.ranges):
+                blob.clear_pages(start, end)
+        blob.put_pages(plan.virtual_size, plan.footer)
+    finally:
+        blob.close()
+    work.sent(len(plan.footer))
+    report()
+    return plan, Sent(work.bytes_sent, work.puts, time.monotonic() - started, plan.bytes_held)
+
+
+def _run_threads(work: _Work, blobs: List[PageBlob], report: Callable[[], None]) -> None:
+    threads = [
+        threading.Thread(target=work.run, args=(blob,), daemon=True, name="send-{0}".format(number))
+        for number, blob in enumerate(blobs)
+    ]
     try:
         for thread in threads:
             thread.start()
@@ -125,15 +182,6 @@ def send(
         raise
     if work.error is not None:
         raise work.error
-    _check_unchanged(reader)
-    footer = open_blob(work.cancel)
-    try:
-        footer.put_pages(plan.virtual_size, plan.footer)
-    finally:
-        footer.close()
-    work.sent(len(plan.footer))
-    report()
-    return Sent(work.bytes_done, plan.puts, time.monotonic() - started)
 
 
 def _wait(threads: List[threading.Thread], report: Callable[[], None]) -> None:
@@ -144,27 +192,3 @@ def _wait(threads: List[threading.Thread], report: Callable[[], None]) -> None:
             if time.monotonic() >= deadline:
                 report()
                 deadline = time.monotonic() + _PROGRESS_EVERY
-
-
-def _check_unchanged(reader: DiskReader) -> None:
-    if reader.file.state() != reader.file.opened_state:
-        raise DiskError(
-            "{0}: was changed while it was uploaded; shut down what writes to it and try again".format(
-                reader.path
-            )
-        )
-
-
-def verify(plan: Plan, blob: PageBlob) -> None:
-    """Compare what the service says was written with the plan; a difference raises :class:`UploadError`.
-
-    The data itself was checked by the service: every request carried its MD5.
-    """
-    expected = [(offset, offset + length) for offset, length in plan.pieces]
-    expected.append((plan.virtual_size, plan.blob_size))
-    difference = first_difference(expected, blob.page_ranges())
-    if difference is not None:
-        raise UploadError(
-            "The uploaded disk is not what was sent: {0}. Something else wrote to it; "
-            "upload it again.".format(difference)
-        )

@@ -13,7 +13,8 @@ from typing import Optional
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskError
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import FOOTER_SIZE
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import MIB, rounded_size
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import rounded_size
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.scan import MIB
 
 GIB = 1 << 30
 MIN_DISK = 20 * MIB

@@ -1,54 +1,73 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""What has to be sent so that an empty page blob becomes a fixed VHD of a disk.
-
-The disk is read once, by windows of 4 MiB, and only where its file has data. Blocks of 4 KiB that are zero
-are left out; gaps of up to 64 KiB between what is left are sent all the same, because a request costs more
-than the zeros; the ends of each piece are trimmed to sectors. The pieces depend on the content alone, not on
-the file's format or its holes, and so does the digest over them.
-"""
+"""What has to be sent so that an empty page blob becomes a fixed VHD of a disk, and the digest over it."""
 
 import hashlib
 import struct
+import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Callable, Deque, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import SECTOR, DiskReader
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskReader
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import (
     FOOTER_SIZE,
     build_fixed_footer,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.ranges import Range, Ranges
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.scan import (
+    MIB,
+    WINDOW,
+    Piece,
+    Window,
+    data_bytes,
+    scan,
+    windows,
+)
 
-MIB = 1 << 20
-WINDOW = 4 * MIB  # the largest body of one Put Page request (REST reference, "Put Page")
-BLOCK = 4096
-GAP = 64 << 10
-
-_ZERO_BLOCK = bytes(BLOCK)
-_ZERO_WINDOW = bytes(WINDOW)
 # Changing how pieces are cut changes the digest of the same content, so it must change this line, too.
-_DIGEST_HEADER = b"goldenimage plan 1\n"
+DIGEST_HEADER = b"goldenimage plan 2\n"
 
-Piece = Tuple[int, int]
-Progress = Callable[[int, int, float], None]
+#: Whether the target has these pieces of a window already.
+Holds = Callable[[Window, List[Piece]], bool]
+
+
+class Progress(NamedTuple):
+    """How far the work is. Bytes and seconds.
+
+    `done` and `total` count what the file may hold as data; `sent` the bodies that have arrived; `resumed` is
+    what of `done` an earlier run had sent.
+    """
+
+    done: int
+    total: int
+    sent: int
+    resumed: int
+    seconds: float
+
+
+Report = Callable[[Progress], None]
 
 
 class Plan(NamedTuple):
     """What to send. Sizes in bytes.
 
-    `pieces`: (offset, length) of the disk, ascending, each at most 4 MiB and inside one 4 MiB window;
-    `virtual_size`: the disk's size rounded up to MiB; `footer`: the 512 bytes behind it, sent last;
-    `content_sha256`: SHA-256 over the size and over offset, length and data of every piece;
-    `bytes_read`: how much of the disk was read to find all this.
+    `ranges`: the disk's bytes that are sent, neighbouring pieces joined; cut at every 4 MiB of the disk they
+    are the pieces again; `virtual_size`: the disk's size rounded up to MiB; `footer`: the 512 bytes behind
+    it, sent last; `content_sha256`: SHA-256 over the size and over offset, length and MD5 of every piece;
+    `bytes_read`: how much of the disk was read to find all this; `bytes_to_send`: the bodies of all requests
+    together; `puts`: the number of requests; `bytes_held`: what of it the target had already.
     """
 
-    pieces: List[Piece]
+    ranges: Ranges
     virtual_size: int
     footer: bytes
     content_sha256: str
     bytes_read: int
+    bytes_to_send: int
+    puts: int
+    bytes_held: int
 
     @property
     def blob_size(self) -> int:
@@ -56,14 +75,9 @@ class Plan(NamedTuple):
         return self.virtual_size + FOOTER_SIZE
 
     @property
-    def bytes_to_send(self) -> int:
-        """The bodies of all requests together."""
-        return sum(length for _offset, length in self.pieces) + FOOTER_SIZE
-
-    @property
-    def puts(self) -> int:
-        """The number of requests."""
-        return len(self.pieces) + 1
+    def written(self) -> Ranges:
+        """What of the blob is written when it is complete."""
+        return self.ranges.followed_by(self.virtual_size, self.blob_size)
 
 
 def rounded_size(virtual_size: int) -> int:
@@ -71,119 +85,118 @@ def rounded_size(virtual_size: int) -> int:
     return -(-virtual_size // MIB) * MIB
 
 
-def make_plan(reader: DiskReader, threads: int = 2, progress: Optional[Progress] = None) -> Plan:
-    """Read the disk and plan its upload. Holds at most `2 * threads` windows in memory.
+class ContentDigest:
+    """SHA-256 over a disk's size and its pieces, given in ascending order."""
 
-    :param progress: called now and then with bytes looked at, the disk's size, and 0.0
+    def __init__(self, size: int) -> None:
+        self._hash = hashlib.sha256(DIGEST_HEADER + struct.pack(">Q", size))
+
+    def add(self, piece: Piece) -> None:
+        """The next piece."""
+        self._hash.update(struct.pack(">QQ", piece.offset, piece.length) + piece.md5)
+
+    def digest(self) -> bytes:
+        """32 bytes."""
+        return self._hash.digest()
+
+
+class Assembly:
+    """Puts a plan together from windows that are finished in any order, by any thread."""
+
+    def __init__(self, virtual_size: int) -> None:
+        self._size = rounded_size(virtual_size)
+        self._digest = ContentDigest(self._size)
+        self._ranges = Ranges()
+        self._next = 0
+        self._early: Dict[int, List[Piece]] = {}
+        self._lock = threading.Lock()
+        self._bytes_to_send = FOOTER_SIZE
+        self._puts = 1
+        self.bytes_read = 0
+        self.bytes_held = 0
+
+    def add(self, order: int, window: Window, pieces: List[Piece], held: bool) -> None:
+        """A finished window.
+
+        :param order: 0, 1, 2 ... in the order of the windows on the disk
+        :param held: whether the target had its pieces already
+        """
+        length = sum(piece.length for piece in pieces)
+        with self._lock:
+            self.bytes_read += window.bytes_to_read
+            self.bytes_held += length if held else 0
+            self._bytes_to_send += length
+            self._puts += len(pieces)
+            self._early[order] = pieces
+            while self._next in self._early:
+                for piece in self._early.pop(self._next):
+                    self._digest.add(piece)
+                    self._ranges.append(piece.offset, piece.offset + piece.length)
+                self._next += 1
+
+    def plan(self) -> Plan:
+        """The plan, once all windows are there."""
+        digest = self._digest.digest()
+        return Plan(
+            ranges=self._ranges,
+            virtual_size=self._size,
+            footer=build_fixed_footer(self._size, digest[:16]),
+            content_sha256=digest.hex(),
+            bytes_read=self.bytes_read,
+            bytes_to_send=self._bytes_to_send,
+            puts=self._puts,
+            bytes_held=self.bytes_held,
+        )
+
+
+def make_plan(
+    reader: DiskReader, threads: int = 2, progress: Optional[Report] = None, holds: Optional[Holds] = None
+) -> Plan:
+    """Read the disk and plan its upload without sending anything. Holds one window a thread in memory.
+
+    :param progress: called after every window
+    :param holds: says what of it the target has already
     """
-    size = rounded_size(reader.virtual_size)
-    digest = hashlib.sha256(_DIGEST_HEADER + struct.pack(">Q", size))
-    pieces: List[Piece] = []
-    bytes_read = 0
-    waiting: Deque["Future[_Scanned]"] = deque()
-    windows = _windows(reader)
+    assembly = Assembly(reader.virtual_size)
+    total = data_bytes(reader)
+    buffers: Deque[bytearray] = deque(bytearray(WINDOW) for _number in range(threads))
+
+    def work(order: int, window: Window) -> None:
+        buffer = buffers.pop()
+        try:
+            pieces = scan(reader, window, buffer)
+        finally:
+            buffers.append(buffer)
+        assembly.add(order, window, pieces, holds is not None and holds(window, pieces))
+
+    waiting: Deque["Future[None]"] = deque()
     pool = ThreadPoolExecutor(max_workers=threads)
     try:
-        more = True
-        while more or waiting:
-            while more and len(waiting) < 2 * threads:
-                window = next(windows, None)
-                more = window is not None
-                if window is not None:
-                    waiting.append(pool.submit(_scan, reader, window))
-            if not waiting:
-                break
-            scanned = waiting.popleft().result()
-            bytes_read += scanned.bytes_read
-            view = memoryview(scanned.data)
-            for offset, length in scanned.pieces:
-                digest.update(struct.pack(">QQ", offset, length))
-                digest.update(view[offset - scanned.start : offset - scanned.start + length])
-                pieces.append((offset, length))
-            if progress is not None:
-                progress(min(scanned.start + WINDOW, reader.virtual_size), reader.virtual_size, 0.0)
+        for item in enumerate(windows(reader)):
+            waiting.append(pool.submit(work, *item))
+            if len(waiting) > 2 * threads:
+                waiting.popleft().result()
+                _report(progress, assembly, total)
+        while waiting:
+            waiting.popleft().result()
     finally:
         for future in waiting:
             future.cancel()
         pool.shutdown()
-    footer = build_fixed_footer(size, digest.digest()[:16])
-    return Plan(pieces, size, footer, digest.hexdigest(), bytes_read)
+    _report(progress, assembly, total)
+    return assembly.plan()
 
 
-class _Window(NamedTuple):
-    start: int
-    end: int
-    extents: List[Piece]
+def _report(progress: Optional[Report], assembly: Assembly, total: int) -> None:
+    if progress is not None:
+        progress(Progress(min(assembly.bytes_read, total), total, 0, 0, 0.0))
 
 
-class _Scanned(NamedTuple):
-    start: int
-    data: bytearray
-    pieces: List[Piece]
-    bytes_read: int
-
-
-def _windows(reader: DiskReader) -> Iterator[_Window]:
-    """The windows that have data, each with its extents widened to whole blocks."""
-    current: Optional[_Window] = None
-    for offset, length in reader.extents():
-        position = offset - offset % BLOCK
-        end = min(-(-(offset + length) // BLOCK) * BLOCK, reader.virtual_size)
+def pieces_of(ranges: Iterable[Range]) -> Iterator[Tuple[int, int]]:
+    """(offset, length) of the pieces that were joined to these ranges."""
+    for start, end in ranges:
+        position = start
         while position < end:
-            start = position - position % WINDOW
-            stop = min(start + WINDOW, end)
-            if current is None or current.start != start:
-                if current is not None:
-                    yield current
-                current = _Window(start, min(start + WINDOW, reader.virtual_size), [])
-            _append(current.extents, position, stop)
+            stop = min(position - position % WINDOW + WINDOW, end)
+            yield position, stop - position
             position = stop
-    if current is not None:
-        yield current
-
-
-def _append(extents: List[Piece], start: int, end: int) -> None:
-    """Add a piece that begins at or after the last one's beginning; overlapping ones become one."""
-    if extents and start <= extents[-1][0] + extents[-1][1]:
-        first = extents[-1][0]
-        extents[-1] = (first, max(end, first + extents[-1][1]) - first)
-    else:
-        extents.append((start, end - start))
-
-
-def _scan(reader: DiskReader, window: _Window) -> _Scanned:
-    data = bytearray(window.end - window.start)
-    view = memoryview(data)
-    runs: List[Piece] = []
-    bytes_read = 0
-    for offset, length in window.extents:
-        first = offset - window.start
-        reader.read_into(offset, view[first : first + length])
-        bytes_read += length
-        _find_runs(data, first, first + length, runs)
-    pieces = [(window.start + start, end - start) for start, end in (_trim(data, run) for run in runs)]
-    return _Scanned(window.start, data, pieces, bytes_read)
-
-
-def _find_runs(data: bytearray, start: int, end: int, runs: List[Piece]) -> None:
-    """Append (first, end) of what is not zero, in whole blocks, gaps bridged."""
-    if end - start == len(_ZERO_WINDOW) and data == _ZERO_WINDOW:
-        return
-    for position in range(start, end, BLOCK):
-        stop = min(position + BLOCK, end)
-        if data.startswith(_ZERO_BLOCK if stop - position == BLOCK else bytes(stop - position), position):
-            continue
-        if runs and position - runs[-1][1] <= GAP:
-            runs[-1] = (runs[-1][0], stop)
-        else:
-            runs.append((position, stop))
-
-
-def _trim(data: bytearray, run: Piece) -> Piece:
-    start, end = run
-    zero = bytes(SECTOR)
-    while data.startswith(zero, start):
-        start += SECTOR
-    while data.startswith(zero, end - SECTOR):
-        end -= SECTOR
-    return start, end

@@ -50,7 +50,7 @@ def through_extents(reader: DiskReader) -> bytes:
     return bytes(disk)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(pieces=PIECES, sectors=st.integers(min_value=1, max_value=8 * MIB // 512), data=st.data())
 @pytest.mark.parametrize(
     "options",
@@ -62,6 +62,16 @@ def through_extents(reader: DiskReader) -> bytes:
         ["-O", "qcow2", "-c", "-o", "cluster_size=2M"],
         ["-O", "qcow2", "-o", "preallocation=metadata"],
         ["-O", "vpc", "-o", "subformat=fixed,force_size=on"],
+        ["-O", "vpc", "-o", "subformat=dynamic,force_size=on"],
+        ["-O", "vhdx"],
+        ["-O", "vhdx", "-o", "subformat=fixed"],
+        ["-O", "vhdx", "-o", "block_size=1M"],
+        ["-O", "vmdk"],
+        ["-O", "vmdk", "-o", "zeroed_grain=on"],
+        ["-O", "vmdk", "-o", "subformat=streamOptimized"],
+        ["-O", "vmdk", "-o", "subformat=monolithicFlat"],
+        ["-O", "vmdk", "-o", "subformat=twoGbMaxExtentSparse"],
+        ["-O", "vmdk", "-o", "subformat=twoGbMaxExtentFlat"],
     ],
     ids=lambda options: "-".join(options[1:]).replace("=", "_"),
 )
@@ -144,12 +154,6 @@ def qcow2(tmp_path: Path) -> Path:
     return image
 
 
-def test_a_qcow2_with_a_backing_file_is_refused(tmp_path: Path, qcow2: Path) -> None:
-    overlay = tmp_path / "overlay.qcow2"
-    qemu_img("create", "-f", "qcow2", "-F", "qcow2", "-b", qcow2, overlay)
-    refused(overlay, "backing file", str(qcow2), "qemu-img convert -O qcow2")
-
-
 @pytest.mark.parametrize("method", [1, 2], ids=["aes", "luks"])
 def test_an_encrypted_qcow2_is_refused(qcow2: Path, method: int) -> None:
     refused(patched(qcow2, 32, struct.pack(">I", method)), "encrypted")
@@ -201,22 +205,6 @@ def test_a_truncated_qcow2_is_refused(qcow2: Path) -> None:
         refused(qcow2, "")
 
 
-@settings(max_examples=60, deadline=None)
-@given(offset=st.integers(0, 5 * 64 * KIB), data=st.binary(min_size=1, max_size=8))
-def test_a_damaged_qcow2_never_ends_in_anything_but_a_disk_error(offset: int, data: bytes) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        raw = write_sparse(Path(folder, "raw"), 2 * MIB, [(0, b"ab" * 50000)])
-        image = Path(folder, "image")
-        qemu_img("convert", "-f", "raw", "-O", "qcow2", "-c", raw, image)
-        patched(image, offset, data)
-        try:
-            with open_disk(str(image)) as reader:
-                for start, length in reader.extents():
-                    reader.read(start, min(length, 4 * MIB))
-        except DiskError as error:
-            assert str(image) in str(error)
-
-
 def test_a_damaged_compressed_cluster_is_reported(tmp_path: Path) -> None:
     raw = write_sparse(tmp_path / "raw", MIB, [(0, b"abcdefgh" * 8192)])
     image = tmp_path / "image"
@@ -233,13 +221,9 @@ def test_a_damaged_compressed_cluster_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("driver", "options", "word"),
     [
-        ("vhdx", [], "VHDX"),
-        ("vmdk", [], "VMDK"),
-        ("vmdk", ["-o", "subformat=streamOptimized"], "VMDK"),
         ("vdi", [], "VDI"),
         ("qed", [], "QED"),
         ("parallels", [], "Parallels"),
-        ("vpc", ["-o", "subformat=dynamic"], "dynamic VHD"),
     ],
 )
 def test_other_formats_are_named_with_the_command_that_converts_them(

@@ -14,6 +14,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._module import Outcome
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.job import UploadJob
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.progress import ProgressFile
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Progress
 
 from tests.unit._disk.samples import MIB, add_boot_code, gpt_disk, qemu_img, write_sparse
 from tests.unit._upload.page_blob_server import Answer, PageBlobServer, Seen
@@ -36,6 +37,9 @@ DEFAULTS: dict[str, Any] = {
     "sas_url": None,
     "connections": 4,
     "verify": "ranges",
+    "resume": True,
+    "journal_dir": None,
+    "bandwidth_limit": None,
     "force": False,
     "progress_file": None,
     "wait_timeout": 60,
@@ -67,7 +71,8 @@ def raw(tmp_path: Path) -> Path:
         ({"disk_name": "d", "tags": {"GoldenImage_Upload": "c"}}, ("GoldenImage_Upload",)),
         ({"disk_name": "d", "tags": dict.fromkeys(map(str, range(49)), "")}, ("49 tags", "48")),
         ({"disk_name": "d", "connections": 0}, ("connections",)),
-        ({"disk_name": "d", "connections": 65}, ("connections", "64")),
+        ({"disk_name": "d", "connections": 17}, ("connections", "16")),
+        ({"disk_name": "d", "bandwidth_limit": 99_999}, ("bandwidth_limit", "100000")),
         ({"disk_name": "d", "wait_timeout": 0}, ("wait_timeout",)),
         ({"disk_name": "d", "resource_group": "a b"}, ("resource_group",)),
         ({"sas_url": "https://host/only"}, ("URL of a blob",)),
@@ -108,7 +113,7 @@ def test_bad_files_are_refused_without_a_session(raw: Path, tmp_path: Path) -> N
         (tmp_path / "odd.raw", "512"),
         (tmp_path / "cut.raw", "truncated"),
         (tmp_path, "directory"),
-        (converted(raw, "-O", "vhdx"), "VHDX"),
+        (converted(raw, "-O", "vdi"), "VDI"),
     ]
     for path, word in cases:
         with pytest.raises(InvalidInput, match=word) as caught:
@@ -133,12 +138,19 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PageBlob
     made.stop()
 
 
+def journals(folder: Path) -> list[Path]:
+    return list(folder.glob(".*.upload"))
+
+
 def uploaded(server: PageBlobServer, raw: Path, **options: Any) -> Outcome:
     with job(raw, sas_url=server.url(), **options) as work:
         return work.run(None)
 
 
-def test_a_blob_that_fails_half_way_is_removed(server: PageBlobServer, raw: Path) -> None:
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_blob_that_fails_half_way_is_kept_or_removed(
+    server: PageBlobServer, raw: Path, resume: bool
+) -> None:
     footers = 0
 
     def refuse_footer(_number: int, seen: Seen) -> Answer | None:
@@ -151,9 +163,33 @@ def test_a_blob_that_fails_half_way_is_removed(server: PageBlobServer, raw: Path
 
     server.fault = only_the_footer
     with pytest.raises(AzureError, match="AuthorizationFailure") as caught:
-        uploaded(server, raw)
+        uploaded(server, raw, resume=resume)
     assert caught.value.remedy is not None and "network rules" in caught.value.remedy
+    if not resume:
+        assert server.blobs == {}
+        return
+    assert "was kept: run the task again" in str(caught.value)
+    blob = server.blobs["/account/vhds/disk.vhd"]
+    assert blob.metadata["goldenimage_state"] == "uploading"
+    server.fault = lambda _number, _seen: None
+    done = uploaded(server, raw)
+    assert (done.result["bytes_sent"], done.result["bytes_resumed"]) == (
+        512,
+        done.result["bytes_planned"] - 512,
+    )
+    assert server.blobs["/account/vhds/disk.vhd"] is blob, "the blob was created anew"
+    assert bytes(blob.data[:-512]) == raw.read_bytes()
+    assert not journals(raw.parent)
+
+
+def test_a_blob_that_nothing_has_come_into_is_removed(server: PageBlobServer, raw: Path) -> None:
+    server.fault = lambda _number, seen: (
+        Answer(403, {}, "AuthorizationFailure") if seen.query.get("comp") == ["page"] else None
+    )
+    with pytest.raises(AzureError, match="AuthorizationFailure"):
+        uploaded(server, raw)
     assert server.blobs == {}
+    assert not journals(raw.parent)
 
 
 def test_what_cannot_be_removed_is_said(server: PageBlobServer, raw: Path) -> None:
@@ -241,7 +277,9 @@ def test_progress_goes_into_a_private_file(server: PageBlobServer, raw: Path, tm
     file = tmp_path / "progress"
     uploaded(server, raw, progress_file=str(file))
     lines = file.read_text(encoding="utf-8").splitlines()
-    assert '"phase": "reading"' in lines[0] and '"phase": "sending"' in lines[-1]
+    assert '"phase": "sending"' in lines[-1]
+    uploaded(server, raw, progress_file=str(file))
+    assert '"phase": "reading"' in file.read_text(encoding="utf-8").splitlines()[-1]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
@@ -251,7 +289,7 @@ def test_a_progress_file_that_cannot_be_written_stops_nothing(tmp_path: Path) ->
     (tmp_path / "link").symlink_to(target)
     for path in (tmp_path / "link", tmp_path / "missing" / "progress"):
         progress = ProgressFile(str(path))
-        progress.sending(1, 1, 1.0)
+        progress.sending(Progress(1, 1, 1, 0, 1.0))
         progress.close()
     assert target.read_bytes() == b"", "a link was followed"
 

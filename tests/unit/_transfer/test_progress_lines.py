@@ -10,20 +10,23 @@ from ansible_collections.goldenimage.azure.plugins.action.disk_upload import sen
 @pytest.mark.parametrize(
     ("progress", "expected"),
     [
+        ({"phase": "reading", "done": 16 * 10**9, "total": 32 * 10**9}, "looked at 50 % of 32000 MB of data"),
+        ({"done": 0, "total": 10**9, "sent": 0, "seconds": 0.0}, "sent 0 MB, 0 % of 1000 MB of data"),
         (
-            {"phase": "reading", "done": 16 << 30, "total": 32 << 30, "seconds": 0},
-            "looked at 50 % of 34.4 GB for data",
-        ),
-        ({"phase": "sending", "done": 0, "total": 10**9, "seconds": 0.0}, "sent 0 of 1000 MB (0 %)"),
-        (
-            {"phase": "sending", "done": 25 * 10**7, "total": 10**9, "seconds": 25.0},
-            "sent 250 of 1000 MB (25 %), 10.0 MB/s, 1 min 15 s left",
+            {"done": 25 * 10**7, "total": 10**9, "sent": 2 * 10**8, "seconds": 25.0},
+            "sent 200 MB, 25 % of 1000 MB of data, 8.0 MB/s, 1 min 15 s left",
         ),
         (
-            {"phase": "sending", "done": 10**9, "total": 10**9, "seconds": 50.0},
-            "sent 1000 of 1000 MB (100 %), 20.0 MB/s, 0 s left",
+            {"done": 75 * 10**7, "total": 10**9, "sent": 10**8, "resumed": 5 * 10**8, "seconds": 10.0},
+            "sent 100 MB, 75 % of 1000 MB of data, 10.0 MB/s, 10 s left",
         ),
+        (
+            {"done": 10**9, "total": 10**9, "sent": 10**9, "seconds": 50.0},
+            "sent 1000 MB, 100 % of 1000 MB of data, 20.0 MB/s, 0 s left",
+        ),
+        ({"done": 0, "total": 0, "sent": 0}, "sent 0 MB, 100 % of 0 MB of data"),
     ],
 )
 def test_progress_is_said_in_one_line(progress: dict[str, object], expected: str) -> None:
-    assert sentence(progress) == expected
+    known = {"phase": "sending", "sent": 0, "resumed": 0, "seconds": 0.0}
+    assert sentence({**known, **progress}) == expected

@@ -11,6 +11,7 @@ import hashlib
 import ipaddress
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +30,8 @@ class Blob:
     metadata: dict[str, str]
     ranges: list[tuple[int, int]] = field(default_factory=list)
     etag: int = 1
+    created: str = "Sat, 21 Nov 2026 08:00:00 GMT"
+    lease: str = ""
 
 
 @dataclass
@@ -56,6 +59,7 @@ class PageBlobServer:
         self.blobs: dict[str, Blob] = {}
         self.requests: list[Seen] = []
         self.connections = 0
+        self.open_connections = 0
         self.page_size = page_size
         self.fault: Callable[[int, Seen], Answer | None] = lambda _number, _seen: None
         self.lock = threading.Lock()
@@ -84,6 +88,13 @@ class PageBlobServer:
     def add(self, size: int, path: str = "/account/vhds/disk.vhd") -> Blob:
         self.blobs[path] = Blob(bytearray(size), {})
         return self.blobs[path]
+
+    def settle(self) -> None:
+        """Wait until all that ended clients have still sent is done."""
+        deadline = time.monotonic() + 20
+        while self.open_connections:
+            assert time.monotonic() < deadline, "clients keep their connections"
+            time.sleep(0.01)
 
     def stop(self) -> None:
         self._http.shutdown()
@@ -133,6 +144,14 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
         with self.owner.lock:
             self.owner.connections += 1
+            self.owner.open_connections += 1
+
+    def finish(self) -> None:
+        try:
+            super().finish()
+        finally:
+            with self.owner.lock:
+                self.owner.open_connections -= 1
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         del format, args
@@ -163,10 +182,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _work(self, seen: Seen, body: bytes) -> None:
         blob = self.owner.blobs.get(seen.path)
         comp = seen.query.get("comp", [""])[0]
+        if blob is not None and self._kept_off(seen, blob, comp):
+            return
         if self.command == "PUT" and not comp:
             self._create(seen, blob)
         elif blob is None:
             self._error(404, "BlobNotFound")
+        elif comp == "lease":
+            self._lease(seen, blob)
         elif self.command == "PUT" and comp == "page":
             self._put_page(seen, blob, body)
         elif self.command == "PUT" and comp == "metadata":
@@ -177,12 +200,40 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.command == "DELETE":
             del self.owner.blobs[seen.path]
             self._reply(202)
+        elif "x-ms-range" in seen.headers:
+            first, end = _range(seen)
+            self._reply(206, body=bytes(blob.data[first:end]))
         else:
             self._reply(200, self._properties(blob), length=len(blob.data))
 
     def _properties(self, blob: Blob) -> dict[str, str]:
         found = {f"x-ms-meta-{name}": value for name, value in blob.metadata.items()}
-        return {"x-ms-blob-type": "PageBlob", "ETag": f'"{blob.etag}"', **found}
+        status = "locked" if blob.lease else "unlocked"
+        known = {"x-ms-blob-type": "PageBlob", "ETag": f'"{blob.etag}"', "x-ms-lease-status": status}
+        return {**known, "x-ms-creation-time": blob.created, **found}
+
+    def _kept_off(self, seen: Seen, blob: Blob, comp: str) -> bool:
+        """Refuse a write that does not name the blob's lease, or names one that is not."""
+        given = seen.headers.get("x-ms-lease-id", "")
+        if self.command not in ("PUT", "DELETE") or comp == "lease" or given == blob.lease:
+            return False
+        code = "LeaseIdMissing" if not given else "LeaseIdMismatchWithBlobOperation"
+        self._error(412, code if blob.lease else "LeaseNotPresentWithBlobOperation")
+        return True
+
+    def _lease(self, seen: Seen, blob: Blob) -> None:
+        action = seen.headers["x-ms-lease-action"]
+        given = seen.headers.get("x-ms-lease-id") or seen.headers.get("x-ms-proposed-lease-id", "")
+        if action == "break":
+            blob.lease = ""
+            self._reply(202)
+        elif blob.lease not in ("", given):
+            self._error(409, "LeaseAlreadyPresent")
+        elif action != "acquire" and not blob.lease:
+            self._error(409, "LeaseNotPresentWithLeaseOperation")
+        else:
+            blob.lease = "" if action == "release" else given
+            self._reply(201 if action == "acquire" else 200)
 
     def _create(self, seen: Seen, blob: Blob | None) -> None:
         if blob is not None and seen.headers.get("if-none-match") == "*":
@@ -195,7 +246,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(201)
 
     def _put_page(self, seen: Seen, blob: Blob, body: bytes) -> None:
-        first, last = map(int, seen.headers["x-ms-range"].removeprefix("bytes=").split("-"))
+        first, end = _range(seen)
+        last = end - 1
+        if seen.headers["x-ms-page-write"] == "clear":
+            blob.data[first:end] = bytes(end - first)
+            blob.ranges = [part for found in blob.ranges for part in _cut(found, first, end)]
+            self._reply(201)
+            return
         checked = base64.b64encode(hashlib.md5(body).digest()).decode()  # noqa: S324
         if first % 512 or (last + 1) % 512 or len(body) != last + 1 - first or len(body) > 4 << 20:
             self._error(400, "InvalidHeaderValue")
@@ -247,3 +304,13 @@ class _Handler(BaseHTTPRequestHandler):
 def _metadata(seen: Seen) -> dict[str, str]:
     mark = "x-ms-meta-"
     return {name.removeprefix(mark): value for name, value in seen.headers.items() if name.startswith(mark)}
+
+
+def _range(seen: Seen) -> tuple[int, int]:
+    first, last = map(int, seen.headers["x-ms-range"].removeprefix("bytes=").split("-"))
+    return first, last + 1
+
+
+def _cut(found: tuple[int, int], start: int, end: int) -> list[tuple[int, int]]:
+    parts = [(found[0], min(found[1], start)), (max(found[0], end), found[1])]
+    return [part for part in parts if part[0] < part[1]]

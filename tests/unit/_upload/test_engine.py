@@ -17,10 +17,15 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connecti
     parse_blob_url,
     tls_context,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.engine import Sent, send, verify
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.engine import Sent, send
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import UploadError
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blob import PageBlob, retry_after
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import MIB, Plan, make_plan
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Plan, Progress, make_plan
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.scan import MIB
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.verification import (
+    verify_content,
+    verify_ranges,
+)
 
 from tests.unit._disk.samples import qemu_img, write_sparse
 from tests.unit._upload.page_blob_server import Answer, Blob, PageBlobServer, Seen
@@ -57,8 +62,8 @@ def client(server: PageBlobServer, cancel: threading.Event | None = None) -> Pag
     return PageBlob(parse_blob_url(server.url()), context, cancel=cancel)
 
 
-def sent_by(server: PageBlobServer, plan: Plan, reader: DiskReader, connections: int = 4) -> Sent:
-    return send(plan, reader, lambda cancel: client(server, cancel), connections)
+def sent_by(server: PageBlobServer, reader: DiskReader, connections: int = 4) -> Sent:
+    return send(reader, lambda cancel: client(server, cancel), connections)[1]
 
 
 def puts(server: PageBlobServer) -> list[Seen]:
@@ -74,12 +79,12 @@ def test_the_blob_becomes_a_fixed_vhd_of_the_disk(
     server: PageBlobServer, plan: Plan, reader: DiskReader, tmp_path: Path
 ) -> None:
     blob = server.add(plan.blob_size)
-    sent = sent_by(server, plan, reader)
+    sent = sent_by(server, reader)
     assert is_disk(blob, reader, plan)
     assert (sent.bytes_sent, sent.puts) == (plan.bytes_to_send, plan.puts)
     assert len(puts(server)) == plan.puts
     assert blob.ranges[-1] == (plan.virtual_size, plan.blob_size), "the footer is not the last put"
-    verify(plan, client(server))
+    verify_ranges(plan, client(server))
     (tmp_path / "blob.vhd").write_bytes(blob.data)
     qemu_img("convert", "-f", "vpc", "-O", "raw", tmp_path / "blob.vhd", tmp_path / "judge")
     judged = (tmp_path / "judge").read_bytes()
@@ -88,7 +93,7 @@ def test_the_blob_becomes_a_fixed_vhd_of_the_disk(
 
 def test_connections_are_kept_and_limited(server: PageBlobServer, plan: Plan, reader: DiskReader) -> None:
     server.add(plan.blob_size)
-    sent_by(server, plan, reader, connections=3)
+    sent_by(server, reader, connections=3)
     assert server.connections == 4  # three for the pieces, one for the footer
 
 
@@ -96,7 +101,7 @@ def test_every_put_carries_its_md5_and_the_sas(
     server: PageBlobServer, plan: Plan, reader: DiskReader
 ) -> None:
     server.add(plan.blob_size)
-    sent_by(server, plan, reader)
+    sent_by(server, reader)
     assert all("content-md5" in seen.headers and seen.query["sig"] == ["TOPSECRET="] for seen in puts(server))
 
 
@@ -124,7 +129,7 @@ def test_passing_trouble_is_survived(
         return answer if tries[pages] <= 2 else None
 
     server.fault = twice_each
-    sent = sent_by(server, plan, reader)
+    sent = sent_by(server, reader)
     assert is_disk(blob, reader, plan)
     assert sent.bytes_sent == plan.bytes_to_send
 
@@ -138,7 +143,7 @@ def test_lasting_trouble_ends_with_the_servers_words(
     with pytest.raises(
         UploadError, match=r"HTTP 503, ServerBusy: It went wrong\. \(tried 8 times\)"
     ) as caught:
-        sent_by(server, plan, reader, connections=2)
+        sent_by(server, reader, connections=2)
     assert (caught.value.code, caught.value.status, caught.value.request_id) == ("ServerBusy", 503, "1-2-3")
 
 
@@ -146,7 +151,7 @@ def test_retry_after_is_honoured(server: PageBlobServer, plan: Plan, reader: Dis
     server.add(plan.blob_size)
     server.fault = lambda number, _seen: Answer(429, {"Retry-After": "2"}, "Busy") if number == 1 else None
     started = time.monotonic()
-    sent_by(server, plan, reader, connections=1)
+    sent_by(server, reader, connections=1)
     assert time.monotonic() - started >= 2
 
 
@@ -163,25 +168,23 @@ def test_the_first_refusal_stops_everything_and_is_told_without_the_signature(
     server.add(plan.blob_size)
     server.fault = lambda number, _seen: Answer(403, {}, "AuthenticationFailed") if number > 5 else None
     with pytest.raises(UploadError, match="HTTP 403, AuthenticationFailed: It went wrong") as caught:
-        sent_by(server, plan, reader)
+        sent_by(server, reader)
     assert "TOPSECRET" not in str(caught.value) + repr(caught.value)
     assert len(puts(server)) < 5 + 2 * 4
     assert server.blobs["/account/vhds/disk.vhd"].ranges[-1][1] <= plan.virtual_size, "a footer was written"
     assert threading.active_count() < 20
 
 
-def test_an_untrusted_certificate_is_named_at_once(
-    server: PageBlobServer, plan: Plan, reader: DiskReader
-) -> None:
+def test_an_untrusted_certificate_is_named_at_once(server: PageBlobServer, reader: DiskReader) -> None:
     with pytest.raises(UploadError, match="certificate is not trusted"):
-        send(plan, reader, lambda c: PageBlob(parse_blob_url(server.url()), tls_context({}), cancel=c))
+        send(reader, lambda c: PageBlob(parse_blob_url(server.url()), tls_context({}), cancel=c))
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_host_that_does_not_answer_is_named(plan: Plan, reader: DiskReader) -> None:
+def test_a_host_that_does_not_answer_is_named(reader: DiskReader) -> None:
     url = parse_blob_url("https://127.0.0.1:9/vhds/disk.vhd?sig=TOPSECRET")
     with pytest.raises(UploadError, match=r"no connection to 127\.0\.0\.1:9.*check the address") as caught:
-        send(plan, reader, lambda cancel: PageBlob(url, tls_context({}), cancel=cancel))
+        send(reader, lambda cancel: PageBlob(url, tls_context({}), cancel=cancel))
     assert "TOPSECRET" not in str(caught.value)
 
 
@@ -192,7 +195,7 @@ def test_a_file_that_changes_during_the_upload_is_noticed(
     with Path(reader.path).open("r+b") as file:
         file.write(b"changed")
     with pytest.raises(DiskError, match="was changed"):
-        sent_by(server, plan, reader)
+        sent_by(server, reader)
 
 
 def test_an_interrupt_stops_the_threads(server: PageBlobServer, plan: Plan, reader: DiskReader) -> None:
@@ -213,12 +216,12 @@ def test_an_interrupt_stops_the_threads(server: PageBlobServer, plan: Plan, read
     inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            sent_by(server, plan, reader, connections=3)
+            sent_by(server, reader, connections=3)
     finally:
         signal.signal(signal.SIGINT, inherited)
     assert time.monotonic() - started < 12
     release.set()
-    senders = [thread for thread in threading.enumerate() if thread not in before and "(run)" in thread.name]
+    senders = [thread for thread in threading.enumerate() if thread not in before and "send-" in thread.name]
     for thread in senders:
         thread.join(5)
     assert not [thread for thread in senders if thread.is_alive()]
@@ -226,9 +229,10 @@ def test_an_interrupt_stops_the_threads(server: PageBlobServer, plan: Plan, read
 
 def test_progress_rises_to_the_total(server: PageBlobServer, plan: Plan, reader: DiskReader) -> None:
     server.add(plan.blob_size)
-    seen: list[tuple[int, int, float]] = []
-    send(plan, reader, lambda c: client(server, c), 4, lambda *values: seen.append(values))
-    assert seen[-1][:2] == (plan.bytes_to_send, plan.bytes_to_send)
+    seen: list[Progress] = []
+    send(reader, lambda c: client(server, c), 4, seen.append)
+    assert seen[-1].done == seen[-1].total
+    assert (seen[-1].sent, seen[-1].resumed) == (plan.bytes_to_send, 0)
 
 
 def test_verification_follows_pages_and_finds_foreign_or_missing_ranges(
@@ -236,14 +240,26 @@ def test_verification_follows_pages_and_finds_foreign_or_missing_ranges(
 ) -> None:
     blob = server.add(plan.blob_size)
     server.page_size = 3
-    sent_by(server, plan, reader)
-    verify(plan, client(server))
+    sent_by(server, reader)
+    verify_ranges(plan, client(server))
     blob.ranges.append((39 * MIB + 300 * 1024, 39 * MIB + 301 * 1024))
     with pytest.raises(UploadError, match="not what was sent"):
-        verify(plan, client(server))
+        verify_ranges(plan, client(server))
     blob.ranges = [*sorted(blob.ranges)[1:-2], (plan.virtual_size, plan.blob_size)]
     with pytest.raises(UploadError, match="not what was sent"):
-        verify(plan, client(server))
+        verify_ranges(plan, client(server))
+
+
+def test_reading_back_finds_what_page_ranges_do_not_show(
+    server: PageBlobServer, plan: Plan, reader: DiskReader
+) -> None:
+    blob = server.add(plan.blob_size)
+    sent_by(server, reader)
+    verify_content(plan, lambda cancel: client(server, cancel), 4)
+    blob.data[2 * MIB + 1024] ^= 1
+    verify_ranges(plan, client(server))
+    with pytest.raises(UploadError, match="read back, is not what was sent"):
+        verify_content(plan, lambda cancel: client(server, cancel), 4)
 
 
 def test_memory_stays_small(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import struct
 import tempfile
 from pathlib import Path
 
@@ -16,12 +18,12 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.limits i
     check_page_blob_size,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import (
-    GAP,
-    MIB,
-    WINDOW,
     Plan,
+    Progress,
     make_plan,
+    pieces_of,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.scan import GAP, MIB, WINDOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,8 +35,8 @@ def plan_of(path: Path) -> Plan:
         return make_plan(reader)
 
 
-def pieces_of(tmp_path: Path, *pieces: tuple[int, bytes], size: int = 16 * MIB) -> list[tuple[int, int]]:
-    return plan_of(write_sparse(tmp_path / "disk", size, pieces)).pieces
+def pieces_in(tmp_path: Path, *pieces: tuple[int, bytes], size: int = 16 * MIB) -> list[tuple[int, int]]:
+    return list(pieces_of(plan_of(write_sparse(tmp_path / "disk", size, pieces)).ranges))
 
 
 @settings(max_examples=40, deadline=None)
@@ -54,10 +56,10 @@ def test_the_pieces_hold_all_data_and_keep_the_rules(pieces: list[tuple[int, int
         content = path.read_bytes()
         sent = bytearray(plan.virtual_size)
         end = -1
-        for offset, length in plan.pieces:
+        for offset, length in pieces_of(plan.ranges):
             assert offset % 512 == 0 and length % 512 == 0
             assert 0 < length <= WINDOW and offset // WINDOW == (offset + length - 1) // WINDOW
-            assert offset > end
+            assert offset >= end
             assert any(content[offset : offset + 512]), "a piece begins with zeros"
             assert any(content[offset + length - 512 : offset + length]), "a piece ends with zeros"
             sent[offset : offset + length] = content[offset : offset + length]
@@ -83,9 +85,9 @@ def test_the_digest_does_not_depend_on_the_format(tmp_path: Path) -> None:
     }.items():
         qemu_img("convert", "-f", "raw", *options, raw, tmp_path / name)
         other = plan_of(tmp_path / name)
-        assert (other.content_sha256, other.pieces, other.footer) == (
+        assert (other.content_sha256, other.ranges, other.footer) == (
             plan.content_sha256,
-            plan.pieces,
+            plan.ranges,
             plan.footer,
         ), name
 
@@ -106,23 +108,42 @@ def test_the_size_is_part_of_the_digest(tmp_path: Path) -> None:
 
 def test_zeros_are_not_sent(tmp_path: Path) -> None:
     plan = plan_of(write_sparse(tmp_path / "disk", 16 * MIB, [(0, bytes(8 * MIB))]))
-    assert plan.pieces == []
+    assert list(plan.ranges) == []
     assert (plan.puts, plan.bytes_to_send) == (1, 512)
 
 
 def test_small_gaps_are_bridged_and_large_ones_are_not(tmp_path: Path) -> None:
-    near = pieces_of(tmp_path, (0, b"a" * 4096), (4096 + GAP, b"b" * 4096))
-    far = pieces_of(tmp_path, (0, b"a" * 4096), (4096 + GAP + 4096, b"b" * 4096))
+    near = pieces_in(tmp_path, (0, b"a" * 4096), (4096 + GAP, b"b" * 4096))
+    far = pieces_in(tmp_path, (0, b"a" * 4096), (4096 + GAP + 4096, b"b" * 4096))
     assert near == [(0, 2 * 4096 + GAP)]
     assert far == [(0, 4096), (4096 + GAP + 4096, 4096)]
 
 
+def test_what_a_bridged_hole_reads_as_does_not_come_from_another_window(tmp_path: Path) -> None:
+    full = (0, b"x" * WINDOW)
+    holed = [(WINDOW, b"a" * 4096), (WINDOW + 32768, b"b" * 4096)]
+    size = 2 * WINDOW
+    after_full = plan_of(write_sparse(tmp_path / "one", size, [full, *holed]))
+    dense = tmp_path / "dense"
+    dense.write_bytes((tmp_path / "one").read_bytes())
+    assert after_full.bytes_read < plan_of(dense).bytes_read
+    assert after_full.content_sha256 == plan_of(dense).content_sha256
+
+
+def test_the_digest_is_what_the_documentation_says(tmp_path: Path) -> None:
+    data = b"a" * 4096
+    plan = plan_of(write_sparse(tmp_path / "disk", 8 * MIB, [(5 * MIB, data)]))
+    piece = struct.pack(">QQ", 5 * MIB, 4096) + hashlib.md5(data).digest()  # noqa: S324
+    expected = hashlib.sha256(b"goldenimage plan 2\n" + struct.pack(">Q", 8 * MIB) + piece)
+    assert plan.content_sha256 == expected.hexdigest()
+
+
 def test_pieces_are_trimmed_to_sectors(tmp_path: Path) -> None:
-    assert pieces_of(tmp_path, (MIB + 1024, b"a" * 10)) == [(MIB + 1024, 512)]
+    assert pieces_in(tmp_path, (MIB + 1024, b"a" * 10)) == [(MIB + 1024, 512)]
 
 
 def test_pieces_end_at_windows(tmp_path: Path) -> None:
-    assert pieces_of(tmp_path, (3 * MIB, b"a" * (6 * MIB))) == [
+    assert pieces_in(tmp_path, (3 * MIB, b"a" * (6 * MIB))) == [
         (3 * MIB, MIB),
         (4 * MIB, 4 * MIB),
         (8 * MIB, MIB),
@@ -132,16 +153,16 @@ def test_pieces_end_at_windows(tmp_path: Path) -> None:
 def test_holes_are_not_read(tmp_path: Path) -> None:
     path = write_sparse(tmp_path / "disk", 1 << 40, [(1 << 39, b"a" * 4096)])
     plan = plan_of(path)
-    assert plan.pieces == [(1 << 39, 4096)]
+    assert list(plan.ranges) == [(1 << 39, (1 << 39) + 4096)]
     assert plan.bytes_read <= 128 << 10
 
 
 def test_progress_reaches_the_end(tmp_path: Path) -> None:
     path = write_sparse(tmp_path / "disk", 10 * MIB, [(0, b"a"), (10 * MIB - 1, b"b")])
-    seen: list[tuple[int, int, float]] = []
+    seen: list[Progress] = []
     with open_disk(str(path), allow_unpartitioned=True) as reader:
-        make_plan(reader, progress=lambda *values: seen.append(values))
-    assert seen[-1][:2] == (10 * MIB, 10 * MIB)
+        make_plan(reader, progress=seen.append)
+    assert 0 < seen[-1].done == seen[-1].total < 10 * MIB
 
 
 def test_sizes_azure_refuses_are_refused() -> None:

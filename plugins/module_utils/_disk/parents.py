@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""Chains of disks: a file that holds only what differs from another file, its parent."""
+
+import os
+from typing import Callable, FrozenSet, Optional, Tuple
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import (
+    DiskError,
+    DiskReader,
+    SourceFile,
+)
+
+#: Opens the parent of a file: (child, name as the child gives it, format the child gives or None).
+OpenParent = Callable[[SourceFile, str, Optional[str]], DiskReader]
+
+#: Hyper-V, VMware and libvirt stop much earlier; a longer chain is a mistake.
+MAX_CHAIN = 64
+
+Identity = Tuple[int, int]
+
+
+class Chain:
+    """The files from the one that was asked for down to the present one, by (device, inode)."""
+
+    def __init__(self, seen: FrozenSet[Identity] = frozenset()) -> None:
+        self._seen = seen
+
+    def extended(self, file: SourceFile) -> "Chain":
+        """The chain with this file; a file that is in it already and too many files are refused."""
+        identity = (file.opened_state.device, file.opened_state.inode)
+        if identity in self._seen:
+            raise DiskError(
+                "{0}: is its own parent, directly or through others; the chain of disks is a loop".format(
+                    file.path
+                )
+            )
+        if len(self._seen) >= MAX_CHAIN:
+            raise DiskError(
+                "{0}: is parent number {1} in a chain of disks, which is more than can be right".format(
+                    file.path, len(self._seen)
+                )
+            )
+        return Chain(self._seen | {identity})
+
+
+def parent_path(child: SourceFile, name: str) -> str:
+    """The file that a child means by a name; relative names count from the child's folder.
+
+    Names that are no files (`json:`, `nbd://host/disk`) raise DiskError.
+    """
+    scheme = name.partition(":")[0]
+    if ":" in name and "/" not in scheme and not os.path.exists(_beside(child, name)):
+        raise DiskError(
+            "{0}: its parent {1} is not a file; put both into one: "
+            "qemu-img convert -O qcow2 {0} flat.qcow2".format(child.path, name)
+        )
+    return _beside(child, name)
+
+
+def _beside(child: SourceFile, name: str) -> str:
+    return os.path.join(os.path.dirname(child.path), name)
