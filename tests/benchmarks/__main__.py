@@ -87,7 +87,7 @@ def _rounds(
                 measured = measure(command, uploader.environ, where.pid, limit)
             except ProgramFailedError as error:
                 _say(f"{name}: {error}")
-                failures[name] = "failed"
+                failures[name] = error.short
                 where.forget(blob)
                 continue
             runs[name].append(measured)

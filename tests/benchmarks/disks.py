@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
-"""The disks that are uploaded: made from fixed seeds, the same bytes on every machine."""
+"""The disks that are uploaded: made from fixed seeds, the same bytes on every machine.
+
+Their layout is like that of real ext4 disks that were measured: of the units of 4 MiB that are not all zero,
+64 % of the aged one (a) and 89 % of the freshly installed one (b) are worth sending (64 % and 87 % there).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ GIB = 1 << 30
 _BLOCK = 4096
 _UNIT = 4 * MIB  # what other uploaders skip by
 # Changes when the disks do, so that old ones are made anew.
-_VERSION = "1"
+_VERSION = "2"
 _IDENTITY = bytes(range(16))
 
 
@@ -45,18 +49,18 @@ def _dense() -> Iterator[tuple[int, int]]:
         while position < end:
             length = min(_BLOCK * int(2 ** rng.uniform(0, 8.5)), end - position)
             yield position, length
-            position += length + _BLOCK * int(2 ** rng.uniform(0, 8.6))
+            position += length + _BLOCK * int(2 ** rng.uniform(0, 7.8))
 
 
 def _sparse() -> Iterator[tuple[int, int]]:
-    """(offset, length): 1.5 GiB in about 200 stretches of 30 GiB, with small gaps, like packages."""
+    """(offset, length): 1.5 GiB in about 60 stretches of 30 GiB, with small gaps, like packages."""
     rng = random.Random(30)
     wanted = 1536 * MIB
-    for unit in sorted(rng.sample(range(1, 30 * GIB // (64 * MIB)), 200)):
+    for unit in sorted(rng.sample(range(1, 30 * GIB // (64 * MIB)), 70)):
         if wanted <= 0:
             return
         position = unit * 64 * MIB + _BLOCK * rng.randrange(512)
-        end = position + _BLOCK * rng.randrange(5 * MIB // _BLOCK, 15 * MIB // _BLOCK)
+        end = position + _BLOCK * rng.randrange(16 * MIB // _BLOCK, 34 * MIB // _BLOCK)
         while position < end and wanted > 0:
             length = min(_BLOCK * int(2 ** rng.uniform(4, 12)), end - position, wanted)
             yield position, length

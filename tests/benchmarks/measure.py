@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import tempfile
 import threading
@@ -14,6 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
+_WATCH_EVERY = 0.02
 
 
 class Measured(NamedTuple):
@@ -29,7 +33,36 @@ class Measured(NamedTuple):
 
 
 class ProgramFailedError(Exception):
-    """It ended with an error or took too long; the message has its last words."""
+    """It ended with an error or took too long; the message has its last words, `short` has none."""
+
+    def __init__(self, short: str, words: str) -> None:
+        super().__init__(f"{short}: {words}")
+        self.short = short
+
+
+class _Watch(threading.Thread):
+    """Notes a process's peak of memory, and kills it after so many seconds.
+
+    What wait4 tells of memory is at least what the parent had when it started the child.
+    """
+
+    def __init__(self, pid: int, limit: float) -> None:
+        super().__init__(daemon=True)
+        self.kib = 0
+        self.given_up = False
+        self.ended = threading.Event()
+        self._pid = pid
+        self._limit = limit
+
+    def run(self) -> None:
+        deadline = time.monotonic() + self._limit
+        while not self.ended.wait(_WATCH_EVERY):
+            # A process that has ended, but was not waited for yet, has no such line.
+            found = _PEAK.search(Path(f"/proc/{self._pid}/status").read_text(encoding="ascii"))
+            self.kib = max(self.kib, int(found.group(1)) if found else 0)
+            if time.monotonic() > deadline and not self.given_up:
+                self.given_up = True
+                os.kill(self._pid, signal.SIGKILL)
 
 
 def busy_seconds() -> float:
@@ -58,23 +91,27 @@ def measure(command: Sequence[str], environ: Mapping[str, str], server: int, lim
         child = subprocess.Popen(
             command, env=dict(environ), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
-        timer = threading.Timer(limit, child.kill)
-        timer.start()
+        watch = _Watch(child.pid, limit)
+        watch.start()
         try:
-            _pid, status, usage = os.wait4(child.pid, 0)
+            # Not collected yet, so that the watch cannot meet another process of this number.
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+            wall = time.monotonic() - started
         except BaseException:
             child.kill()
             child.wait()
             raise
         finally:
-            timer.cancel()
-        wall = time.monotonic() - started
+            watch.ended.set()
+            watch.join()
+        _pid, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
             output.seek(0)
             words = output.read().decode(errors="replace").strip()[-600:]
-            raise ProgramFailedError(f"ended with {child.returncode} after {wall:.0f} s: {words}")
+            short = f"given up after {limit:.0f} s" if watch.given_up else "failed"
+            raise ProgramFailedError(short, f"status {child.returncode} after {wall:.0f} s: {words}")
     cpu = usage.ru_utime + usage.ru_stime
     others = busy_seconds() - busy - cpu - (process_seconds(server) - served)
     share = max(0.0, others) / (wall * (os.cpu_count() or 1))
-    return Measured(wall, cpu, usage.ru_maxrss / 1024, min(share, 1.0))
+    return Measured(wall, cpu, watch.kib / 1024, min(share, 1.0))
