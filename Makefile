@@ -91,6 +91,20 @@ fidelity: setup ## Hold the local Azure to recordings of Azure and to other proj
 contract: setup ## Check traffic with the local Azure against Azure's published API and the SDK
 	$(BIN)/python -m pytest tests/contract
 
+##### benchmarks #####
+
+ROUNDS ?= 5
+# More options, for example BENCH="--targets null --disks a b".
+BENCH ?=
+
+.PHONY: bench
+bench: bench-upload ## Run all benchmarks
+
+.PHONY: bench-upload
+bench-upload: setup ## Compare disk_upload with other uploaders and write docs/benchmarks.md (10 GB below .build)
+	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python -m tests.benchmarks --rounds $(ROUNDS) \
+	    --output docs/benchmarks.md $(BENCH)
+
 ##### checks #####
 
 .PHONY: check

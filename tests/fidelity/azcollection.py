@@ -34,12 +34,18 @@ def _install(environment: ClientEnvironment) -> None:
     environment.pip("install", "--no-compile", ANSIBLE_CORE, "--requirement", str(requirements))
 
 
+def environment(build: Path = BUILD) -> ClientEnvironment:
+    """The virtual environment and the collection; made on the first use: 900 MB, one to two minutes."""
+    made = ClientEnvironment("azcollection", f"{ANSIBLE} {ANSIBLE_CORE}", _install, build)
+    made.ensure()
+    return made
+
+
 class Azcollection:
-    """Runs playbooks that use azure.azcollection; made on the first use: 900 MB, one to two minutes."""
+    """Runs playbooks that use azure.azcollection."""
 
     def __init__(self, environ: Mapping[str, str], config_dir: Path, build: Path = BUILD) -> None:
-        self._environment = ClientEnvironment("azcollection", f"{ANSIBLE} {ANSIBLE_CORE}", _install, build)
-        self._environment.ensure()
+        self._environment = environment(build)
         self._environ = {
             **inherited(),
             **environ,
