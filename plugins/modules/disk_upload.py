@@ -85,7 +85,11 @@ options:
     type: str
     choices: [V1, V2]
   architecture:
-    description: Processor architecture of the operating system on the managed disk.
+    description:
+      - Processor architecture of the operating system on the managed disk.
+      - By default V(Arm64) is asked for when the programs on the disk are for it; otherwise it is left to
+        Azure, which takes V(x64). M(goldenimage.azure.disk_info) shows what the disk is for.
+      - A value that the disk contradicts is an error.
     type: str
     choices: [x64, Arm64]
   disk_encryption_set:

@@ -35,7 +35,8 @@ _LEGACY_BOOTABLE = 1 << 2
 
 class Partition(NamedTuple):
     """One partition. `offset` and `length` in bytes; `type_id` is a lower-case GUID (GPT) or "0x83" (MBR);
-    `bootable` is the legacy boot flag of either scheme."""
+    `bootable` is the legacy boot flag of either scheme; `unique_id` and the bits `attributes` only a GPT has.
+    """
 
     number: int
     offset: int
@@ -43,6 +44,8 @@ class Partition(NamedTuple):
     type_id: str
     name: str
     bootable: bool
+    unique_id: str = ""
+    attributes: int = 0
 
 
 class PartitionTable(NamedTuple):
@@ -183,7 +186,7 @@ def _read_gpt_copy(reader: DiskReader, sector: int) -> List[Partition]:
         raise _BadCopyError("wrong table checksum")
     partitions = []
     for index in range(count):
-        kind, _own_id, first, last, attributes, name = _GPT_ENTRY.unpack_from(entries, index * entry_size)
+        kind, own_id, first, last, attributes, name = _GPT_ENTRY.unpack_from(entries, index * entry_size)
         if kind == bytes(16):
             continue
         if last < first:
@@ -197,6 +200,8 @@ def _read_gpt_copy(reader: DiskReader, sector: int) -> List[Partition]:
                 str(uuid.UUID(bytes_le=kind)),
                 name.decode("utf-16-le", "replace").split("\0")[0],
                 bool(attributes & _LEGACY_BOOTABLE),
+                str(uuid.UUID(bytes_le=own_id)),
+                attributes,
             )
         )
     return partitions

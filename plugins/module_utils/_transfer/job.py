@@ -14,6 +14,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.open import open_disk
 from ansible_collections.goldenimage.azure.plugins.module_utils._module import Outcome
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.architecture import architecture_for
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_target import (
     BlobRequest,
     find_target,
@@ -92,6 +93,7 @@ class UploadJob:
         generation = generation_for(self._reader, options["os_type"], options["hyper_v_generation"])
         with reported():
             check_managed_disk_size(options["path"], self._reader.virtual_size, generation)
+            architecture = architecture_for(self._reader, options["os_type"], options["architecture"])
         request = DiskRequest(
             resource_group=options["resource_group"],
             name=options["disk_name"],
@@ -100,7 +102,7 @@ class UploadJob:
             zone=options["zone"],
             os_type=options["os_type"],
             generation=generation,
-            architecture=options["architecture"],
+            architecture=architecture,
             disk_encryption_set=options["disk_encryption_set"] or None,
             tags=options["tags"],
             append_tags=options["append_tags"],
