@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.benchmarks.disks import Disk, make_disks
 from tests.benchmarks.measure import Measured, ProgramFailedError, measure
 from tests.benchmarks.report import Result, Results, bars, tables
-from tests.benchmarks.targets import TARGETS, Counts, Target, target
+from tests.benchmarks.targets import TARGETS, Counts, NoCompilerError, Target, target
 from tests.benchmarks.uploaders import KNOWN, Uploader, install
 from tests.fidelity.client_environment import BUILD
 
@@ -186,5 +186,5 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (subprocess.SubprocessError, statistics.StatisticsError) as error:
+    except (subprocess.SubprocessError, statistics.StatisticsError, NoCompilerError) as error:
         sys.exit(f"The benchmark could not be run: {error}")
