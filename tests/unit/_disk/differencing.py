@@ -97,9 +97,11 @@ def _locator(parent: Path, linkage: uuid.UUID) -> bytes:
     return head + entries + strings
 
 
-def differencing_vhdx(parent: Path, child: Path, linkage: uuid.UUID, changed: dict[int, bytes]) -> Path:
-    """A child of a VHDX of 64 MiB in which some sectors (number: 512 bytes) of the first 8 MiB differ."""
-    qemu_img("create", "-f", "vhdx", "-o", "block_size=8M,block_state_zero=off", child, "64M")
+def differencing_vhdx(
+    parent: Path, child: Path, linkage: uuid.UUID, changed: dict[int, bytes], size: int = 64 * MIB
+) -> Path:
+    """A child of a VHDX of `size` bytes; some sectors (number: 512 bytes) of the first 8 MiB differ."""
+    qemu_img("create", "-f", "vhdx", "-o", "block_size=8M,block_state_zero=off", child, str(size))
     metadata = _metadata_region(child)
     with child.open("r+b") as file:
         file.seek(metadata)
