@@ -30,6 +30,8 @@ _REMEDIES = {
     "LeaseLost": "The lease of the blob was ended or ran out; run the task again.",
     "BlobAlreadyExists": "Somebody else has just created the blob; run the task again.",
     "ConditionNotMet": "Somebody else has just changed the blob; run the task again.",
+    "CannotVerifyCopySource": "The service could not read the source: check that its SAS permits to"
+    " read and has not expired, and the network rules of its account.",
     "PublicAccessNotPermitted": "Give a SAS or a credential.",
 }
 
@@ -63,9 +65,9 @@ def and_left(error: BaseException, left: str) -> AzureError:
     if isinstance(error, DiskError):
         error = InvalidInput(str(error))
     if isinstance(error, KeyboardInterrupt):
-        return AzureError(f"The upload was interrupted. {left}", code="Interrupted")
+        return AzureError(f"The run was interrupted. {left}", code="Interrupted")
     if not isinstance(error, AzureError):
-        return AzureError(f"The upload failed ({type(error).__name__}: {error}). {left}")
+        return AzureError(f"The run failed ({type(error).__name__}: {error}). {left}")
     return AzureError(
         f"{error.message} {left}",
         code=error.code,
