@@ -38,6 +38,10 @@ class ProgressFile:
         """The disk is read and sent."""
         self._write("sending", progress)
 
+    def copying(self, progress: Progress) -> None:
+        """Azure copies; `sent` is what it has copied."""
+        self._write("copying", progress)
+
     def _write(self, phase: str, progress: Progress) -> None:
         now = time.monotonic()
         if self._fd < 0 or (now - self._last < _EVERY and progress.done < progress.total):
