@@ -42,7 +42,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[BlobStore]:
     """Copies take a second and a half."""
-    made = started(tmp_path_factory.mktemp("state"), certificates, 10)
+    made = started(tmp_path_factory.mktemp("state"), certificates, 20)
     yield made
     made.stop()
 
@@ -130,7 +130,7 @@ def test_a_copy_fails_when_access_is_revoked_or_the_source_changes(
 
 
 def test_a_pending_copy_goes_on_after_a_restart(tmp_path: Path, certificates: Certificates) -> None:
-    store = started(tmp_path, certificates, 3)
+    store = started(tmp_path, certificates, 10)
     try:
         store.create_page_blob(SOURCE, MIB)
         store.write(SOURCE, 0, b"\7" * 512)
