@@ -10,11 +10,16 @@ from typing import Any, NamedTuple
 
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.virtual_machine import ensure_vm
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_request import VmRequest
 
 from tests.integration.cloud import LocalAzure
 from tests.integration.disk_copies import SNAPSHOTS, copy, names, upload
+from tests.integration.machines import golden_image, wanted
 from tests.integration.plays import Player
+from tests.integration.test_disk_upload_blob import Account
 from tests.integration.uploads import DISKS, disk_content, raw_disk
 
 FAR = "westeurope"
@@ -49,7 +54,7 @@ def refusal(work: Callable[[], object]) -> str:
 def test_a_playbook_copies_a_disk_to_another_region_once(
     azure: LocalAzure, play: Player, group: str, web: Original
 ) -> None:
-    options = {
+    options: dict[str, Any] = {
         "source": {"disk_name": "web"},
         "resource_group": group,
         "disk_name": "far",
@@ -90,7 +95,11 @@ def test_a_disk_is_copied_within_its_region_without_a_snapshot(
 def test_a_snapshot_of_a_disk_is_whole_when_the_copy_ends(
     azure: LocalAzure, session: AzureSession, group: str, web: Original, location: str | None
 ) -> None:
-    options = {"resource_group": group, "snapshot_name": f"snap-{location}", "location": location}
+    options: dict[str, Any] = {
+        "resource_group": group,
+        "snapshot_name": f"snap-{location}",
+        "location": location,
+    }
     done = copy(session, web.source, **options)["snapshot"]
     assert (done["incremental"], done["location"]) == (True, location or "eastus")
     assert done["completion_percent"] == (100 if location else None)
@@ -118,7 +127,7 @@ def test_an_incremental_snapshot_is_copied_to_another_region_by_azure_alone(
     azure: LocalAzure, session: AzureSession, group: str, web: Original
 ) -> None:
     copy(session, web.source, resource_group=group, snapshot_name="base")
-    options = {"resource_group": group, "snapshot_name": "base-far", "location": FAR}
+    options: dict[str, Any] = {"resource_group": group, "snapshot_name": "base-far", "location": FAR}
     mark = azure.mark()
     begun = copy(session, {"snapshot_name": "base"}, wait=False, **options)
     assert begun["actions"][0].startswith("Began to copy")
@@ -138,11 +147,30 @@ def test_the_disk_of_another_group_is_named_by_its_id(
     assert not done["changed"]
 
 
-def test_another_disk_is_replaced_by_force_only_and_an_attached_one_never(
+def test_a_disk_of_another_subscription_is_copied(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    second = azure.env["LOCAL_AZURE_SECOND_SUBSCRIPTION_ID"]
+    elsewhere = azure.id(group).replace(azure.subscription_id, second)
+    azure.put(elsewhere, {"location": "eastus"})
+    disk = f"{elsewhere}/providers/{DISKS}/theirs"
+    creation = {"creationData": {"createOption": "Empty"}, "diskSizeGB": 1}
+    azure.put(disk, {"location": "eastus", "properties": creation})
+    made = copy(session, {"disk_name": disk}, resource_group=group, disk_name="ours", location=FAR)
+    assert made["disk"]["disk_size_bytes"] == 1 << 30
+    account = Account(azure, group)
+    target: dict[str, Any] = {"storage_account": account.name, "container": "vhds", "blob": "theirs.vhd"}
+    assert (
+        copy(session, {"disk_name": disk}, resource_group=group, **target)["blob"]["size"] == (1 << 30) + 512
+    )
+    assert azure.get(disk)["properties"]["diskState"] == "Unattached"
+
+
+def test_another_disk_is_replaced_by_force_only_and_one_that_somebody_reads_never(
     azure: LocalAzure, session: AzureSession, group: str, web: Original
 ) -> None:
     azure.disk(group, "taken")
-    options = {"resource_group": group, "disk_name": "taken"}
+    options: dict[str, Any] = {"resource_group": group, "disk_name": "taken"}
     text = refusal(lambda: copy(session, web.source, **options))
     assert "is no copy of disk web" in text and "force" in text
     assert copy(session, web.source, force=True, **options)["actions"][0] == "Deleted disk taken."
@@ -152,6 +180,23 @@ def test_another_disk_is_replaced_by_force_only_and_an_attached_one_never(
     azure.do("POST", f"{disk}/beginGetAccess", {"access": "Read", "durationInSeconds": 600})
     text = refusal(lambda: copy(session, web.source, force=True, resource_group=group, disk_name="granted"))
     assert "ActiveSAS" in text
+
+
+def test_the_disk_of_a_running_machine_becomes_a_snapshot_but_no_blob_and_is_not_replaced(
+    azure: LocalAzure, session: AzureSession, group: str, web: Original
+) -> None:
+    machine = VmRequest.from_options(wanted(group, "busy", image=golden_image(azure, group)))
+    ensure_vm(session, machine, check_mode=False, waiter=Waiter())
+    disk = azure.get(azure.id(group, "Microsoft.Compute/virtualMachines", "busy"))
+    name = disk["properties"]["storageProfile"]["osDisk"]["name"]
+    made = copy(session, {"disk_name": name}, resource_group=group, snapshot_name="of-busy")
+    assert (made["changed"], made["snapshot"]["content_sha256"]) == (True, None)
+    account = Account(azure, group)
+    target: dict[str, Any] = {"storage_account": account.name, "container": "vhds", "blob": "busy.vhd"}
+    text = refusal(lambda: copy(session, {"disk_name": name}, resource_group=group, **target))
+    assert "is attached to" in text and "snapshot" in text
+    text = refusal(lambda: copy(session, web.source, force=True, resource_group=group, disk_name=name))
+    assert "cannot be replaced" in text
 
 
 @pytest.mark.parametrize(
@@ -181,7 +226,11 @@ def test_what_cannot_be_done_is_refused_before_anything_is_made(
     case: tuple[dict[str, Any], tuple[str, ...]],
 ) -> None:
     given, words = case
-    options = {"source": {**web.source, "resource_group": group}, "resource_group": group, **given}
+    options: dict[str, Any] = {
+        "source": {**web.source, "resource_group": group},
+        "resource_group": group,
+        **given,
+    }
     mark = azure.mark()
     text = refusal(lambda: copy(session, **options))
     for word in words:
@@ -195,5 +244,5 @@ def test_a_disk_that_waits_for_its_upload_is_no_source(
     creation = {"createOption": "Upload", "uploadSizeBytes": (20 << 20) + 512}
     disk = azure.id(group, DISKS, "waiting")
     azure.put(disk, {"location": "eastus", "properties": {"creationData": creation}})
-    options = {"resource_group": group, "disk_name": "of-waiting"}
+    options: dict[str, Any] = {"resource_group": group, "disk_name": "of-waiting"}
     assert "waits for its upload" in refusal(lambda: copy(session, {"disk_name": "waiting"}, **options))

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
@@ -82,7 +84,7 @@ def test_a_copy_to_another_region_that_fails_anywhere_leaves_nothing(
     failing = rule(
         "failing", {"method": "PUT", "path": path}, "fail_operation", code="InternalError", message="No."
     )
-    options = {"resource_group": place.group, "disk_name": "far", "location": "westeurope"}
+    options: dict[str, Any] = {"resource_group": place.group, "disk_name": "far", "location": "westeurope"}
     with faults(azure, failing) as hits, pytest.raises(AzureError, match="InternalError"):
         copy(session, {"disk_name": "web"}, **options)
     assert hits["failing"] == 1
@@ -92,7 +94,7 @@ def test_a_copy_to_another_region_that_fails_anywhere_leaves_nothing(
 def test_a_copy_within_a_region_that_failed_is_made_anew(
     azure: LocalAzure, session: AzureSession, place: Place
 ) -> None:
-    options = {"resource_group": place.group, "snapshot_name": "again"}
+    options: dict[str, Any] = {"resource_group": place.group, "snapshot_name": "again"}
     match = {"method": "PUT", "path": "**/snapshots/again", "nth": 1}
     failing = rule("failing", match, "fail_operation", code="InternalError", message="No.")
     with faults(azure, failing), pytest.raises(AzureError, match="InternalError"):

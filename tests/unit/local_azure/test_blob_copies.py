@@ -110,10 +110,10 @@ def test_an_aborted_copy_leaves_a_blob_without_content(
 ) -> None:
     blob = open_blob("aborted.vhd")
     begun = blob.start_copy_from_url(source)
-    blob.abort_copy(begun["copy_id"])
+    blob.abort_copy(str(begun["copy_id"]))
     properties = blob.get_blob_properties()
     assert (properties.copy.status, properties.size) == ("aborted", 0)
-    assert refusal(lambda: blob.abort_copy(begun["copy_id"])) == (409, "NoPendingCopyOperation")
+    assert refusal(lambda: blob.abort_copy(str(begun["copy_id"]))) == (409, "NoPendingCopyOperation")
 
 
 def test_a_copy_fails_when_access_is_revoked_or_the_source_changes(
