@@ -26,7 +26,7 @@ class Running:
     """A playbook that uploads slowly, in a process group of its own."""
 
     def __init__(self, play: Player, options: dict[str, object]) -> None:
-        name = str(options.get("disk_name") or options["blob"])
+        name = str(options.get("disk_name") or options.get("blob") or "sas")
         file = play.work_dir / f"{name}.yml"
         written = {
             "hosts": "localhost",
