@@ -37,9 +37,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_t
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_access import DiskAccess
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import reported
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.interruption import interruptible
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.progress import ProgressFile
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import tls_context
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Progress
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.progress_file import ProgressFile
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession

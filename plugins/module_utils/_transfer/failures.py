@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
     AzureError,
@@ -48,7 +49,16 @@ def reported() -> Iterator[None]:
 
 
 def _translated(error: UploadError) -> AzureError:
-    kind = NotFound if error.code in ("ContainerNotFound", "BlobNotFound") else AzureError
+    return service_failure(
+        error, NotFound if error.code in ("ContainerNotFound", "BlobNotFound") else AzureError
+    )
+
+
+Failure = TypeVar("Failure", bound=AzureError)
+
+
+def service_failure(error: UploadError, kind: type[Failure]) -> Failure:
+    """What the blob service refused, as an error of this kind, with what to do about it."""
     return kind(
         error.message,
         code=error.code,
