@@ -14,6 +14,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operation
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.virtual_machine import ensure_vm
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_request import VmRequest
+from azure.storage.blob import BlobClient
 
 from tests.integration.cloud import LocalAzure
 from tests.integration.disk_copies import SNAPSHOTS, copy, names, upload
@@ -147,6 +148,74 @@ def test_the_disk_of_another_group_is_named_by_its_id(
     assert not done["changed"]
 
 
+class Vhd(NamedTuple):
+    """A blob with the content of a disk, and how a task names it."""
+
+    account: Account
+    source: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def vhd(azure: LocalAzure, session: AzureSession, group: str, web: Original) -> Vhd:
+    account = Account(azure, group)
+    source: dict[str, Any] = {"storage_account": account.name, "container": "vhds", "blob": "web.vhd"}
+    upload(session, web.raw, resource_group=group, **source)
+    return Vhd(account, source)
+
+
+@pytest.mark.parametrize("location", [None, FAR])
+def test_a_blob_becomes_a_disk_to_boot_from(
+    azure: LocalAzure, session: AzureSession, group: str, vhd: Vhd, location: str | None
+) -> None:
+    options: dict[str, Any] = {
+        "resource_group": group,
+        "disk_name": f"imported-{location}",
+        "location": location,
+        "os_type": "Linux",
+        "hyper_v_generation": "V1",
+    }
+    planned = copy(session, vhd.source, check_mode=True, **options)["disk"]
+    disk = copy(session, vhd.source, **options)["disk"]
+    for fact in ("location", "os_type", "hyper_v_generation", "content_sha256", "disk_size_bytes", "tags"):
+        assert disk[fact] == planned[fact], fact
+    assert (disk["os_type"], disk["hyper_v_generation"]) == ("Linux", "V1")
+    name = options["disk_name"]
+    assert disk_content(azure, group, name) == disk_content(azure, group, "web")
+    assert temporary(azure, group) == set()
+    assert not copy(session, vhd.source, **options)["changed"]
+
+
+def test_a_blob_becomes_a_snapshot(session: AzureSession, group: str, vhd: Vhd) -> None:
+    options: dict[str, Any] = {"resource_group": group, "snapshot_name": "imported"}
+    assert copy(session, vhd.source, **options)["snapshot"]["incremental"] is False
+    text = refusal(lambda: copy(session, vhd.source, incremental=True, **options))
+    assert "incremental" in text
+
+
+def test_what_azure_does_not_import_is_refused_before_anything_is_made(
+    azure: LocalAzure, session: AzureSession, group: str, vhd: Vhd
+) -> None:
+    with BlobClient.from_blob_url(
+        vhd.account.sas_url("folder/web.img", read=True, create=True, write=True),
+        connection_verify=azure.env["SSL_CERT_FILE"],
+    ) as client:
+        client.start_copy_from_url(vhd.account.sas_url("web.vhd", read=True))
+    options: dict[str, Any] = {"resource_group": group, "disk_name": "unmade"}
+    source = {"sas_url": vhd.account.sas_url("folder/web.img", read=True)}
+    mark = azure.mark()
+    assert "has to end in .vhd" in refusal(lambda: copy(session, source, **options))
+    text = refusal(lambda: copy(session, vhd.source, os_type="Linux", **options))
+    assert "hyper_v_generation" in text
+    second = azure.env["LOCAL_AZURE_SECOND_SUBSCRIPTION_ID"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "subscription_id", second)
+        elsewhere = {"sas_url": vhd.account.sas_url("web.vhd", read=True)}
+        azure.put(azure.id(group).replace(azure.subscription_id, second), {"location": "eastus"})
+        mark = azure.mark()
+        assert "is in no storage account" in refusal(lambda: copy(session, elsewhere, **options))
+    assert azure.writes(mark) == []
+
+
 def test_a_disk_of_another_subscription_is_copied(
     azure: LocalAzure, session: AzureSession, group: str
 ) -> None:
@@ -212,7 +281,7 @@ def test_the_disk_of_a_running_machine_becomes_a_snapshot_but_no_blob_and_is_not
         ({"disk_name": "x", "tags": {"GoldenImage_Copy_Of": ""}}, ("GoldenImage_Copy_Of",)),
         ({"disk_name": "x", "resource_group": "none"}, ("ResourceGroupNotFound",)),
         ({"disk_name": "x", "source": {"disk_name": "none"}}, ("no managed disk none",)),
-        ({"disk_name": "x", "source": {"sas_url": "https://a.b/c/d"}}, ("blob",)),
+        ({"disk_name": "x", "os_type": "Linux", "hyper_v_generation": "V1"}, ("has its source's",)),
         ({"disk_name": "x", "source": {"disk_name": "/subscriptions/s/resourceGroups/g"}}, ("no managed",)),
         ({"disk_name": "x", "wait_timeout": 0}, ("wait_timeout",)),
     ],

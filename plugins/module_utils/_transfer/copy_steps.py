@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""Which disks and snapshots lie on the way from a disk or snapshot to its copy.
+"""Which disks and snapshots lie on the way from a disk, snapshot or blob to its copy.
 
 Between regions Azure copies incremental snapshots only. Everything else becomes one first, and a disk is made
 of one last; what is made on the way is temporary.
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import ResourceSource
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import Original
 
 _BUILD_LENGTH = 16
 _EXPIRES_AFTER = timedelta(days=3)
@@ -31,16 +31,17 @@ class Step(NamedTuple):
     incremental: bool
 
 
-def steps_to(source: ResourceSource, kind: str, location: str, *, incremental: bool) -> list[Step]:
-    """The disks and snapshots to make one of the other; the last is the copy itself.
+def steps_to(source: Original, kind: str, location: str, *, incremental: bool) -> list[Step]:
+    """The disks and snapshots to make, one of the other; the last is the copy itself.
 
     :param kind: "disk" or "snapshot", what the copy is to be
     """
+    first = "Import" if source.kind == "blob" else "Copy"
     if source.location == location:
-        return [Step(kind, location, "Copy", incremental)]
+        return [Step(kind, location, first, incremental)]
     steps = []
-    if source.kind == "snapshot" and not source.incremental:
-        steps.append(Step("disk", source.location, "Copy", False))
+    if source.kind != "disk" and not source.incremental:
+        steps.append(Step("disk", source.location, first, False))
     if not source.incremental:
         steps.append(Step("snapshot", source.location, "Copy", True))
     steps.append(Step("snapshot", location, "CopyStart", True))
@@ -56,7 +57,7 @@ class Temporary(NamedTuple):
     source_id: str
 
     @classmethod
-    def of(cls, source: ResourceSource, target_id: str) -> Temporary:
+    def of(cls, source: Original, target_id: str) -> Temporary:
         """Those of the copy of this source to this target."""
         text = f"{source.identity}\n{target_id.lower()}"
         return cls(hashlib.sha256(text.encode()).hexdigest()[:_BUILD_LENGTH], source.id)

@@ -9,7 +9,11 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import ResourceSource
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import (
+    ImportSource,
+    Original,
+    ResourceSource,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_steps import (
     Temporary,
     steps_to,
@@ -24,6 +28,9 @@ def source(kind: str, *, incremental: bool = False, **given: Any) -> ResourceSou
     return ResourceSource(kind=kind, id=f"/{kind}", resource=resource, **known)
 
 
+BLOB = ImportSource("blob", "https://a.b/c/d.vhd", "1234", 1 << 30, None, account="/account", location=NEAR)
+
+
 @pytest.mark.parametrize(
     ("origin", "kind", "way"),
     [
@@ -31,10 +38,11 @@ def source(kind: str, *, incremental: bool = False, **given: Any) -> ResourceSou
         (source("disk"), "snapshot", "snapshot Copy near, snapshot CopyStart far"),
         (source("snapshot", incremental=True), "snapshot", "snapshot CopyStart far"),
         (source("snapshot", incremental=True), "disk", "snapshot CopyStart far, disk Copy far"),
+        (BLOB, "snapshot", "disk Import near, snapshot Copy near, snapshot CopyStart far"),
         (source("snapshot"), "snapshot", "disk Copy near, snapshot Copy near, snapshot CopyStart far"),
     ],
 )
-def test_only_incremental_snapshots_go_to_another_region(origin: ResourceSource, kind: str, way: str) -> None:
+def test_only_incremental_snapshots_go_to_another_region(origin: Original, kind: str, way: str) -> None:
     steps = steps_to(origin, kind, FAR, incremental=True)
     places = {NEAR: "near", FAR: "far"}
     assert ", ".join(f"{step.kind} {step.option} {places[step.location]}" for step in steps) == way
@@ -42,9 +50,10 @@ def test_only_incremental_snapshots_go_to_another_region(origin: ResourceSource,
 
 
 @pytest.mark.parametrize("kind", ["disk", "snapshot"])
-def test_within_a_region_the_copy_is_made_at_once(kind: str) -> None:
-    (step,) = steps_to(source("disk"), kind, NEAR, incremental=False)
-    assert (step.kind, step.option, step.incremental) == (kind, "Copy", False)
+@pytest.mark.parametrize(("origin", "option"), [(source("disk"), "Copy"), (BLOB, "Import")])
+def test_within_a_region_the_copy_is_made_at_once(origin: Original, option: str, kind: str) -> None:
+    (step,) = steps_to(origin, kind, NEAR, incremental=False)
+    assert (step.kind, step.option, step.incremental) == (kind, option, False)
 
 
 def test_what_is_temporary_is_named_by_source_and_target_and_expires() -> None:
