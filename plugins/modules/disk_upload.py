@@ -84,6 +84,7 @@ options:
   os_type:
     description:
       - Operating system on the managed disk. Leave it out for data disks.
+      - A value that the boot loader on the disk contradicts is an error.
       - A disk to boot from has at most 2 TiB with generation V1 and 4095 GiB with V2, a data disk 32767 GiB.
         More is refused before the first request, and so is a page blob of more than 8 TiB.
     type: str

@@ -37,6 +37,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.remote
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import (
     Transfer,
     Uploaded,
+    check_system,
     generation_for,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source_disk import (
@@ -126,6 +127,7 @@ class UploadJob:
     def _disk_request(self) -> DiskRequest:
         options = self._options
         disk = self._source.facts
+        check_system(disk, options["os_type"])
         generation = generation_for(disk, options["os_type"], options["hyper_v_generation"])
         with reported():
             check_managed_disk_size(options["path"], disk.virtual_size, generation)

@@ -54,6 +54,15 @@ class Uploaded(NamedTuple):
 NOTHING_SENT = Sent(0, 0, 0.0)
 
 
+def check_system(disk: SourceFacts, os_type: str | None) -> None:
+    """Refuse an operating system that is not the one whose boot loader the disk has; raises InvalidInput."""
+    if os_type is not None and disk.system not in (None, os_type):
+        raise InvalidInput(
+            f"{disk.path}: os_type is {os_type}, but the disk boots {disk.system} ({disk.system_from}).",
+            remedy="Correct os_type.",
+        )
+
+
 def generation_for(disk: SourceFacts, os_type: str | None, wanted: str | None) -> str | None:
     """The generation of the disk in Azure, "V1" or "V2"; None for a data disk.
 
