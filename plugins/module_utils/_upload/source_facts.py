@@ -3,7 +3,7 @@
 
 """What an upload needs to know of a disk before anything is created for it."""
 
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.boot import BootFacts, read_boot_facts
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.partitions import bootable_generations
@@ -63,7 +63,7 @@ def source_facts(reader: DiskReader, boots: bool) -> SourceFacts:
 
 def _system(boot: BootFacts) -> Tuple[Optional[str], str]:
     """The one system whose boot loaders are on the disk, and one of them."""
-    seen = {}
+    seen: Dict[str, str] = {}
     for loader in boot.loaders:
         path = "/" + loader.path.lower()
         for system, parts in _LOADERS.items():
