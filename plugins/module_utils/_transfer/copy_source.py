@@ -9,7 +9,7 @@ import hashlib
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
     InvalidInput,
@@ -190,7 +190,7 @@ class ImportSource(Source):
 
 
 #: What a disk or snapshot is made of.
-Original = ResourceSource | ImportSource
+Original = Union[ResourceSource, ImportSource]  # noqa: UP007 - ansible-test's pylint takes no | here
 
 
 def importable(session: AzureSession, blob: BlobSource) -> ImportSource:
