@@ -200,6 +200,17 @@ def inherited(source: Original) -> dict[str, Any]:
     return {name: properties[name] for name in _INHERITED if name in properties}
 
 
+def creation_data(source: Original, option: str, made_of: str) -> dict[str, Any]:
+    """The creationData of a disk or snapshot.
+
+    :param option: Azure's createOption
+    :param made_of: id of the disk or snapshot that it is made of, or the source's id
+    """
+    if option == "Import" and isinstance(source, ImportSource):
+        return {"createOption": option, "sourceUri": made_of, "storageAccountId": source.account}
+    return {"createOption": option, "sourceResourceId": made_of}
+
+
 def importable(session: AzureSession, blob: BlobSource) -> ImportSource:
     """The blob as what Azure imports; raises InvalidInput for one that it refuses."""
     account = account_of_blob(session, blob.id)

@@ -14,10 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import (
-    ImportSource,
-    Original,
-)
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import Original
 
 _BUILD_LENGTH = 16
 _EXPIRES_AFTER = timedelta(days=3)
@@ -51,16 +48,6 @@ def steps_to(source: Original, kind: str, location: str, *, incremental: bool) -
     if kind == "disk":
         steps.append(Step("disk", location, "Copy", False))
     return steps
-
-
-def creation_data(source: Original, step: Step, made_of: str) -> dict[str, Any]:
-    """The step's creationData.
-
-    :param made_of: id of the step before, or the source's
-    """
-    if step.option == "Import" and isinstance(source, ImportSource):
-        return {"createOption": step.option, "sourceUri": made_of, "storageAccountId": source.account}
-    return {"createOption": step.option, "sourceResourceId": made_of}
 
 
 class Temporary(NamedTuple):

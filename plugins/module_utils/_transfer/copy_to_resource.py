@@ -38,12 +38,12 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_r
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import (
     Original,
     ResourceSource,
+    creation_data,
     inherited,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_steps import (
     Step,
     Temporary,
-    creation_data,
     steps_to,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_target import (
@@ -266,7 +266,7 @@ class ResourceCopy:
             sku = DEFAULT_SKU
             if isinstance(source, ResourceSource) and source.kind == "disk":
                 sku = source.resource.get("sku", {}).get("name", sku)
-        body = target.body(step.location, creation_data(self._source, step, source_id), sku=sku)
+        body = target.body(step.location, creation_data(self._source, step.option, source_id), sku=sku)
         begun = marks_of(self._source.identity, self._source.virtual_size, None)
         return {**body, "tags": target.final_tags({}, begun)}
 
@@ -313,7 +313,7 @@ class ResourceCopy:
             plain = self._target._replace(
                 kind=step.kind, zone=None, incremental=step.incremental, disk_encryption_set=None
             )
-            creation = creation_data(self._source, step, source_id)
+            creation = creation_data(self._source, step.option, source_id)
             sku = DEFAULT_SKU if step.kind == "disk" else None
             body = {**plain.body(step.location, creation, sku=sku), "tags": self._temporary.tags()}
             self._collection(step.kind).put(self._target.resource_group, name, body, self._patient)
