@@ -150,6 +150,14 @@ def fail(module: AnsibleModule, error: AzureError) -> NoReturn:
     raise AssertionError("fail_json does not return")
 
 
+def finish(module: AnsibleModule, outcome: Outcome) -> NoReturn:
+    """End the module with the outcome of work that needed no session."""
+    for warning in outcome.warnings:
+        module.warn(warning)
+    module.exit_json(**_results(module, outcome))
+    raise AssertionError("exit_json does not return")
+
+
 def run(module: AnsibleModule, work: Work) -> NoReturn:
     """Open a session, do the work in it, end the module with the outcome or the error."""
     failure: AzureError | None = None

@@ -410,27 +410,17 @@ failure:
   type: dict
 """
 
-from typing import Any, NoReturn
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
 from ansible_collections.goldenimage.azure.plugins.module_utils._module import (
     TAGS_SPEC,
-    Outcome,
     azure_module,
     fail,
+    finish,
     run,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.job import UploadJob
-
-
-def finish(module: AnsibleModule, outcome: Outcome) -> NoReturn:
-    """End the module with the outcome of an upload that needed no session."""
-    for warning in outcome.warnings:
-        module.warn(warning)
-    diff = {"diff": {"before": outcome.before or {}, "after": outcome.after or {}}} if module._diff else {}
-    module.exit_json(**outcome.result, changed=outcome.changed, actions=outcome.actions, **diff)
-    raise AssertionError("exit_json does not return")
 
 
 def main() -> None:

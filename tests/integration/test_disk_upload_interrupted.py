@@ -23,17 +23,17 @@ from tests.integration.uploads import DISKS, MIB, disk_content, raw_disk
 
 
 class Running:
-    """A playbook that uploads slowly, in a process group of its own."""
+    """A playbook that moves a disk slowly, in a process group of its own."""
 
-    def __init__(self, play: Player, options: dict[str, object]) -> None:
-        name = str(options.get("disk_name") or options["blob"])
+    def __init__(self, play: Player, options: dict[str, object], module: str = "disk_upload") -> None:
+        name = Path(str(options.get("disk_name") or options.get("blob") or options["path"])).name
         file = play.work_dir / f"{name}.yml"
         written = {
             "hosts": "localhost",
             "connection": "local",
             "gather_facts": False,
             "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
-            "tasks": [{"name": "upload", "goldenimage.azure.disk_upload": options}],
+            "tasks": [{"name": "move", f"goldenimage.azure.{module}": options}],
         }
         file.write_text(json.dumps([written]), encoding="utf-8")
         self._log = play.work_dir / f"{name}.log"

@@ -63,9 +63,9 @@ def and_left(error: BaseException, left: str) -> AzureError:
     if isinstance(error, DiskError):
         error = InvalidInput(str(error))
     if isinstance(error, KeyboardInterrupt):
-        return AzureError(f"The upload was interrupted. {left}", code="Interrupted")
+        return AzureError(f"The run was interrupted. {left}", code="Interrupted")
     if not isinstance(error, AzureError):
-        return AzureError(f"The upload failed ({type(error).__name__}: {error}). {left}")
+        return AzureError(f"The run failed ({type(error).__name__}: {error}). {left}")
     return AzureError(
         f"{error.message} {left}",
         code=error.code,

@@ -36,8 +36,9 @@ _RETRIED = (408, 429, 500, 502, 503, 504)
 _DAMAGED = ("Md5Mismatch",)
 _LONGEST_WAIT = 60.0
 _METADATA = "x-ms-meta-"
-# What the service says of a SAS that has run out; a new one can be asked for twice in one request.
-_EXPIRED = ("AuthenticationFailed",)
+# What the service says of a SAS that has run out, and of one whose stored access policy is gone because another
+# connection has had access granted anew; a new one can be asked for twice in one request.
+_EXPIRED = ("AuthenticationFailed", "AuthorizationFailure")
 _RENEWALS = 2
 
 Authorize = Callable[[], Mapping[str, str]]

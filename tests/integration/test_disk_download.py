@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""disk_download: real ansible-playbook runs against the local Azure, shared by several tests."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.cloud import LocalAzure
+from tests.integration.plays import Player, PlayResult
+from tests.integration.test_disk_upload_blob import Account
+from tests.integration.uploads import DISKS, EFI_SYSTEM, MIB, raw_disk, refused, succeeded
+
+MODULE = "goldenimage.azure.disk_download"
+SNAPSHOTS = "Microsoft.Compute/snapshots"
+
+
+class Downloads:
+    """Several tasks in one run, none of which ends it."""
+
+    def __init__(self, play: Player, **common: Any) -> None:
+        self._play = play
+        self._common = common
+        self._tasks: list[dict[str, Any]] = []
+
+    def add(self, name: str, *, keywords: dict[str, Any] | None = None, **options: Any) -> Downloads:
+        given = {key: value for key, value in {**self._common, **options}.items() if value is not None}
+        self._tasks.append({"name": name, MODULE: given, "ignore_errors": True, **(keywords or {})})
+        return self
+
+    def upload(self, name: str, **options: Any) -> Downloads:
+        self._tasks.append({"name": name, "goldenimage.azure.disk_upload": options})
+        return self
+
+    def run(self, **options: Any) -> PlayResult:
+        done = self._play(self._tasks, **options)
+        assert "Traceback" not in done.output, done.output
+        assert len(done.results) == len(self._tasks), done.output
+        return done
+
+
+def as_raw(path: Path, disk_format: str) -> bytes:
+    """What qemu-img reads from a downloaded file."""
+    if disk_format == "raw":
+        return path.read_bytes()
+    target = path.with_name(f"{path.name}.judged")
+    subprocess.run(["qemu-img", "convert", "-f", disk_format, "-O", "raw", path, target], check=True)
+    return target.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="module")
+def raw(folder: Path) -> Path:
+    return raw_disk(folder / "source.raw", boot=EFI_SYSTEM, size=40 * MIB, filled=9 * MIB)
+
+
+@pytest.fixture(scope="module")
+def account(azure: LocalAzure, group: str) -> Account:
+    return Account(azure, group)
+
+
+@pytest.fixture(scope="module")
+def sources(azure: LocalAzure, play: Player, group: str, account: Account, raw: Path) -> str:
+    """The same disk as managed disk, snapshot, image, gallery version and blob; the group's name."""
+    run = Downloads(play)
+    blob = {"storage_account": account.name, "container": "vhds", "blob": "web.vhd"}
+    run.upload("disk", path=str(raw), resource_group=group, disk_name="web", os_type="Linux")
+    run.upload("data", path=str(raw), resource_group=group, disk_name="data")
+    run.upload("blob", path=str(raw), resource_group=group, **blob)
+    run.run().succeeded()
+    disk = azure.id(group, DISKS, "web")
+    creation = {"creationData": {"createOption": "Copy", "sourceResourceId": disk}}
+    azure.put(azure.id(group, SNAPSHOTS, "snap"), {"location": "eastus", "properties": creation})
+    os_disk = {"osType": "Linux", "osState": "Generalized", "managedDisk": {"id": disk}}
+    data_disk = {"lun": 3, "managedDisk": {"id": azure.id(group, DISKS, "data")}}
+    storage = {"osDisk": os_disk, "dataDisks": [data_disk]}
+    image = azure.id(group, "Microsoft.Compute/images", "web")
+    azure.put(
+        image, {"location": "eastus", "properties": {"hyperVGeneration": "V2", "storageProfile": storage}}
+    )
+    gallery = azure.id(group, "Microsoft.Compute/galleries", "golden")
+    azure.put(gallery, {"location": "eastus", "properties": {}})
+    azure.put(
+        f"{gallery}/images/web",
+        {
+            "location": "eastus",
+            "properties": {
+                "osType": "Linux",
+                "osState": "Generalized",
+                "hyperVGeneration": "V2",
+                "identifier": {"publisher": "p", "offer": "o", "sku": "s"},
+            },
+        },
+    )
+    for version in ("1.9.0", "1.10.0"):
+        azure.put(
+            f"{gallery}/images/web/versions/{version}",
+            {
+                "location": "eastus",
+                "properties": {
+                    "publishingProfile": {"targetRegions": [{"name": "eastus"}]},
+                    "storageProfile": {"source": {"id": image}},
+                },
+            },
+        )
+    return group
+
+
+SOURCES: dict[str, dict[str, Any]] = {
+    "disk": {"disk_name": "web", "format": "vhd"},
+    "snapshot": {"snapshot_name": "snap", "format": "qcow2"},
+    "image": {"image_name": "web", "format": "raw"},
+    "data disk of an image": {"image_name": "web", "lun": 3, "format": "qcow2"},
+    "version": {"gallery_name": "golden", "gallery_image": "web", "format": "qcow2"},
+    "data disk of a version": {
+        "gallery_name": "golden", "gallery_image": "web", "gallery_image_version": "1.9.0", "lun": 3,
+        "format": "vhd",
+    },
+    "blob": {"container": "vhds", "blob": "web.vhd", "format": "vhd"},
+    "blob by login": {"container": "vhds", "blob": "web.vhd", "auth_mode": "login", "format": "raw"},
+}  # fmt: skip
+
+
+def target(folder: Path, name: str) -> Path:
+    return folder / name.replace(" ", "-")
+
+
+RunAll = Callable[..., PlayResult]
+
+
+@pytest.fixture(scope="module")
+def run_all(play: Player, sources: str, account: Account, folder: Path) -> RunAll:
+    """Downloads every source in one run."""
+
+    def run(**options: Any) -> PlayResult:
+        wanted = Downloads(play, resource_group=sources)
+        for name, given in SOURCES.items():
+            storage: dict[str, Any] = {"storage_account": account.name} if "blob" in given else {}
+            wanted.add(name, path=str(target(folder, name)), **storage, **given)
+        return wanted.run(**options)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def checked(azure: LocalAzure, run_all: RunAll) -> PlayResult:
+    mark = azure.mark()
+    run = run_all(check=True, diff=True)
+    writes = [write for write in azure.writes(mark) if "listKeys" not in write]
+    assert writes == [], "check mode asked Azure for a change"
+    return run
+
+
+@pytest.fixture(scope="module")
+def downloaded(checked: PlayResult, run_all: RunAll, folder: Path) -> PlayResult:
+    del checked
+    assert sorted(path.name for path in folder.iterdir()) == ["source.raw"]
+    return run_all(diff=True, verbosity=4)
+
+
+@pytest.fixture(scope="module")
+def repeated(azure: LocalAzure, downloaded: PlayResult, run_all: RunAll) -> PlayResult:
+    del downloaded
+    mark = azure.mark()
+    run = run_all()
+    writes = [write for write in azure.writes(mark) if "listKeys" not in write]
+    assert writes == [], "access was asked for although nothing was to be done"
+    return run
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_source_arrives(downloaded: PlayResult, raw: Path, folder: Path, name: str) -> None:
+    result = succeeded(downloaded, name)
+    path = target(folder, name)
+    assert result.changed and result["file"]["path"] == str(path)
+    disk_format = SOURCES[name]["format"]
+    assert as_raw(path, {"vhd": "vpc"}.get(disk_format, disk_format)) == raw.read_bytes()
+    assert result["file"]["virtual_size"] == 40 * MIB
+    assert 9 * MIB <= result["bytes_received"] < 11 * MIB and result["requests"] >= 3
+    assert path.stat().st_blocks * 512 < 12 * MIB, "the file is not sparse"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_digest_is_that_of_the_upload(downloaded: PlayResult, azure: LocalAzure, sources: str) -> None:
+    told = azure.get(azure.id(sources, DISKS, "web"))["tags"]["goldenimage_content_sha256"]
+    assert {succeeded(downloaded, name)["file"]["content_sha256"] for name in SOURCES} == {told}
+    assert succeeded(downloaded, "disk")["matches_upload"] is True
+    assert succeeded(downloaded, "blob")["matches_upload"] is True
+    assert succeeded(downloaded, "version")["matches_upload"] is None
+
+
+def test_access_is_revoked_and_the_temporary_disks_are_gone(
+    downloaded: PlayResult, azure: LocalAzure, sources: str
+) -> None:
+    del downloaded
+    names = {}
+    for kind in (DISKS, SNAPSHOTS):
+        listed = azure.get(azure.id(sources, kind, "").rstrip("/"))["value"]
+        names.update({item["name"]: item["properties"]["diskState"] for item in listed})
+    assert names == {"web": "Unattached", "data": "Unattached", "snap": "Unattached"}
+
+
+def test_nothing_but_the_file_and_its_origin_is_left(
+    downloaded: PlayResult, repeated: PlayResult, folder: Path
+) -> None:
+    del downloaded, repeated
+    left = {path.name for path in folder.iterdir() if not path.name.endswith(".judged")}
+    files = {target(folder, name).name for name in SOURCES}
+    assert left == {"source.raw", *files, *(f"{name}.origin.json" for name in files)}
+
+
+def test_secrets_are_never_shown(downloaded: PlayResult, azure: LocalAzure, folder: Path) -> None:
+    assert "sig=" not in downloaded.output and azure.secret not in downloaded.output
+    for origin in folder.glob("*.origin.json"):
+        assert "sig" not in json.loads(origin.read_text())["source"]["id"]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_second_run_fetches_nothing(repeated: PlayResult, downloaded: PlayResult, name: str) -> None:
+    result, first = succeeded(repeated, name), succeeded(downloaded, name)
+    assert not result.changed and result["actions"] == []
+    assert (result["bytes_received"], result["requests"]) == (0, 0)
+    assert result["file"] == first["file"]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_check_mode_says_what_comes(checked: PlayResult, downloaded: PlayResult, name: str) -> None:
+    predicted, real = succeeded(checked, name), succeeded(downloaded, name)
+    assert predicted.changed and predicted["actions"] == real["actions"]
+    assert predicted["source"] == real["source"]
+    assert predicted["diff"]["before"] == real["diff"]["before"] == {}
+
+
+BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "missing group": ({"resource_group": "rg-missing", "disk_name": "web"}, ("rg-missing",)),
+    "missing disk": ({"disk_name": "none"}, ("no disk none",)),
+    "missing snapshot": ({"snapshot_name": "none"}, ("no snapshot none",)),
+    "missing image": ({"image_name": "none"}, ("no image none",)),
+    "missing lun": ({"image_name": "web", "lun": 1}, ("no data disk 1", "3")),
+    "missing lun of a version": (
+        {"gallery_name": "golden", "gallery_image": "web", "lun": 1}, ("no data disk 1", "3")
+    ),
+    "missing version": (
+        {"gallery_name": "golden", "gallery_image": "web", "gallery_image_version": "9.9.9"},
+        ("no version 9.9.9",),
+    ),
+    "lun of a disk": ({"disk_name": "web", "lun": 1}, ("only an image",)),
+    "two sources": ({"disk_name": "web", "snapshot_name": "snap"}, ("mutually exclusive",)),
+    "bad name": ({"disk_name": "-bad"}, ("disk_name",)),
+    "no folder": ({"disk_name": "web", "path": "/no/such/folder/x"}, ("no directory /no/such/folder",)),
+    "a folder": ({"disk_name": "web", "path": "/"}, ("is a directory",)),
+    "many connections": ({"disk_name": "web", "connections": 99}, ("1 to 16",)),
+    "waits for upload": ({"disk_name": "waiting"}, ("cannot be read", "upload")),
+    "in use": ({"disk_name": "read"}, ("somebody else",)),
+    "other file": ({"disk_name": "web", "path": "OTHER"}, ("exists", "force")),
+}  # fmt: skip
+
+
+def test_what_cannot_be_downloaded_is_refused_before_any_write(
+    azure: LocalAzure, play: Player, downloaded: PlayResult, sources: str, folder: Path
+) -> None:
+    del downloaded
+    creation = {"createOption": "Upload", "uploadSizeBytes": 32 * MIB + 512}
+    azure.put(
+        azure.id(sources, DISKS, "waiting"), {"location": "eastus", "properties": {"creationData": creation}}
+    )
+    read = azure.disk(sources, "read")
+    azure.do("POST", f"{read}/beginGetAccess", {"access": "Read", "durationInSeconds": 600})
+    other = folder / "other"
+    other.write_bytes(b"something else" * 1000)
+    run = Downloads(play, resource_group=sources, path=str(folder / "never"))
+    for name, (options, _words) in BAD.items():
+        given = {**options, "path": str(other)} if options.get("path") == "OTHER" else options
+        run.add(name, **given)
+    mark = azure.mark()
+    done = run.run()
+    try:
+        for name, (_options, words) in BAD.items():
+            refused(done, name, *words)
+        assert azure.writes(mark) == []
+        assert other.read_bytes() == b"something else" * 1000 and not (folder / "never.part").exists()
+    finally:
+        other.unlink()
+        azure.do("POST", f"{read}/endGetAccess")
+        azure.do("DELETE", read)
+
+
+def test_other_content_is_replaced_by_force_and_a_changed_file_is_noticed(
+    play: Player, downloaded: PlayResult, sources: str, folder: Path, raw: Path
+) -> None:
+    del downloaded
+    path = folder / "changed.raw"
+    options = {"resource_group": sources, "disk_name": "web", "path": str(path)}
+    play.module("disk_download", options).succeeded()
+    with path.open("r+b") as file:
+        file.seek(20 * MIB)
+        file.write(b"changed")
+    play.module("disk_download", options).failed_with("not known to be this disk", "force")
+    forced = play.module("disk_download", {**options, "force": True}, diff=True).succeeded().last
+    assert forced.changed and forced["actions"][0].startswith("Replaced")
+    assert forced["diff"]["before"]["content_sha256"] != forced["diff"]["after"]["content_sha256"]
+    assert path.read_bytes() == raw.read_bytes()
+    path.unlink()
+    Path(f"{path}.origin.json").unlink()
+
+
+def test_the_file_that_was_uploaded_is_known_without_an_origin(play: Player, sources: str, raw: Path) -> None:
+    options = {"resource_group": sources, "disk_name": "web", "path": str(raw)}
+    assert not play.module("disk_download", options).succeeded().last.changed
+
+
+def test_a_sas_is_enough_and_needs_no_credential(
+    play: Player, sources: str, account: Account, folder: Path, raw: Path
+) -> None:
+    del sources
+    path = folder / "sas.qcow2"
+    url = account.sas_url("web.vhd", read=True)
+    nobody = {name: None for name in play.azure_env if name.startswith("AZURE_")}
+    run = play.module(
+        "disk_download", {"sas_url": url, "path": str(path)}, env=nobody, verbosity=4
+    ).succeeded()
+    assert run.last.changed and run.last["file"]["format"] == "qcow2"
+    assert as_raw(path, "qcow2") == raw.read_bytes()
+    assert url.partition("sig=")[2] not in run.output
+    for left in folder.glob("sas.qcow2*"):
+        left.unlink()

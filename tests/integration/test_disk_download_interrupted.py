@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""disk_download that is stopped half-way, or whose access runs out."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cloud import LocalAzure
+from tests.integration.faults import faults, rule
+from tests.integration.plays import Player
+from tests.integration.test_disk_upload_interrupted import Running, wait_for
+from tests.integration.uploads import DISKS, MIB, raw_disk
+
+SLOW = rule("slow", {"service": "blob", "method": "GET"}, "trickle", bytes_per_second=3 * MIB)
+
+
+class Cloud:
+    """A disk "web" and a gallery version of it, and what is in Azure besides."""
+
+    def __init__(self, azure: LocalAzure, play: Player, group: str, raw: Path) -> None:
+        self.azure = azure
+        self.play = play
+        self.group = group
+        self.raw = raw
+        upload = {"path": str(raw), "resource_group": group, "disk_name": "web", "os_type": "Linux"}
+        play.module("disk_upload", upload).succeeded()
+        disk = {"id": azure.id(group, DISKS, "web")}
+        self.gallery = f"g{uuid.uuid4().hex[:8]}"
+        gallery = azure.id(group, "Microsoft.Compute/galleries", self.gallery)
+        azure.put(gallery, {"location": "eastus", "properties": {}})
+        identifier = {"publisher": "p", "offer": "o", "sku": "s"}
+        definition = {
+            "osType": "Linux",
+            "osState": "Specialized",
+            "hyperVGeneration": "V1",
+            "identifier": identifier,
+        }
+        azure.put(f"{gallery}/images/web", {"location": "eastus", "properties": definition})
+        profile = {"publishingProfile": {"targetRegions": [{"name": "eastus"}]}}
+        stored = {"storageProfile": {"osDiskImage": {"source": disk}}}
+        version = {"location": "eastus", "properties": {**profile, **stored}}
+        azure.put(f"{gallery}/images/web/versions/1.0.0", version)
+
+    def disk_options(self, path: Path) -> dict[str, object]:
+        return {"path": str(path), "resource_group": self.group, "disk_name": "web", "connections": 2}
+
+    def version_options(self, path: Path) -> dict[str, object]:
+        options: dict[str, object] = {"path": str(path), "resource_group": self.group, "connections": 2}
+        return {**options, "gallery_name": self.gallery, "gallery_image": "web"}
+
+    def disks(self) -> dict[str, str]:
+        """State by name."""
+        listed = self.azure.get(self.azure.id(self.group, DISKS, "").rstrip("/"))["value"]
+        return {item["name"]: item["properties"]["diskState"] for item in listed}
+
+
+@pytest.fixture(scope="module")
+def cloud(azure: LocalAzure, play: Player, group: str, tmp_path_factory: pytest.TempPathFactory) -> Cloud:
+    raw = raw_disk(tmp_path_factory.mktemp("large") / "large.raw", size=60 * MIB, filled=50 * MIB)
+    return Cloud(azure, play, group, raw)
+
+
+def noted(path: Path) -> bool:
+    """Whether something has arrived and is noted."""
+    journal = Path(f"{path}.part.journal")
+    return journal.exists() and len(journal.read_bytes().splitlines()) > 1
+
+
+def test_an_interrupted_download_gives_its_access_back(cloud: Cloud, tmp_path: Path) -> None:
+    path = tmp_path / "interrupted.raw"
+    with faults(cloud.azure, SLOW):
+        running = Running(cloud.play, cloud.version_options(path), "disk_download")
+        try:
+            wait_for(lambda: noted(path), 120)
+        finally:
+            running.interrupt()
+        # The module goes on cleaning up after the playbook has gone.
+        wait_for(lambda: cloud.disks() == {"web": "Unattached"}, 60)
+    assert not path.exists()
+
+
+def test_a_killed_download_is_gone_on_with(cloud: Cloud, tmp_path: Path) -> None:
+    path, version = tmp_path / "killed.qcow2", tmp_path / "killed.raw"
+    with faults(cloud.azure, SLOW):
+        both = [
+            Running(cloud.play, cloud.disk_options(path), "disk_download"),
+            Running(cloud.play, cloud.version_options(version), "disk_download"),
+        ]
+        try:
+            wait_for(lambda: noted(path) and noted(version), 120)
+        finally:
+            for running in both:
+                running.kill()
+    left = cloud.disks()
+    assert left.pop("web") == "ActiveSAS" and list(left.values()) == ["ActiveSAS"]
+    other = cloud.play.module("disk_download", cloud.disk_options(tmp_path / "other.raw"))
+    other.failed_with("being read by somebody else")
+    again = cloud.play.module("disk_download", cloud.disk_options(path)).succeeded().last
+    assert again["bytes_resumed"] > 0 and again["matches_upload"]
+    again = cloud.play.module("disk_download", cloud.version_options(version)).succeeded().last
+    assert again["bytes_resumed"] > 0 and version.read_bytes() == cloud.raw.read_bytes()
+    assert cloud.disks() == {"web": "Unattached"}
+
+
+def test_access_that_runs_out_is_granted_anew(cloud: Cloud, tmp_path: Path) -> None:
+    path = tmp_path / "expired.raw"
+    expired = rule("expired", {"service": "blob", "method": "GET", "nth": 8}, "expire_sas")
+    with faults(cloud.azure, expired) as hits:
+        cloud.play.module("disk_download", cloud.disk_options(path)).succeeded()
+    assert hits["expired"] == 1
+    assert path.read_bytes() == cloud.raw.read_bytes()
+
+
+def test_what_is_damaged_or_cut_on_its_way_is_fetched_again(cloud: Cloud, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.raw"
+    only_content = {"service": "blob", "method": "GET"}
+    wrong = [
+        rule("corrupt", {**only_content, "nth": [5, 9]}, "corrupt", what="answer"),
+        rule("cut", {**only_content, "nth": [6]}, "truncate"),
+        rule("busy", {**only_content, "nth": [7, 11]}, "throttle", retry_after=1),
+        rule("dropped", {**only_content, "nth": [8, 12]}, "drop", when="during"),
+    ]
+    with faults(cloud.azure, *wrong) as hits:
+        cloud.play.module("disk_download", cloud.disk_options(path)).succeeded()
+    assert min(hits.by_rule.values()) >= 1
+    assert path.read_bytes() == cloud.raw.read_bytes()
+    assert cloud.disks() == {"web": "Unattached"}
+
+
+def test_a_failed_download_gives_its_access_back(cloud: Cloud, tmp_path: Path) -> None:
+    path = tmp_path / "failed.raw"
+    refused = rule("refused", {"service": "blob", "method": "GET", "after": 0}, "error", status=403)
+    with faults(cloud.azure, refused):
+        run = cloud.play.module("disk_download", cloud.version_options(path))
+    run.failed_with("HTTP 403")
+    assert cloud.disks() == {"web": "Unattached"}
+    assert not list(tmp_path.iterdir())
