@@ -15,6 +15,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blo
 class SourceBlob(PageBlob):
     """See :class:`PageBlob`; not to be shared by threads."""
 
+    # Granting access to a disk anew ends the access that other connections still use.
+    expired_codes = ("AuthenticationFailed", "AuthorizationFailure")
+
     def fetch(self, offset: int, length: int, etag: str) -> tuple[bytes, bytes]:
         """At most 4 MiB of the blob, and their MD5, which is the service's where it tells one.
 
