@@ -79,6 +79,10 @@ integration: setup ## Run the playbook tests against the local Azure
 guests: setup ## Run the tests that boot real guests
 	$(BIN)/python -m pytest tests/guests
 
+.PHONY: fuzz
+fuzz: setup ## Damage ten thousand disk files and see each read or refused
+	DISK_MUTANTS=1250 $(BIN)/python -m pytest tests/unit/_disk/test_mutations.py
+
 .PHONY: fidelity
 fidelity: setup ## Hold the local Azure to recordings of Azure and to other projects' clients (1.5 GB below .build)
 	$(BIN)/python -m pytest --foreign-clients --hypothesis-profile=fidelity tests/fidelity

@@ -19,7 +19,7 @@ description:
   - File contents are never shown.
 options:
   disk:
-    description: Disk file to look into, on the host the task runs on. Raw, fixed VHD or qcow2.
+    description: Disk file to look into, on the host the task runs on. Raw, VHD, VHDX, qcow2 or VMDK.
     type: path
   partition:
     description:

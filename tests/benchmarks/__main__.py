@@ -17,13 +17,17 @@ from pathlib import Path
 from tests.benchmarks.disks import Disk, make_disks
 from tests.benchmarks.measure import Measured, ProgramFailedError, measure
 from tests.benchmarks.report import Result, Results, bars, tables
-from tests.benchmarks.targets import TARGETS, Counts, Target, target
+from tests.benchmarks.targets import TARGETS, Counts, NoCompilerError, Target, target
 from tests.benchmarks.uploaders import KNOWN, Uploader, install
 from tests.fidelity.client_environment import BUILD
 
 _FOLDER = BUILD / "benchmarks"
 _DISKS = ("a", "b", "c", "cz")
 _ABOUT = """\
+<!--
+SPDX-License-Identifier: GPL-3.0-or-later
+SPDX-FileCopyrightText: The goldenimage.azure authors
+-->
 # Benchmarks
 
 Written by `make bench-upload`; do not edit. `ROUNDS=1` is for a look, `BENCH="--targets null --disks a"`
@@ -125,7 +129,9 @@ def _processor() -> str:
 def _circumstances(options: argparse.Namespace, load: float, uploaders: dict[str, Uploader]) -> Iterator[str]:
     cores = os.cpu_count()
     yield f"Measured on {datetime.now(timezone.utc):%Y-%m-%d}, {options.rounds} round(s), on {cores} cores"
-    yield f"({_processor()}), Linux {platform.release()}, Python {platform.python_version()}; the load"
+    # Without the builder's suffix: it names machines.
+    kernel = platform.release().partition("-")[0]
+    yield f"({_processor()}), Linux {kernel}, Python {platform.python_version()}; the load"
     yield f"before was {load:.1f}, and {os.getloadavg()[0]:.1f} at the end."
     yield ""
     yield from (f"- {u.name}: {u.version}" for u in uploaders.values() if u.version)
@@ -180,5 +186,5 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (subprocess.SubprocessError, statistics.StatisticsError) as error:
+    except (subprocess.SubprocessError, statistics.StatisticsError, NoCompilerError) as error:
         sys.exit(f"The benchmark could not be run: {error}")

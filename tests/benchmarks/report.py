@@ -94,15 +94,15 @@ def _bars() -> Iterator[Bar]:
         yield Bar(words, "null", disk, "ours-no-md5", 1.3, _wall, mine="bare", at_least=False)
 
 
-def _bar_line(bar: Bar, results: Results) -> str:
-    other = results.get((bar.target, bar.disk, bar.other))
-    mine = results.get((bar.target, bar.disk, bar.mine))
-    sign = ">=" if bar.at_least else "<="
-    start = f"| ({bar.disk}) {bar.target}: {bar.words} | {sign} {bar.limit:g} "
+def _bar_line(wanted: Bar, results: Results) -> str:
+    other = results.get((wanted.target, wanted.disk, wanted.other))
+    mine = results.get((wanted.target, wanted.disk, wanted.mine))
+    sign = ">=" if wanted.at_least else "<="
+    start = f"| ({wanted.disk}) {wanted.target}: {wanted.words} | {sign} {wanted.limit:g} "
     if other is None or mine is None or not other.runs or not mine.runs:
         return f"{start}| - | not measured |"
-    value = bar.value(other, mine)
-    met = value >= bar.limit if bar.at_least else value <= bar.limit
+    value = wanted.value(other, mine)
+    met = value >= wanted.limit if wanted.at_least else value <= wanted.limit
     return f"{start}| {value:.2f} | {'met' if met else '**missed**'} |"
 
 
@@ -136,5 +136,5 @@ def tables(results: Results, names: Mapping[str, str], disks: Mapping[str, str])
 def bars(results: Results) -> Iterator[str]:
     """Lines of the table of what was wanted."""
     yield from ("", "| what | wanted | measured | |", "| --- | --- | --- | --- |")
-    for bar in _bars():
-        yield _bar_line(bar, results)
+    for wanted in _bars():
+        yield _bar_line(wanted, results)

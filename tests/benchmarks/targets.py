@@ -21,7 +21,7 @@ from typing import NamedTuple
 import requests
 from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, generate_container_sas
 
-from tests.local_azure.blob_service import AZURITE_PACKAGE, START_SECONDS, node_program
+from tests.local_azure.blob_storage.blob_service import AZURITE_PACKAGE, START_SECONDS, node_program
 
 _ACCOUNT, _CONTAINER = "benchmark", "vhds"
 LINK_BYTES = 120_000_000  # per second

@@ -26,6 +26,8 @@ class Severity(enum.Enum):
     NEWER = "newer than the published file"
     # Neither the published file nor the SDK has it, but Azure was recorded to answer it.
     OBSERVED = "undeclared but recorded from Azure"
+    # A released client of others writes it so, and Azure serves that client.
+    CLIENT = "undeclared but sent by released clients"
     # The request was wrong and the service said so with an error: what a test of bad input looks like.
     REFUSED = "refused request"
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from tests.contract import arm_rules
 from tests.contract.body_schema import value_at
 from tests.contract.exchange import REQUEST, RESPONSE, Exchange, Finding, Severity
-from tests.contract.observed import documented, observed
+from tests.contract.observed import documented, observed, sent_by_clients
 from tests.contract.openapi import OpenApiContract
 from tests.contract.openapi_files import Operation
 from tests.contract.sdk_models import SdkContract
@@ -78,6 +78,7 @@ class Report(NamedTuple):
             (unjudged, "by general rules only"),
             (self.counted(Severity.NEWER), Severity.NEWER.value),
             (self.counted(Severity.OBSERVED), Severity.OBSERVED.value),
+            (self.counted(Severity.CLIENT), Severity.CLIENT.value),
             (self.counted(Severity.REFUSED), Severity.REFUSED.value),
             (self.other, "not Resource Manager"),
         ):
@@ -155,7 +156,7 @@ class Judge:
         if modelled:
             findings += self._sdk.check(modelled, exchange)
         name = published.name if published else modelled.name if modelled else None
-        findings = [_recorded(finding, name) for finding in findings]
+        findings = [_known(finding, exchange, name) for finding in findings]
         return Verdict(exchange, name, _refused(exchange, findings), self._is_judged(exchange, name))
 
     def _is_judged(self, exchange: Exchange, name: str | None) -> bool:
@@ -225,9 +226,15 @@ def _is_monitor(query: Query) -> bool:
     return any(name.lower() == "monitor" for name, _unused in query)
 
 
-def _recorded(finding: Finding, operation: str | None) -> Finding:
-    if finding.side == RESPONSE and operation and observed(operation, finding.kind, finding.pointer):
-        return finding._replace(severity=Severity.OBSERVED)
+def _known(finding: Finding, exchange: Exchange, operation: str | None) -> Finding:
+    """Count apart what Azure answers, or takes from others' clients, against what is declared."""
+    if operation is None:
+        return finding
+    if finding.side == RESPONSE:
+        if observed(operation, finding.kind, finding.pointer):
+            return finding._replace(severity=Severity.OBSERVED)
+    elif sent_by_clients(operation, finding.kind, finding.pointer, exchange.request_body):
+        return finding._replace(severity=Severity.CLIENT)
     return finding
 
 

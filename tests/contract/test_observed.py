@@ -52,3 +52,31 @@ def test_request_that_only_documentation_tells_of_is_known(sdk_judge: Judge) -> 
     kept = f"{gallery}/softDeletedArtifactTypes/Images/artifacts/d/versions/1.0.0"
     assert not sdk_judge.judge(exchange("DELETE", kept, version="2024-03-03", status=204)).is_unmatched
     assert sdk_judge.judge(exchange("POST", kept, version="2024-03-03", status=204)).is_unmatched
+
+
+def sent(judge: Judge, path: str, version: str, body: Any) -> set[Severity]:
+    request = exchange("PUT", f"{GROUP}/providers/{path}", version=version, request=body, status=201)
+    return {f.severity for f in judge.judge(request).findings if f.side == "request"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "severity"), [("incremental", Severity.CLIENT), ("INCREMENTAL", Severity.VIOLATION)]
+)
+def test_deployment_mode_is_taken_in_the_spelling_of_azure_cli_alone(
+    mode: str, severity: Severity, full_judge: Judge
+) -> None:
+    body = {"properties": {"mode": mode, "template": {}}}
+    assert sent(full_judge, "Microsoft.Resources/deployments/d", "2024-11-01", body) == {severity}
+
+
+def test_source_address_is_null_where_azcollection_sends_it_so_and_no_other_value_may_be(
+    full_judge: Judge,
+) -> None:
+    def severity(**more: Any) -> set[Severity]:
+        source = {"createOption": "Copy", **more}
+        body = {"location": "eastus", "properties": {"creationData": source}}
+        return sent(full_judge, "Microsoft.Compute/snapshots/s", "2022-03-02", body)
+
+    assert severity(sourceUri=None) == {Severity.CLIENT}
+    assert severity(sourceUri=1) == {Severity.VIOLATION}
+    assert severity(sourceResourceId=None) == {Severity.VIOLATION}

@@ -7,14 +7,13 @@ It is taken out of the `ansible` package, which has it and can be had where its 
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.fidelity.client_environment import BUILD, ClientEnvironment
+from tests.fidelity.client_environment import BUILD, ClientEnvironment, inherited
 
 # What the tests were written with. The release of `ansible` says which one of the collection: 3.21.0, which
 # finds a cloud by its address where older ones cannot. Its modules run with an older ansible-core, too.
@@ -47,17 +46,14 @@ class Azcollection:
 
     def __init__(self, environ: Mapping[str, str], config_dir: Path, build: Path = BUILD) -> None:
         self._environment = environment(build)
-        inherited = {n: v for n, v in os.environ.items() if not n.startswith(("AZURE_", "ARM_", "ANSIBLE_"))}
         self._environ = {
-            **inherited,
+            **inherited(),
             **environ,
             # It looks for the cloud among those that azure-cli's library knows, which learns of new ones here
             # and notes them in its folder.
             "ARM_CLOUD_METADATA_URL": f"{environ['AZURE_CLOUD_ENVIRONMENT']}/metadata/endpoints"
             "?api-version=2019-05-01",
             "AZURE_CONFIG_DIR": str(config_dir),
-            # Entra's public address is not asked whether it knows this authority.
-            "AZURE_DISABLE_INSTANCE_DISCOVERY": "true",
             "ANSIBLE_COLLECTIONS_PATH": str(self._environment.folder / "collections"),
             "ANSIBLE_HOME": str(self._environment.folder / "home"),
             "ANSIBLE_LOCALHOST_WARNING": "false",

@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.fidelity.client_environment import BUILD, ClientEnvironment
+from tests.fidelity.client_environment import BUILD, ClientEnvironment, inherited
 from tests.integration.cloud import LocalAzure
 
 CLOUD = "LocalAzure"
@@ -47,7 +46,7 @@ class AzureCli:
     def __init__(self, program: Path, config_dir: Path, environ: Mapping[str, str]) -> None:
         self._program = program
         self._environ = {
-            **{name: text for name, text in os.environ.items() if not name.startswith(("AZURE_", "ARM_"))},
+            **inherited(),
             **environ,
             "AZURE_CONFIG_DIR": str(config_dir),
             # SSH keys that it generates are kept below the home folder.

@@ -13,8 +13,8 @@ from tests.fidelity.comparison import Difference
 from tests.fidelity.recording import Recorded
 from tests.fidelity.shape import ABSENT
 from tests.local_azure.azure import new_account_key
-from tests.local_azure.blob_wire import Answer, BlobAddress, Wire, read_sas
-from tests.local_azure.blobs import BlobStore
+from tests.local_azure.blob_storage.blob_wire import Answer, BlobAddress, Wire, read_sas
+from tests.local_azure.blob_storage.blobs import BlobStore
 from tests.local_azure.certificates import Certificates
 
 _ANY_STATUS = tuple(range(400, 600))
@@ -67,6 +67,16 @@ class BlobReplay:
         )
         return list(_differences(exchange, answer))
 
+    def make(self, host: str, path: str, *, blob: bool) -> None:
+        """A container, or an empty page blob in one."""
+        page_blob = {"x-ms-blob-type": "PageBlob", "x-ms-blob-content-length": "0"}
+        self._wire.request(
+            "PUT",
+            f"/{self._account(host)}{path}",
+            query={} if blob else {"restype": "container"},
+            headers=page_blob if blob else {},
+        )
+
     def _account(self, host: str) -> str:
         """The account that the host is of; made unless Resource Manager has made it."""
         account = host.partition(".")[0]
@@ -115,5 +125,5 @@ def _text(body: object) -> str:
 
 def _comparable(text: str) -> str:
     """Content and lists as they are; of an error, its code."""
-    error = re.search(r"<Error><Code>(.*?)</Code>", text)
+    error = re.search(r"<Error>\s*<Code>(.*?)</Code>", text)
     return error[1] if error else re.sub(r"<\?xml.*?\?>|\s+", "", text)

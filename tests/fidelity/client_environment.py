@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import venv
 from collections.abc import Callable
@@ -12,6 +13,15 @@ from pathlib import Path
 
 BUILD = Path(__file__).resolve().parents[2] / ".build"
 _INSTALL_SECONDS = 1800
+
+
+# A program's own variables, and one that would have every start of a client compile its modules again.
+_NOT_INHERITED = ("AZURE_", "ARM_", "ANSIBLE_", "PYTHONDONTWRITEBYTECODE")
+
+
+def inherited() -> dict[str, str]:
+    """What a client may know of this process's variables."""
+    return {name: text for name, text in os.environ.items() if not name.startswith(_NOT_INHERITED)}
 
 
 class ClientEnvironment:

@@ -16,6 +16,27 @@ from tests.fidelity.shape import ABSENT, differences, json_type, shape
 
 # Status URLs got them in 2023; older recordings are without.
 _SIGNED = frozenset({"p", "t", "c", "s", "h"})
+# Members that say how something is. A client decides by their values.
+_STATES = frozenset(
+    {
+        "aggregatedState",
+        "code",
+        "createOption",
+        "displayStatus",
+        "diskState",
+        "hyperVGeneration",
+        "level",
+        "osState",
+        "osType",
+        "powerState",
+        "provisioningState",
+        "state",
+        "status",
+        "type",
+    }
+)
+# An operation at work is called the one or the other, depending on when it is asked for.
+_AT_WORK = frozenset({"accepted", "running"})
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|https?://\S+|/subscriptions/\S+")
 
 
@@ -59,8 +80,28 @@ def compare(
     for place, theirs, here in differences(shape(recorded.body, plain), shape(ours.body, plain)):
         unexpected = place.endswith("error") and theirs == ABSENT
         found.append(Difference(place, theirs, here + (_reason(ours.body) if unexpected else "")))
+    found += _states(recorded.body, ours.body, "$")
     found += _error(_error_of(recorded.body), _error_of(ours.body))
     return found
+
+
+def _states(recorded: Any, ours: Any, path: str) -> Iterator[Difference]:
+    """States that are told at the same place by another word. Errors are compared by themselves."""
+    if isinstance(recorded, Mapping) and isinstance(ours, Mapping):
+        for name in recorded.keys() & ours.keys() - {"error"}:
+            theirs, here, place = recorded[name], ours[name], f"{path}.{name}"
+            if name in _STATES and isinstance(theirs, str) and isinstance(here, str):
+                if _word(theirs) != _word(here):
+                    yield Difference(place, theirs, here)
+            else:
+                yield from _states(theirs, here, place)
+    elif isinstance(recorded, list) and isinstance(ours, list) and len(recorded) == len(ours):
+        for theirs, here in zip(recorded, ours, strict=True):
+            yield from _states(theirs, here, f"{path}[]")
+
+
+def _word(text: str) -> str:
+    return "at work" if text.lower() in _AT_WORK else text.lower()
 
 
 def _reason(body: Any) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.session_traffic import watch_exchanges
 from tests.fidelity.azure_cli import AzureCli, register, sign_in
 from tests.fidelity.replay import Result
 from tests.fidelity.report import Tally, report
 from tests.integration.cloud import LocalAzure
+from tests.integration.watched_cloud import watched_cloud
 
 _TALLIES = pytest.StashKey[dict[str, Tally]]()
 
@@ -43,14 +43,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="module")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
-    state_dir = tmp_path_factory.mktemp("cloud")
-    cloud = LocalAzure(state_dir)
-    watch_exchanges(state_dir / "exchanges.jsonl")
-    try:
-        cloud.start()
+    with watched_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
         yield cloud
-    finally:
-        cloud.stop()
 
 
 @pytest.fixture(scope="module")

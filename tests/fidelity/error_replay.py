@@ -7,13 +7,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.fidelity.blob_replay import BlobReplay
 from tests.fidelity.comparison import Answer, compare
+from tests.fidelity.error_blobs import refused
 from tests.fidelity.error_situations import SITUATIONS, Stage
 from tests.fidelity.recording import Recorded
-from tests.fidelity.replay import Result, local_azure
+from tests.fidelity.replay import Result, Steps, local_azure
 from tests.unit.local_azure.arm_server import Arm
 
 # What messages end with since 2020, and how they ended before.
@@ -33,15 +36,15 @@ class Reason(NamedTuple):
     reason: str
 
 
+_BLOB_REASON = "a condition, lease or kind of blob that the recording does not tell"
 _REASONS = (
-    Reason(r"^/(?!subscriptions/|providers/)", "", "the blob service is Azurite, which has tests of its own"),
     Reason(
         "",
         r"^(ServerTimeout|GatewayTimeout|ResourceReadFailed|MultipleErrors|RetryableError|"
         r"InternalExecutionError)",
         "Azure was out of order; such answers are given where faults are injected",
     ),
-    Reason("", "^Resource not found", "answered by preview versions from before 2015-06-15"),
+    Reason("", "^ResourceNotFound Resource not found", "answered by preview versions from before 2015-06-15"),
     Reason(r"virtualMachineScaleSets", "", "images are not made of scale sets"),
     Reason(r"/deployments/", r"vmss_deploy_", "images are not made of scale sets"),
     Reason(
@@ -56,9 +59,8 @@ _REASONS = (
     ),
     Reason(
         "",
-        r"Key rotation|Key Vault|AccountSetupError|[Pp]roximity|Billing Profile|Windows_Server|"
-        r"different\.$|blobs? for disk|for disk '",
-        "hangs on key vaults, placement groups, licences or payment, or on prices of earlier API versions",
+        r"Key Vault|Billing Profile|Windows_Server|PurchaseEligibility",
+        "hangs on key vaults, licences or payment, or on prices of earlier API versions",
     ),
     Reason(
         r"/Microsoft\.Storage/storageAccounts/\{name\}($|/)",
@@ -90,7 +92,7 @@ def read_errors(path: Path) -> Iterator[Recorded]:
                 query={"api-version": record["api"]} if record["api"] else {},
                 request=record["req"],
                 status=record["status"],
-                headers={},
+                headers={name.lower(): text for name, text in record["headers"].items()},
                 body=record["body"],
             )
 
@@ -98,17 +100,30 @@ def read_errors(path: Path) -> Iterator[Recorded]:
 def replay_errors(path: Path) -> Iterator[Result]:
     """Yield what came of each refusal, brought about anew."""
     with local_azure() as thread:
-        stage = Stage(Arm(thread))
-        for recorded in read_errors(path):
-            yield _one(stage, recorded)
+        assert thread.server is not None
+        steps = Steps()
+        thread.server.operations.waits = steps.wait
+        stage = Stage(Arm(thread), steps)
+        blobs = BlobReplay(thread.server.blobs, thread.server.certificates, thread.settings.ports.blob)
+        try:
+            for recorded in read_errors(path):
+                yield _of_blobs(blobs, recorded) if ".blob." in recorded.host else _one(stage, recorded)
+        finally:
+            blobs.close()
+
+
+def _of_blobs(blobs: BlobReplay, recorded: Recorded) -> Result:
+    found = refused(blobs, recorded, recorded.headers.get("x-ms-error-code", ""))
+    return Result(recorded, reason=_BLOB_REASON) if found is None else Result(recorded, tuple(found))
 
 
 def _one(stage: Stage, recorded: Recorded) -> Result:
     error = _error(recorded.body)
     situation = next((s for s in SITUATIONS if s.applies(recorded, error)), None)
-    if situation is None or ".blob." in recorded.host or _OTHER_KINDS.search(recorded.path):
+    if situation is None or _OTHER_KINDS.search(recorded.path):
         return Result(recorded, reason=_reason(recorded, error))
     answer = situation.act(stage, recorded)
+    recorded = replace(recorded, headers={})
     answer = Answer(answer.status, {}, _in_older_words(answer.body, str(error["message"])))
     return Result(recorded, tuple(compare(recorded, answer)))
 

@@ -20,9 +20,11 @@ import requests
 from tests.fidelity.comparison import Answer
 from tests.fidelity.names import Names
 from tests.fidelity.recording import Recorded
+from tests.fidelity.replay import Steps
 from tests.unit.local_azure.arm_server import Arm, Json, compute, storage_path
 
 _LOCK_VERSION = "2016-09-01"
+_MACHINES_VERSION = "2024-07-01"
 _PLACEHOLDER = re.compile(r"\{(?!sub\})[a-z]+\d*\}")
 _UBUNTU = {
     "publisher": "Canonical",
@@ -41,8 +43,9 @@ def answer_of(answer: requests.Response) -> Answer:
 class Stage:
     """One local Azure for all situations; what several need is made once."""
 
-    def __init__(self, arm: Arm) -> None:
+    def __init__(self, arm: Arm, steps: Steps) -> None:
         self.arm = arm
+        self.steps = steps
         self._numbers = count(1)
 
     def name(self) -> str:
@@ -63,9 +66,9 @@ class Stage:
         body["properties"].update(properties)
         return body
 
-    def machine(self, **properties: Any) -> str:
+    def machine(self, name: str = "", **properties: Any) -> str:
         """A running machine; returns its path."""
-        path = compute(self.group, "virtualMachines", self.name())
+        path = compute(self.group, "virtualMachines", name or self.name())
         self.arm.make(path, self.machine_body(**properties))
         return path
 
@@ -76,6 +79,13 @@ class Stage:
     @cached_property
     def spot(self) -> str:
         return self.machine(priority="Spot", evictionPolicy="Deallocate", billingProfile={"maxPrice": 1000.0})
+
+    def account(self, name: str) -> None:
+        body = {"sku": {"name": "Standard_LRS"}, "kind": "StorageV2", "location": "westus"}
+        self.arm.send("PUT", storage_path(self.group, name), body)
+
+    def blob_url(self, account: str) -> str:
+        return f"https://127.0.0.1:{self.arm.settings.ports.blob}/{account}"
 
     def send(self, recorded: Recorded, path: str, body: Any = None) -> Answer:
         """The recorded request with another path and body."""
@@ -228,15 +238,11 @@ def _template(stage: Stage, recorded: Recorded) -> Answer:
 
 def _image_without_blob(stage: Stage, recorded: Recorded) -> Answer:
     account = stage.name()
-    stage.arm.send(
-        "PUT",
-        storage_path(stage.group, account),
-        {"sku": {"name": "Standard_LRS"}, "kind": "StorageV2", "location": "westus"},
-    )
+    stage.account(account)
     disk = {
         "osType": "Linux",
         "osState": "Generalized",
-        "blobUri": f"https://127.0.0.1:{stage.arm.settings.ports.blob}/{account}/vhds/missing.vhd",
+        "blobUri": f"{stage.blob_url(account)}/vhds/missing.vhd",
     }
     body = {"location": "westus", "properties": {"storageProfile": {"osDisk": disk}}}
     return stage.ended("PUT", compute(stage.group, "images", stage.name()), body, recorded.api_version)
@@ -247,6 +253,78 @@ def _smaller_than_its_image(stage: Stage, recorded: Recorded) -> Answer:
     body["properties"]["storageProfile"]["osDisk"]["diskSizeGB"] = 1
     path = compute(stage.group, "virtualMachines", stage.name())
     return stage.ended("PUT", path, body, recorded.api_version)
+
+
+def _without_parent(stage: Stage, _recorded: Recorded) -> Answer:
+    """Written, for what Azure says of a read depends on the provider."""
+    path = f"{compute(stage.group, 'galleries', 'missing')}/images/{stage.name()}"
+    return answer_of(stage.arm.send("PUT", path, {"location": "westus"}))
+
+
+def _into_deleted_group(stage: Stage, _recorded: Recorded) -> Answer:
+    group = stage.arm.group()
+    stage.steps.undecided = True
+    try:
+        stage.arm.send("DELETE", group)
+        return answer_of(stage.arm.send("PUT", compute(group, "disks", "late"), {"location": "westus"}))
+    finally:
+        stage.steps.undecided = False
+
+
+def _with_another_key(stage: Stage, recorded: Recorded) -> Answer:
+    path = compute(stage.group, "diskEncryptionSets", stage.name())
+    for name in ("first", "second"):
+        vault = f"{stage.arm.subscription}/{stage.group}/providers/Microsoft.KeyVault/vaults/{name}"
+        key = {
+            "sourceVault": {"id": vault},
+            "keyUrl": f"https://{name}.vault.azure.net/keys/key/{'0' * 32}",
+        }
+        body = {
+            "location": "westus",
+            "identity": {"type": "SystemAssigned"},
+            "properties": {"activeKey": key},
+        }
+        answer = stage.ended("PUT", path, body, recorded.api_version)
+    return answer
+
+
+def _blob_machine(stage: Stage, disk: str, *accounts: str) -> Answer:
+    """A machine whose disk is a blob of the first account, made of a missing blob of the last one."""
+    for account in accounts:
+        stage.account(account)
+    image, vhd = (f"{stage.blob_url(account)}/vhds" for account in (accounts[-1], accounts[0]))
+    body = stage.machine_body()
+    body["properties"]["storageProfile"] = {
+        "osDisk": {
+            "name": disk,
+            "osType": "Linux",
+            "createOption": "FromImage",
+            "image": {"uri": f"{image}/missing.vhd"},
+            "vhd": {"uri": f"{vhd}/disk.vhd"},
+        }
+    }
+    return stage.ended("PUT", compute(stage.group, "virtualMachines", stage.name()), body, _MACHINES_VERSION)
+
+
+def _from_missing_blob(stage: Stage, recorded: Recorded) -> Answer:
+    return _blob_machine(stage, _named(recorded, "for disk"), stage.name())
+
+
+def _from_another_account(stage: Stage, recorded: Recorded) -> Answer:
+    return _blob_machine(stage, _named(recorded, "for disk"), stage.name(), stage.name())
+
+
+def _placed_elsewhere(stage: Stage, recorded: Recorded) -> Answer:
+    machine = stage.machine(_named(recorded, "of VM"))
+    placement = f"{stage.arm.subscription}/{compute(stage.group, 'proximityPlacementGroups', 'other')}"
+    return stage.send(recorded, machine, {"properties": {"proximityPlacementGroup": {"id": placement}}})
+
+
+def _named(recorded: Recorded, after: str) -> str:
+    """The name that stands in the recorded message without quotes to know it by."""
+    found = re.search(rf"{after} '?([\w-]+)", str(recorded.body["error"]["message"]))
+    assert found is not None
+    return found[1]
 
 
 _VM = r"/Microsoft\.Compute/virtualMachines/\{name\}"
@@ -273,6 +351,18 @@ SITUATIONS = (
     Situation("PUT", f"{_VM}$", "LinkedInvalidPropertyId", _create(_with_bad_vault)),
     Situation("PUT", f"{_VM}$", "OperationNotAllowed", _beyond_quota, "exceeding approved"),
     Situation("PUT", "/deployments/", "InvalidTemplateDeployment", _template, "not valid"),
+    Situation(
+        "PATCH",
+        _VM,
+        "OperationNotAllowed",
+        _placed_elsewhere,
+        "proximity placement",
+    ),
+    Situation("PUT", f"{_VM}$", "ConflictingUserInput", _from_another_account),
+    Situation("PUT", "/diskEncryptionSets/", "OperationNotAllowed", _with_another_key, "Key rotation"),
+    Situation("PUT", "", "ResourceGroupBeingDeleted", _into_deleted_group),
+    Situation("GET", "", "ParentResourceNotFound", _without_parent),
+    Situation("GET", "/operations/", "ImageBlobNotFound", _from_missing_blob, "for disk"),
     Situation("GET", "/operations/", "ImageBlobNotFound", _image_without_blob, ".vhd."),
     Situation("GET", "/operations/", "InvalidParameter", _smaller_than_its_image, "resized down"),
 )

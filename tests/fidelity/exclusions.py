@@ -23,11 +23,12 @@ _OUTSIDE = (
     Outside(r"Microsoft\.KeyVault/", "Key Vault is a service of its own"),
     Outside(r"Microsoft\.ResourceGraph/", "Resource Graph is a service of its own"),
     Outside(r"Microsoft\.Compute/virtualMachineScaleSets", "images are not made of scale sets"),
+    Outside(r"Microsoft\.Compute/hostGroups/", "where a machine is placed says nothing of its image"),
     Outside(
-        r"Microsoft\.Compute/(availabilitySets|hostGroups|proximityPlacementGroups)/",
-        "where a machine is placed says nothing of its image",
+        r"Microsoft\.Compute/locations/[^/]+/publishers/(?!Acronis\.Backup/|Microsoft\.)[^/]+"
+        r"/artifacttypes/vmextension/types/$",
+        "of Azure's many publishers without extensions few are offered",
     ),
-    Outside(r"Microsoft\.Compute/locations/[^/]+/publishers/.*/vmextension/", "extensions are not offered"),
     Outside(r"Microsoft\.Compute/locations/[^/]+/logAnalytics/", "no log of requests is written for users"),
     Outside(r"Microsoft\.Compute/galleries/[^/]+/applications/", "applications in galleries are no images"),
     Outside(r"Microsoft\.Network/loadBalancers/", "a machine that becomes an image serves nobody"),
@@ -48,11 +49,22 @@ _CHANGED = (
         "$.properties.enableAcceleratedNetworking",
         "shown in 2023 even if not asked for, no more in 2024",
     ),
+    Changed(
+        "Microsoft.Compute/disks",
+        "$.properties.faultDomain",
+        "shown in March 2020 while a disk is updated, no more in 2021, whichever version is asked",
+    ),
 )
 _LATER = "the recorder put it before the making of a resource that it shows"
 _OTHERS = "it lists what others made in the recording's subscription"
-_EARLIER = "its blob was there before the recording began"
-_BLOB = re.compile(r"https://(\w+)\.blob\.")
+_SILENT = "the machine's agent had not reported yet; here one without a guest does at once"
+_READ = "the service itself still reads the snapshot that it made a version of, for as long as it likes"
+# The message of an agent whose status nobody has seen yet.
+_UNHEARD = '"VM status blob is found but not yet populated."'
+_READ_SNAPSHOT = re.compile(
+    r'"id": "([^"]+/Microsoft\.Compute/snapshots/[^/"]+)", "type".*"diskState": "ActiveSAS"', re.IGNORECASE
+)
+_OPENS = "/begingetaccess"
 _GROUP = re.compile(r"/resourcegroups/([^/]+)", re.IGNORECASE)
 
 
@@ -64,33 +76,21 @@ class Exclusions:
         self._deployments: dict[str, str] = {}
         #: Where in the recording each resource is made.
         self._made: dict[str, int] = {}
+        #: Where in the recording access to each snapshot is first asked for.
+        self._opened: dict[str, int] = {}
         #: The operations of what is outside, and why it is.
         self._operations: dict[str, str] = {}
         self._groups = {name.lower() for e in exchanges for name in _GROUP.findall(e.path)}
-        #: Paths of what is made of a blob that the recording does not make.
-        self._from_earlier: set[str] = set()
-        # A recording that wants a blob to be missing sees an operation fail.
-        present = not any(isinstance(e.body, Mapping) and e.body.get("status") == "Failed" for e in exchanges)
-        known = ""
         for position, exchange in enumerate(exchanges):
             path = exchange.path.lower()
-            known += f'"{path.rpartition("/")[2]}"'
-            asked = json.dumps(exchange.request)
-            known += asked if exchange.succeeded else ""
-            accounts = {account for account in _BLOB.findall(asked) if f'"{account}"' not in known}
-            if (
-                exchange.provider.startswith("Microsoft.Compute/")
-                and accounts
-                and exchange.succeeded
-                and present
-            ):
-                self._from_earlier.add(path)
+            if exchange.method == "POST" and path.endswith(_OPENS):
+                self._opened.setdefault(path.removesuffix(_OPENS), position)
             if exchange.method == "PUT" and exchange.status == 201 and exchange.provider:
                 self._made.setdefault(path, position)
             reason = next((r for t in _template_types(exchange.request) if (r := _outside(t))), None)
             if reason is not None:
                 self._deployments[path] = reason
-            outside = _EARLIER if path in self._from_earlier else _outside(exchange.path)
+            outside = _outside(exchange.path)
             if outside is not None:
                 keys = (operation_key(url)[0] for url in exchange.operation_urls())
                 self._operations.update(dict.fromkeys(keys, outside))
@@ -102,9 +102,17 @@ class Exclusions:
         path = exchange.path.lower()
         deployed = next((r for p, r in self._deployments.items() if f"{path}/".startswith(f"{p}/")), None)
         polled = self._operations.get(operation_key(path)[0])
-        outside = _EARLIER if path in self._from_earlier else _outside(exchange.path)
+        outside = _outside(exchange.path)
         shown = self._shown_too_early(position, exchange) or self._shows_others(exchange)
-        return deployed or polled or outside or shown
+        return deployed or polled or outside or shown or self._shows_a_moment(position, exchange)
+
+    def _shows_a_moment(self, position: int, exchange: Recorded) -> str | None:
+        """What the service does by itself for a while, unseen by any operation."""
+        text = json.dumps(exchange.body)
+        if exchange.provider == "Microsoft.Compute/virtualMachines" and _UNHEARD in text:
+            return _SILENT
+        shown = _READ_SNAPSHOT.search(text)
+        return _READ if shown and self._opened.get(shown[1].lower(), position) >= position else None
 
     def _shows_others(self, exchange: Recorded) -> str | None:
         """A list of a whole subscription with resources of groups that the recording knows nothing of."""

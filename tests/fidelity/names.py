@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice, zip_longest
 from typing import Any
 
@@ -79,7 +79,7 @@ class Names:
                 if key in here:
                     self.learn(item, here[key])
         elif isinstance(recorded, list) and isinstance(here, list):
-            for item, other in zip(recorded, here, strict=False):
+            for item, other in _counterparts(recorded, here):
                 self.learn(item, other)
 
     def _learn_text(self, recorded: str, here: str) -> None:
@@ -96,6 +96,22 @@ class Names:
             for part, other in zip(recorded.split("/"), here.split("/"), strict=True):
                 if self.ours(part) != other and part.lower() != other.lower() and len(part) >= _LEAST:
                     self._texts[part] = other
+
+
+def _counterparts(recorded: list[Any], here: list[Any]) -> Iterator[tuple[Any, Any]]:
+    """Items of two lists: each with the one of its own name; the others by their place."""
+    own = {_name(item): item for item in here if _name(item)}
+    named = {_name(item) for item in recorded} & own.keys()
+    rest = (item for item in here if _name(item) not in named)
+    for item in recorded:
+        name = _name(item)
+        other = own[name] if name in named else next(rest, None)
+        yield item, other
+
+
+def _name(item: Any) -> str:
+    name = _member(item, "name")
+    return name if isinstance(name, str) else ""
 
 
 def _items(value: Any) -> list[Any]:

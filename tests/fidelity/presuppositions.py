@@ -16,8 +16,8 @@ from typing import Any
 from tests.fidelity.names import Names
 from tests.fidelity.recording import ARM_HOSTS, Recorded, requested
 from tests.local_azure.azure import new_account_key
-from tests.local_azure.blob_wire import parse_blob_url
-from tests.local_azure.blobs import BlobStore
+from tests.local_azure.blob_storage.blob_wire import parse_blob_url
+from tests.local_azure.blob_storage.blobs import BlobStore
 from tests.unit.local_azure.arm_server import Arm, Json
 
 _GIB = 1024**3
@@ -73,10 +73,21 @@ class Presuppositions:
     def _make_blob(self, url: str, exchange: Recorded) -> None:
         """A VHD without content, as large as the answers say that what is made of it is."""
         address = parse_blob_url(self._names.ours(url))
-        if not self._is_known(f"/storageaccounts/{address.account}"):
+        known = self._is_known(f"/storageaccounts/{address.account}")
+        if not known and not self._make_account(address.account, exchange):
             self._blobs.ensure_account(address.account, new_account_key())
         self._blobs.create_page_blob(address, self._gib(exchange) * _GIB + _FOOTER_SIZE)
         self._blobs.write_vhd_footer(address)
+
+    def _make_account(self, name: str, exchange: Recorded) -> bool:
+        """An account where the exchange's resource is to be; False if it does not say where."""
+        group, separator, _rest = exchange.path.partition("/providers/Microsoft.Compute/")
+        location = (exchange.request or {}).get("location")
+        if not separator or not location:
+            return False
+        body = {"location": location, "sku": {"name": "Standard_LRS"}, "kind": "StorageV2"}
+        self._make(f"{group}/providers/Microsoft.Storage/storageAccounts/{name}", "2023-01-01", body)
+        return True
 
     def _gib(self, exchange: Recorded) -> int:
         path = exchange.path.lower()

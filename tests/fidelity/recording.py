@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -17,6 +18,9 @@ ERRORS = "errors.jsonl"
 ARM_HOSTS = frozenset({"management.azure.com", ""})
 ASYNC, LOCATION, RETRY_AFTER = "azure-asyncoperation", "location", "retry-after"
 _READ_ONLY = frozenset({"id", "name", "type", "etag"})
+# When something was made or done, by the clock of the service.
+_WORKED_AT = re.compile(r'"(?:timeCreated|startTime|timestamp)": "(\d{4}-\d\d-\d\d)T')
+_AHEAD = timedelta(days=90)
 _DEPLOYMENT = re.compile(r"/providers/Microsoft\.Resources/deployments/([^/?]+)", re.IGNORECASE)
 
 
@@ -66,7 +70,8 @@ def read(path: Path) -> list[Recorded]:
 
 def prepared(exchanges: Sequence[Recorded]) -> list[Recorded]:
     """The exchanges as they were before the recorders changed them, as far as that can be known."""
-    return list(with_requests(with_own_tags(list(with_true_names(with_true_versions(exchanges))))))
+    known = list(with_versions_of_the_time(list(with_true_versions(exchanges))))
+    return list(with_requests(with_own_tags(list(with_true_names(known)))))
 
 
 def _recorded(record: Mapping[str, Any]) -> Recorded:
@@ -113,6 +118,30 @@ def with_true_versions(exchanges: Sequence[Recorded]) -> Iterator[Recorded]:
     for exchange in exchanges:
         true = asked.get(_versioned(exchange))
         yield exchange if true is None else replace(exchange, query={**exchange.query, "api-version": true})
+
+
+def with_versions_of_the_time(exchanges: Sequence[Recorded]) -> Iterator[Recorded]:
+    """Takes back versions much younger than the recording, which were put into all of it afterwards.
+
+    Which version it was is not known; the day of the recording stands for the newest one of the time.
+    """
+    times = _WORKED_AT.findall(json.dumps([e.body for e in exchanges]))
+    for exchange in exchanges:
+        version = exchange.api_version
+        if not times or not _much_later(version, max(times)):
+            yield exchange
+            continue
+        told = {n: text.replace(version, max(times)) for n, text in exchange.headers.items()}
+        asked = json.loads(json.dumps(exchange.request).replace(version, max(times)))
+        query = {**exchange.query, "api-version": max(times)}
+        yield replace(exchange, query=query, headers=told, request=asked)
+
+
+def _much_later(version: str, day: str) -> bool:
+    """Whether a version appeared long after a day. A service may answer weeks before its version's date."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", version):
+        return False
+    return date.fromisoformat(version) - date.fromisoformat(day) > _AHEAD
 
 
 def _versioned(exchange: Recorded) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from tests.fidelity.blob_replay import BlobReplay
 from tests.fidelity.comparison import Answer, Difference, Patience, compare
 from tests.fidelity.exclusions import Exclusions, changed_since
 from tests.fidelity.names import Names
+from tests.fidelity.policies import with_own_extensions
 from tests.fidelity.presuppositions import Presuppositions
 from tests.fidelity.recording import ARM_HOSTS, RETRY_AFTER, Recorded, operation_key
 from tests.fidelity.seeding import group_names, seed
@@ -74,7 +75,7 @@ def local_azure() -> Iterator[ServerThread]:
 def replay(exchanges: Sequence[Recorded]) -> Iterator[Result]:
     """Yield what came of each exchange."""
     with local_azure() as thread:
-        recording = Replay(thread, exchanges)
+        recording = Replay(thread, list(with_own_extensions(exchanges)))
         try:
             yield from recording.run()
         finally:
@@ -195,7 +196,7 @@ class Replay:
         """An operation that nobody polls any more is done before the next exchange."""
         for url in exchange.operation_urls():
             ours = self._urls.get(operation_key(url))
-            if ours and not any(True for _ in self._future(operation_key(url)[0], position + 1)):
+            if ours and not any(True for _unused in self._future(operation_key(url)[0], position + 1)):
                 self._release(operation_key(url))
                 self._wait(ours)
         if not exchange.operation_urls():
@@ -214,7 +215,7 @@ class Replay:
             answer = self._wait(url)
         position = self._exchanges.index(exchange)
         self._match(exchange, answer, position, set())
-        if not any(True for _ in self._future(key[0], position + 1)):
+        if not any(True for _unused in self._future(key[0], position + 1)):
             self._release(key)
             self._wait(self._urls[key])
         return self._judge(exchange, answer, poll=True)

@@ -25,10 +25,13 @@ def test_cloud_is_registered_from_its_own_description(registered: AzureCli, azur
 def test_service_principal_signs_in_and_out(
     registered: AzureCli, azure: LocalAzure, secret_file: Path
 ) -> None:
-    (account,) = sign_in(registered, azure, secret_file)
-    assert account["id"] == azure.subscription_id
-    assert account["tenantId"] == azure.env["AZURE_TENANT"]
-    assert registered("account", "get-access-token")["subscription"] == azure.subscription_id
+    accounts = {account["id"]: account["tenantId"] for account in sign_in(registered, azure, secret_file)}
+    both = (azure.subscription_id, azure.env["LOCAL_AZURE_SECOND_SUBSCRIPTION_ID"])
+    assert accounts == dict.fromkeys(both, azure.env["AZURE_TENANT"])
+    assert {account["id"] for account in registered("account", "list")} == set(both)
+    for subscription in both:
+        token = registered("account", "get-access-token", "--subscription", subscription)
+        assert token["subscription"] == subscription
     registered("logout")
     assert registered("account", "list") == []
     refused = registered.run("group", "list")

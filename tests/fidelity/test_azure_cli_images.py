@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import pytest
+from azure.storage.blob import BlobClient
 
 from tests.fidelity.azure_cli import AzureCli
+from tests.integration.blobs import fixed_vhd_footer
 from tests.integration.cloud import LocalAzure
 
 pytestmark = [pytest.mark.foreign_client, pytest.mark.timeout(1800)]
@@ -66,7 +68,9 @@ def test_machine_is_started_deallocated_generalized_and_imaged(
     assert azure.get(azure.id(group, "Microsoft.Compute/virtualMachines", "born")) is None
 
 
-def test_disk_is_created_for_upload_and_opened_and_closed(cli: AzureCli, group: str) -> None:
+def test_disk_is_created_for_upload_opened_filled_and_closed(
+    cli: AzureCli, group: str, azure: LocalAzure
+) -> None:
     where = ("--resource-group", group, "--name", "uploaded")
     created = cli(
         *("disk", "create", *where, "--upload-type", "Upload", "--upload-size-bytes", str(UPLOAD_BYTES)),
@@ -77,9 +81,11 @@ def test_disk_is_created_for_upload_and_opened_and_closed(cli: AzureCli, group: 
     url = granted.get("accessSas") or granted.get("accessSAS")
     assert url.startswith("https://")
     assert cli("disk", "show", *where)["diskState"] == "ActiveUpload"
-    refused = cli.run("disk", "revoke-access", *where)
-    # Nothing was uploaded, and Azure looks for the footer of a VHD.
-    assert refused.status == 0 or "VHD" in refused.errors
+    size = UPLOAD_BYTES - 512
+    with BlobClient.from_blob_url(url, connection_verify=azure.env["REQUESTS_CA_BUNDLE"]) as blob:
+        blob.upload_page(fixed_vhd_footer(size), offset=size, length=512)
+    cli("disk", "revoke-access", *where)
+    assert cli("disk", "show", *where)["diskState"] == "Unattached"
 
 
 def test_snapshot_copies_a_disk(cli: AzureCli, group: str, azure: LocalAzure) -> None:
@@ -121,7 +127,7 @@ def test_gallery_holds_definition_and_version(cli: AzureCli, group: str, azure: 
     )
     version = cli(
         *("sig", "image-version", "create", *definition, "--gallery-image-version", "1.0.0"),
-        *("--os-snapshot", snapshot, "--target-regions", "eastus=1", "westeurope=2=standard_zrs"),
+        *("--os-snapshot", snapshot, "--target-regions", "eastus=1", "westeurope=2=Standard_ZRS"),
     )
     assert version["provisioningState"] == "Succeeded"
     shown = cli(

@@ -12,7 +12,14 @@ import pytest
 from tests.fidelity.comparison import Answer, Patience, compare
 from tests.fidelity.exclusions import Exclusions, changed_since
 from tests.fidelity.names import Names
-from tests.fidelity.recording import Recorded, with_own_tags, with_true_names, with_true_versions
+from tests.fidelity.policies import with_own_extensions
+from tests.fidelity.recording import (
+    Recorded,
+    with_own_tags,
+    with_true_names,
+    with_true_versions,
+    with_versions_of_the_time,
+)
 from tests.fidelity.seeding import presupposed_groups
 
 _DISK = "/subscriptions/{sub}/resourceGroups/{rg1}/providers/Microsoft.Compute/disks/d"
@@ -75,6 +82,23 @@ def test_items_of_a_list_are_compared_together() -> None:
 
 def test_what_is_below_a_missing_member_is_told_once() -> None:
     assert found(body={"name": "d", "zones": ["1"]}) == ["$.properties: recorded object, ours absent"]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "ours", "expected"),
+    [
+        ({"status": "Succeeded"}, {"status": "Failed"}, ["$.status: recorded Succeeded, ours Failed"]),
+        ({"status": "Running"}, {"status": "Accepted"}, []),
+        ({"type": "Microsoft.Compute/disks"}, {"type": "microsoft.compute/disks"}, []),
+        (
+            {"value": [{"properties": {"diskState": "Attached"}}]},
+            {"value": [{"properties": {"diskState": "Unattached"}}]},
+            ["$.value[].properties.diskState: recorded Attached, ours Unattached"],
+        ),
+    ],
+)
+def test_a_state_told_by_another_word_is_found(recorded: Any, ours: Any, expected: list[str]) -> None:
+    assert found(replace(_RECORDED, body=recorded), body=ours) == expected
 
 
 def test_another_status_is_found_with_the_reason() -> None:
@@ -173,6 +197,13 @@ def test_what_the_server_generated_is_sent_back_as_it_was_generated_here() -> No
     }
 
 
+def test_what_is_in_a_list_here_under_its_own_name_is_asked_for_by_it() -> None:
+    names = Names({}, "https://127.0.0.1:1")
+    here = [{"name": "our-first-1"}, {"name": "offer-17"}, {"name": "our-second-1"}]
+    names.learn([{"name": "offer-17"}, {"name": "offer-18"}], here)
+    assert (names.ours("offer-17"), names.ours("offer-18")) == ("offer-17", "our-first-1")
+
+
 def test_placeholders_are_put_back_into_answers() -> None:
     names = Names({"{sub}": "11112222-aaaa", "{rg1}": "group1"}, "https://127.0.0.1:1")
     assert names.theirs("/subscriptions/11112222-AAAA/resourceGroups/GROUP1/x") == (
@@ -193,6 +224,25 @@ def test_rewritten_api_versions_are_put_back() -> None:
     assert [e.api_version for e in true] == ["2019-07-01", "2019-07-01", "2021-01-01"]
 
 
+def test_versions_from_long_after_a_recording_are_taken_back() -> None:
+    url = f"https://management.azure.com{_COLLECTION}/one?api-version=2024-07-01"
+    made = {"properties": {"timeCreated": "2023-12-19T09:08:06.8+00:00"}}
+    later = replace(
+        _RECORDED,
+        query={"api-version": "2024-07-01"},
+        request={"resources": [{"apiVersion": "2024-07-01"}]},
+        headers={"location": url},
+        body=made,
+    )
+    near = replace(later, query={"api-version": "2024-03-02"})
+    first, second = with_versions_of_the_time([later, near])
+    assert first.api_version == "2023-12-19"
+    assert first.headers["location"].endswith("api-version=2023-12-19")
+    assert first.request == {"resources": [{"apiVersion": "2023-12-19"}]}
+    assert second == near
+    assert list(with_versions_of_the_time([replace(later, body=None)])) == [replace(later, body=None)]
+
+
 def test_replaced_names_of_deployments_are_put_back() -> None:
     path = "/subscriptions/{sub}/resourcegroups/{rg1}/providers/Microsoft.Resources/deployments/"
     url = f"https://management.azure.com{path}vm_1/operationStatuses/08?api-version=2022-09-01"
@@ -209,6 +259,27 @@ def test_tags_that_nobody_sent_are_left_out() -> None:
     sent = replace(_RECORDED, request={"tags": {"own": "1"}})
     answer = replace(_RECORDED, method="GET", body={"value": [{"tags": {"own": "1", "Creator": "policy"}}]})
     assert list(with_own_tags([sent, answer]))[1].body == {"value": [{"tags": {"own": "1"}}]}
+
+
+def test_extensions_that_nobody_asked_for_are_left_out() -> None:
+    machine = "/subscriptions/{sub}/resourceGroups/{rg1}/providers/Microsoft.Compute/virtualMachines/vm"
+    own, foreign = ({"name": n, "id": f"{machine}/extensions/{n}"} for n in ("own", "Policy.Agent"))
+    made = replace(_RECORDED, method="PUT", path=own["id"])
+    views = [{"name": "Policy.Agent", "type": "Policy.Handler"}, {"name": "own"}]
+    agent = {"extensionHandlers": [{"type": "Policy.Handler"}]}
+    shown = [
+        {"name": "vm", "resources": [foreign, own]},
+        {"name": "vm", "resources": [foreign]},
+        {"value": [foreign, own]},
+        {"vmAgent": agent, "extensions": views},
+    ]
+    answers = [replace(_RECORDED, method="GET", body=body) for body in shown]
+    assert [e.body for e in with_own_extensions([made, *answers])][1:] == [
+        {"name": "vm", "resources": [own]},
+        {"name": "vm"},
+        {"value": [own]},
+        {"vmAgent": {"extensionHandlers": []}, "extensions": [{"name": "own"}]},
+    ]
 
 
 def test_groups_that_a_recording_takes_for_granted_are_found() -> None:
@@ -246,6 +317,20 @@ def test_an_answer_that_the_recorder_put_too_early_is_excluded() -> None:
     early, late = Exclusions([shows, made]), Exclusions([made, shows])
     assert early.reason(0, shows) is not None
     assert late.reason(1, shows) is None
+
+
+def test_what_the_service_does_by_itself_for_a_while_is_excluded() -> None:
+    snapshot = "/subscriptions/{sub}/resourceGroups/{rg1}/providers/Microsoft.Compute/snapshots/s"
+    body = {"id": snapshot, "type": "Microsoft.Compute/snapshots", "properties": {"diskState": "ActiveSAS"}}
+    shows = replace(_RECORDED, method="GET", path=snapshot, body=body)
+    opens = replace(_RECORDED, method="POST", path=f"{snapshot}/beginGetAccess")
+    exclusions = Exclusions([shows, opens, shows])
+    assert exclusions.reason(0, shows) is not None
+    assert exclusions.reason(2, shows) is None
+    message = "VM status blob is found but not yet populated."
+    machine = replace(_RECORDED, method="GET", path=snapshot.replace("snapshots", "virtualMachines"))
+    silent = replace(machine, body={"vmAgent": {"statuses": [{"message": message}]}})
+    assert Exclusions([silent]).reason(0, silent) is not None
 
 
 def test_recordings_that_contradict_each_other_are_excused_at_that_place_only() -> None:

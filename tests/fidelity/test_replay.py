@@ -86,7 +86,7 @@ def test_planted_differences_are_found_where_they_are(recording: list[Recorded])
         ["status: recorded 200, ours 201"],
         [],
         ["$.percentComplete: recorded number, ours absent"],
-        ["$.error: recorded object, ours absent"],
+        ["$.error: recorded object, ours absent", "$.status: recorded Failed, ours Succeeded"],
         ["$.properties.etag: recorded string, ours absent"],
     ]
 
@@ -112,6 +112,7 @@ def test_a_recorded_refusal_in_other_words_is_found(tmp_path: Path) -> None:
         "api": "2022-09-01",
         "status": 404,
         "req": None,
+        "headers": {},
         "body": {"error": error},
     }
     file = tmp_path / "errors.jsonl"

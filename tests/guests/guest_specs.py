@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.guests.lab.machine import free_port
-from tests.local_azure.blobs import BlobAddress
+from tests.local_azure.blob_storage.blobs import BlobAddress
 from tests.local_azure.guests_host import GuestSpec
 
 INSTANCE: dict[str, Any] = {

@@ -27,7 +27,7 @@ from tests.guests.lab.debian import build_debian
 from tests.guests.lab.processes import load_identity
 from tests.guests.lab.programs import run_program
 from tests.guests.lab.ssh import connected, make_key, wait_for_ssh
-from tests.local_azure.blobs import BlobAddress, BlobStore
+from tests.local_azure.blob_storage.blobs import BlobAddress, BlobStore
 from tests.local_azure.certificates import ensure_certificates
 from tests.local_azure.guest_environment.launch import LaunchError
 from tests.local_azure.guests_host import GuestError, GuestHost, choose_ssh_port

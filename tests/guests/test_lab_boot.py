@@ -60,10 +60,15 @@ def test_disk_boots_by_uefi_with_its_account_and_its_data_disk_at_the_requested_
         machine.start()
         with connected("127.0.0.1", port, "imager", key) as guest:
             wait_for_ssh(guest, 600, is_running=machine.is_running)
-            listing = json.loads(guest.run("lsblk --json --paths --output NAME,HCTL,TYPE"))
-            luns = {entry["name"]: (entry["hctl"] or "").split(":")[-1] for entry in listing["blockdevices"]}
-            assert luns["/dev/sda"] == "0"
-            assert luns["/dev/sdb"] == "5"
+            listing = json.loads(guest.run("lsblk --json --bytes --output HCTL,TYPE,SIZE"))
+            # By their LUNs: the kernel names disks in the order in which it happens to find them.
+            sizes = {
+                (entry["hctl"] or "").split(":")[-1]: entry["size"]
+                for entry in listing["blockdevices"]
+                if entry["type"] == "disk"
+            }
+            assert sizes["0"] == disk.stat().st_size
+            assert sizes["5"] == data.stat().st_size
             assert guest.run("hostname") == "fresh\n"
             assert guest.run("cat /opt/made/here.txt; stat -c %U:%a /opt/made/here.txt") == (
                 "planted\nimager:640\n"

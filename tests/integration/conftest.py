@@ -13,21 +13,16 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session i
     open_session,
 )
 
-from tests.contract.session_traffic import watch_exchanges
 from tests.integration.cloud import LocalAzure
 from tests.integration.plays import Player
+from tests.integration.watched_cloud import watched_cloud
 
 
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
     """A local Azure without guests that lives as long as the test session."""
-    cloud = LocalAzure(tmp_path_factory.mktemp("local-azure"), "--speed", "500")
-    watch_exchanges(cloud.state_dir / "exchanges.jsonl")
-    try:
-        cloud.start()
+    with watched_cloud(tmp_path_factory.mktemp("local-azure"), "--speed", "500") as cloud:
         yield cloud
-    finally:
-        cloud.stop()
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ def looked(play: Player, arm_disk: Path, group: str) -> PlayResult:
     text.write_text("no disk\n" * 100)
     info = "goldenimage.azure.disk_info"
     upload = {"path": str(arm_disk), "resource_group": group, "disk_name": "arm", "os_type": "Linux"}
-    tasks = [
+    tasks: list[dict[str, object]] = [
         {"name": "loop", info: {"path": "{{ item }}"}, "loop": [str(arm_disk), str(qcow2)]},
         {"name": "check", info: {"path": str(arm_disk)}, "check_mode": True},
         {"name": "text", info: {"path": str(text)}},

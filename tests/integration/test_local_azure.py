@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract.session_traffic import watch_exchanges
 from tests.integration.cloud import LocalAzure
 from tests.integration.plays import Player
+from tests.integration.watched_cloud import watched_cloud
 from tests.local_azure.control import process_start_time
 from tests.local_azure.instructions import SNIPPETS
 
@@ -30,13 +30,8 @@ CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
     """A local Azure with two resources on a page, slow enough to be interrupted."""
-    cloud = LocalAzure(tmp_path_factory.mktemp("small-pages"), "--page-size", "2", "--speed", "10")
-    watch_exchanges(cloud.state_dir / "exchanges.jsonl")
-    try:
-        cloud.start()
+    with watched_cloud(tmp_path_factory.mktemp("small-pages"), "--page-size", "2", "--speed", "10") as cloud:
         yield cloud
-    finally:
-        cloud.stop()
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from tests.local_azure import control
-from tests.local_azure.directory import IdentityFileError
 from tests.local_azure.faults.rules import ProfileError, read_profile
+from tests.local_azure.identity.directory import IdentityFileError
 from tests.local_azure.instructions import instructions
 from tests.local_azure.settings import DEFAULT_STATE_DIR, GUEST_TIMEOUT, Pace, Settings, load_or_create
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 import base64
 import secrets
 
-from tests.local_azure.access import Access
-from tests.local_azure.blobs import BlobStore
+from tests.local_azure.blob_storage.blobs import BlobStore
 from tests.local_azure.guests_host import GuestHost
+from tests.local_azure.identity.access import Access
 from tests.local_azure.operations import Operations
 from tests.local_azure.paging import Paging
 from tests.local_azure.settings import Settings

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.local_azure.directory import NOBODY, Principal
+from tests.local_azure.identity.directory import NOBODY, Principal
 from tests.local_azure.store import Json
 
 

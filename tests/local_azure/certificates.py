@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.local_azure.clock import now
@@ -25,6 +25,23 @@ _SYSTEM_BUNDLES = (
 _LIFETIME = timedelta(days=3650)
 # Clients refuse server certificates that live longer than this.
 _SERVER_LIFETIME = timedelta(days=397)
+
+
+def self_signed(common_name: str, days: int) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
+    """A new key and a certificate that it signs itself, valid for so many days."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .serial_number(x509.random_serial_number())
+        .public_key(key.public_key())
+        .not_valid_before(now() - timedelta(minutes=5))
+        .not_valid_after(now() + timedelta(days=days))
+        .sign(key, hashes.SHA256())
+    )
+    return key, certificate
 
 
 class Certificates(NamedTuple):

@@ -7,10 +7,10 @@ from __future__ import annotations
 import shlex
 
 from tests.local_azure.certificates import Certificates
-from tests.local_azure.entra import Entra
 from tests.local_azure.faults.control import control_key
 from tests.local_azure.guests_host import choose_ssh_port
-from tests.local_azure.managed_identity import PATH as IDENTITY_PATH
+from tests.local_azure.identity.entra import Entra
+from tests.local_azure.identity.managed_identity import PATH as IDENTITY_PATH
 from tests.local_azure.settings import Settings, private_file
 
 
@@ -23,7 +23,9 @@ def environment(settings: Settings, certificates: Certificates, entra: Entra) ->
         "AZURE_SECRET": identity.client_secret,
         "AZURE_TENANT": identity.tenant_id,
         "AZURE_CLOUD_ENVIRONMENT": settings.url,
+        # azure-cli's and azure.azcollection's ways not to ask Entra whether it knows this authority.
         "AZURE_CORE_INSTANCE_DISCOVERY": "false",
+        "AZURE_DISABLE_INSTANCE_DISCOVERY": "true",
         "REQUESTS_CA_BUNDLE": str(certificates.bundle),
         "SSL_CERT_FILE": str(certificates.bundle),
         "LOCAL_AZURE_URL": settings.url,

@@ -22,6 +22,7 @@ _SECRET_KEYS = frozenset(
         "customData",
         "userData",
         "password",
+        "privateKey",
         "secret",
         "clientSecret",
         "protectedSettings",

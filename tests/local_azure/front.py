@@ -19,9 +19,9 @@ from tests.local_azure.call import Call, Reply
 from tests.local_azure.clock import now
 from tests.local_azure.errors import ArmError, invalid_content
 from tests.local_azure.exchange_log import ExchangeLog
+from tests.local_azure.identity.tokens import Tokens
 from tests.local_azure.rate_limits import rate_limit
 from tests.local_azure.routing import Router
-from tests.local_azure.tokens import Tokens
 
 _log = logging.getLogger("local_azure")
 _API_VERSION = re.compile(r"^20\d\d-\d\d-\d\d(-(preview|alpha|beta|privatepreview))?$")
@@ -50,7 +50,8 @@ class Front:
         try:
             principal = self._tokens.check_bearer(request.headers.get("Authorization"))
             body = _parse(raw)
-            path = request.path.rstrip("/")
+            # Azure takes several slashes for one; azure-cli's look-ups of resources by name have two.
+            path = re.sub("/{2,}", "/", request.path).rstrip("/")
             call = Call(request.method, path, dict(request.query), body, principal=principal)
             self._check_version(call)
             reply = await self._router.dispatch(call)

@@ -16,9 +16,9 @@ from pathlib import Path
 from aiohttp import web
 
 from tests.local_azure.azure import LocalAzure
-from tests.local_azure.providers.images import VIRTUAL_MACHINE
+from tests.local_azure.identity.tokens import LIFETIME, Tokens
+from tests.local_azure.providers.compute.images import VIRTUAL_MACHINE
 from tests.local_azure.store import Resource
-from tests.local_azure.tokens import LIFETIME, Tokens
 
 
 class GuestIdentity:

@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple
 
 from tests.guests.lab.machine import AZURE_CHASSIS_ASSET_TAG, Cdrom, Disk, Machine, make_overlay
 from tests.guests.lab.programs import run_program
-from tests.local_azure.blobs import BlobAddress, BlobStore
+from tests.local_azure.blob_storage.blobs import BlobAddress, BlobStore
 from tests.local_azure.guest_environment import launch, record
 from tests.local_azure.guest_environment.provisioning_media import ovf_environment, write_media
 from tests.local_azure.guest_environment.record import (

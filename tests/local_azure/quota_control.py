@@ -13,7 +13,7 @@ from aiohttp import web
 from tests.local_azure.azure import LocalAzure
 from tests.local_azure.faults.control import check_controller, control_key
 from tests.local_azure.locations import find_location
-from tests.local_azure.providers.usage import quotas, set_limit
+from tests.local_azure.providers.compute.usage import quotas, set_limit
 
 PATH = "/local-azure/quotas"
 

@@ -21,6 +21,11 @@ _RESTORE_POINT_GET = (("LowCostGetRestorePointSubscriptionMaximum", 599),)
 _UPDATE_VM = (("UpdateVMSubscriptionMaximum", 1499), ("UpdateVMResource", 11))
 _DELETE_VM = (("DeleteVMSubscriptionMaximum", 1499), ("DeleteVMResource", 11))
 
+# Those of 2021.
+_PLACEMENT_WRITE = (("PutDeletePPG3Min", 99), ("PutDeletePPG30Min", 499))
+_AVAILABILITY_WRITE = (("PutVM3Min", 744), ("PutVM30Min", 3728))
+_AVAILABILITY_GET = (("LowCostGet3Min", 3999), ("LowCostGet30Min", 31999))
+
 _BY_TYPE: dict[str, dict[str, Buckets]] = {
     "images": {
         "GET": (("GetImagesSubscriptionMaximum", 359),),
@@ -52,6 +57,13 @@ _BY_TYPE: dict[str, dict[str, Buckets]] = {
         "PATCH": _SET_WRITE,
         "DELETE": _SET_WRITE,
     },
+    "diskaccesses": {
+        "GET": _DISK_GET,
+        "LIST": (("HighCostGet3Min", 239), ("HighCostGet30Min", 1919)),
+        "PUT": _DISK_WRITE,
+        "PATCH": _DISK_WRITE,
+        "DELETE": _DISK_DELETE,
+    },
     "restorepointcollections": {
         "GET": _RESTORE_POINT_GET,
         "LIST": _RESTORE_POINT_GET,
@@ -71,6 +83,20 @@ _BY_TYPE: dict[str, dict[str, Buckets]] = {
             ("ListVMImagesVersionsFromLocation3Min", 15999),
             ("ListVMImagesVersionsFromLocation30Min", 43999),
         ),
+    },
+    "availabilitysets": {
+        "GET": _AVAILABILITY_GET,
+        "LIST": _AVAILABILITY_GET,
+        "PUT": _AVAILABILITY_WRITE,
+        "PATCH": _AVAILABILITY_WRITE,
+        "DELETE": (("DeleteVM3Min", 239), ("DeleteVM30Min", 1199)),
+    },
+    "proximityplacementgroups": {
+        "GET": (("HighCostGet3Min", 139), ("HighCostGet30Min", 699)),
+        "LIST": (("HighCostGet3Min", 139), ("HighCostGet30Min", 699)),
+        "PUT": _PLACEMENT_WRITE,
+        "PATCH": _PLACEMENT_WRITE,
+        "DELETE": _PLACEMENT_WRITE,
     },
     "virtualmachines": {
         "GET": (("LowCostGetSubscriptionMaximum", 23999), ("LowCostGetResource", 35)),

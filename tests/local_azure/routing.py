@@ -9,20 +9,21 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tests.local_azure.access import authorization_failed
-from tests.local_azure.actions import Asked, asked
 from tests.local_azure.azure import LocalAzure
 from tests.local_azure.call import Call, Reply
 from tests.local_azure.clock import now
 from tests.local_azure.errors import ArmError, resource_group_not_found, resource_not_found
+from tests.local_azure.identity.access import authorization_failed
+from tests.local_azure.identity.actions import Asked, asked
+from tests.local_azure.identity.linked import refuse_unreachable_links
+from tests.local_azure.identity.locks import LOCK, refuse_locked
+from tests.local_azure.identity.tokens import Tokens
 from tests.local_azure.kinds import ResourceKind, Verb, method_not_allowed
-from tests.local_azure.linked import refuse_unreachable_links
 from tests.local_azure.locations import LOCATIONS
-from tests.local_azure.locks import LOCK, refuse_locked
 from tests.local_azure.paging import PROVIDER_PAGE
-from tests.local_azure.providers.authorization import NAMESPACE, Authorization, scope_in
+from tests.local_azure.providers.resources.authorization import NAMESPACE, Authorization, scope_in
 from tests.local_azure.store import Json
-from tests.local_azure.tokens import Tokens
+from tests.local_azure.unregistered import no_such_namespace
 
 _FIRST_VERSION = "2015-06-15"
 _OPERATION_COLLECTIONS = {
@@ -180,12 +181,7 @@ class Router:
         if call.resource_group and self._azure.group(call.subscription, call.resource_group) is None:
             raise resource_group_not_found(call.resource_group)
         if namespace is None:
-            raise ArmError(
-                404,
-                "InvalidResourceNamespace",
-                f"The resource namespace '{call.provider}' is invalid.",
-                gateway=True,
-            )
+            raise no_such_namespace(call.provider)
         kind = self._kinds.get("/".join([call.provider, *call.types]).lower())
         if kind is None and len(call.types) > len(call.names):
             owner = self._kinds.get("/".join([call.provider, *call.types[:-1]]).lower())

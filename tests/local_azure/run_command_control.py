@@ -12,7 +12,7 @@ from aiohttp import web
 
 from tests.local_azure.azure import LocalAzure
 from tests.local_azure.faults.control import check_controller, control_key
-from tests.local_azure.providers.run_command_answers import ScriptAnswer, say
+from tests.local_azure.providers.compute.run_command_answers import ScriptAnswer, say
 
 PATH = "/local-azure/run-command-answers"
 _TYPES = {"machine": str, "contains": str, "output": str, "error": str, "exitCode": int}

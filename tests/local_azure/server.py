@@ -14,9 +14,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from tests.local_azure.azure import LocalAzure
-from tests.local_azure.blobs import BlobStore
+from tests.local_azure.blob_storage.blobs import BlobStore
 from tests.local_azure.certificates import Certificates, ensure_certificates
-from tests.local_azure.entra import Entra
 from tests.local_azure.environment import write_environment
 from tests.local_azure.exchange_log import ExchangeLog
 from tests.local_azure.faults.board import FaultBoard
@@ -27,48 +26,63 @@ from tests.local_azure.faults.visibility import Visibility
 from tests.local_azure.front import Front
 from tests.local_azure.guest_identity import GuestIdentity
 from tests.local_azure.guests_host import GuestHost
+from tests.local_azure.identity.entra import Entra
+from tests.local_azure.identity.managed_identity import ManagedIdentity
+from tests.local_azure.identity.tokens import Tokens
 from tests.local_azure.kinds import ResourceKind
-from tests.local_azure.managed_identity import ManagedIdentity
 from tests.local_azure.metadata import Metadata
 from tests.local_azure.operations import Operations
-from tests.local_azure.providers.blob_containers import BlobContainers, BlobServices
-from tests.local_azure.providers.community_galleries import CommunityGalleries
-from tests.local_azure.providers.compute_skus import ComputeSkus
-from tests.local_azure.providers.deployment_operations import DeploymentOperations, DeploymentStatuses
-from tests.local_azure.providers.deployments import Deployments
-from tests.local_azure.providers.disk_encryption_sets import DiskEncryptionSets
-from tests.local_azure.providers.disk_restore_points import DiskRestorePoints
-from tests.local_azure.providers.disks import Disks
-from tests.local_azure.providers.galleries import Galleries
-from tests.local_azure.providers.gallery_images import GalleryImages
-from tests.local_azure.providers.gallery_soft_delete import SoftDeletedVersions
-from tests.local_azure.providers.gallery_versions import GalleryVersions
-from tests.local_azure.providers.images import Images
-from tests.local_azure.providers.marketplace_agreements import MarketplaceAgreements
-from tests.local_azure.providers.marketplace_images import MarketplaceImages
-from tests.local_azure.providers.network_interfaces import Interfaces
-from tests.local_azure.providers.network_usages import NetworkUsages
-from tests.local_azure.providers.provider_registry import ProviderRegistry
-from tests.local_azure.providers.public_addresses import PublicAddresses
-from tests.local_azure.providers.resources import Resources
-from tests.local_azure.providers.restore_point_collections import RestorePointCollections
-from tests.local_azure.providers.restore_points import RestorePoints
-from tests.local_azure.providers.run_command_documents import RunCommandDocuments
-from tests.local_azure.providers.security_groups import SecurityGroups, SecurityRules
-from tests.local_azure.providers.shared_galleries import SharedGalleries
-from tests.local_azure.providers.snapshots import Snapshots
-from tests.local_azure.providers.storage_accounts import StorageAccounts
-from tests.local_azure.providers.usage import Usage
-from tests.local_azure.providers.virtual_machines import VirtualMachines
-from tests.local_azure.providers.virtual_networks import Subnets, VirtualNetworks
-from tests.local_azure.providers.vm_extensions import Extensions
-from tests.local_azure.providers.vm_run_commands import RunCommands
+from tests.local_azure.providers.compute.availability_sets import AvailabilitySets
+from tests.local_azure.providers.compute.compute_skus import ComputeSkus
+from tests.local_azure.providers.compute.extension_images import ExtensionImages
+from tests.local_azure.providers.compute.images import Images
+from tests.local_azure.providers.compute.proximity_groups import ProximityGroups
+from tests.local_azure.providers.compute.run_command_documents import RunCommandDocuments
+from tests.local_azure.providers.compute.ssh_public_keys import SshPublicKeys
+from tests.local_azure.providers.compute.usage import Usage
+from tests.local_azure.providers.compute.virtual_machines import VirtualMachines
+from tests.local_azure.providers.compute.vm_extensions import Extensions
+from tests.local_azure.providers.compute.vm_run_commands import RunCommands
+from tests.local_azure.providers.disks.disk_accesses import DiskAccesses
+from tests.local_azure.providers.disks.disk_encryption_sets import DiskEncryptionSets
+from tests.local_azure.providers.disks.disk_restore_points import DiskRestorePoints
+from tests.local_azure.providers.disks.disks import Disks
+from tests.local_azure.providers.disks.restore_point_collections import RestorePointCollections
+from tests.local_azure.providers.disks.restore_points import RestorePoints
+from tests.local_azure.providers.disks.snapshots import Snapshots
+from tests.local_azure.providers.galleries.community_galleries import CommunityGalleries
+from tests.local_azure.providers.galleries.galleries import Galleries
+from tests.local_azure.providers.galleries.gallery_images import GalleryImages
+from tests.local_azure.providers.galleries.gallery_soft_delete import SoftDeletedVersions
+from tests.local_azure.providers.galleries.gallery_versions import GalleryVersions
+from tests.local_azure.providers.galleries.shared_galleries import SharedGalleries
+from tests.local_azure.providers.marketplace.marketplace_agreements import MarketplaceAgreements
+from tests.local_azure.providers.marketplace.marketplace_images import MarketplaceImages
+from tests.local_azure.providers.network.network_interfaces import Interfaces
+from tests.local_azure.providers.network.network_usages import NetworkUsages
+from tests.local_azure.providers.network.public_addresses import PublicAddresses
+from tests.local_azure.providers.network.route_tables import ApplicationSecurityGroups, Routes, RouteTables
+from tests.local_azure.providers.network.security_groups import (
+    DefaultSecurityRules,
+    SecurityGroups,
+    SecurityRules,
+)
+from tests.local_azure.providers.network.virtual_networks import Subnets, VirtualNetworks
+from tests.local_azure.providers.resources.deployment_operations import (
+    DeploymentOperations,
+    DeploymentStatuses,
+)
+from tests.local_azure.providers.resources.deployments import Deployments
+from tests.local_azure.providers.resources.provider_registry import ProviderRegistry
+from tests.local_azure.providers.resources.resources import Resources
+from tests.local_azure.providers.resources.user_assigned_identities import UserAssignedIdentities
+from tests.local_azure.providers.storage.blob_containers import BlobContainers, BlobServices
+from tests.local_azure.providers.storage.storage_accounts import StorageAccounts
 from tests.local_azure.quota_control import QuotaControl
 from tests.local_azure.routing import Router
 from tests.local_azure.run_command_control import RunCommandControl
 from tests.local_azure.settings import Settings
 from tests.local_azure.store import Store
-from tests.local_azure.tokens import Tokens
 
 _THREADS = 64
 _MAX_BODY = 4 * 1024 * 1024
@@ -119,7 +133,7 @@ class Server:
     def _application(self) -> web.Application:
         azure = self.azure
         disks, interfaces, addresses = Disks(azure), Interfaces(azure), PublicAddresses(azure)
-        networks, groups = VirtualNetworks(azure), SecurityGroups(azure)
+        networks, groups, tables = VirtualNetworks(azure), SecurityGroups(azure), RouteTables(azure)
         machines = VirtualMachines(azure, disks, interfaces, addresses)
         accounts, soft_deleted = StorageAccounts(azure), SoftDeletedVersions(azure)
         kinds: list[ResourceKind] = [
@@ -132,17 +146,26 @@ class Server:
             addresses,
             groups,
             SecurityRules(groups),
+            DefaultSecurityRules(groups),
+            ApplicationSecurityGroups(azure),
+            tables,
+            Routes(tables),
             disks,
             Snapshots(azure),
             RestorePointCollections(azure),
             RestorePoints(azure),
             DiskRestorePoints(azure),
             DiskEncryptionSets(azure),
+            DiskAccesses(azure),
+            UserAssignedIdentities(azure),
             Images(azure),
             Galleries(azure),
             GalleryImages(azure),
             GalleryVersions(azure, soft_deleted),
             soft_deleted,
+            AvailabilitySets(azure),
+            ProximityGroups(azure),
+            SshPublicKeys(azure),
             machines,
             RunCommands(azure, machines.power),
             Extensions(azure, machines.power),
@@ -163,6 +186,7 @@ class Server:
                 **accounts.subscription_verbs(),
                 **addresses.subscription_verbs(),
                 **NetworkUsages(azure).verbs(),
+                **ExtensionImages().verbs(),
                 **MarketplaceImages().verbs(),
                 **MarketplaceAgreements(azure).verbs(),
                 **ComputeSkus().verbs(),

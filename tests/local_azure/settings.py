@@ -12,7 +12,7 @@ import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.local_azure.directory import Identity, identity_from, random_identity
+from tests.local_azure.identity.directory import Identity, identity_from, random_identity
 
 # Azure gives up after twenty minutes, too.
 GUEST_TIMEOUT = 1200.0

@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 from tests.guests.lab.machine import MachineError
 from tests.guests.lab.programs import ProgramError
 from tests.guests.lab.qmp import QmpError
-from tests.local_azure.blobs import BlobError
+from tests.local_azure.blob_storage.blobs import BlobError
 from tests.local_azure.errors import ArmError
 from tests.local_azure.guest_environment.launch import LaunchError
 from tests.local_azure.guests_host import GuestError

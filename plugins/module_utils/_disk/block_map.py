@@ -113,8 +113,7 @@ class BlockReader(DiskReader):
             if table is None:
                 yield _Run(start, stop - start, ABSENT)
             else:
-                for run in self._table_runs(table, index * self.blocks_per_table, start, stop):
-                    yield run
+                yield from self._table_runs(table, index * self.blocks_per_table, start, stop)
             start = stop
 
     def _table_runs(self, table: "array[int]", first_block: int, start: int, end: int) -> Iterator[_Run]:
@@ -144,8 +143,7 @@ class BlockReader(DiskReader):
         for run in self._runs(0, self.virtual_size):
             if run.entry == ABSENT:
                 if inherited is not None:
-                    for extent in inherited.between(run.offset, run.offset + run.length):
-                        yield extent
+                    yield from inherited.between(run.offset, run.offset + run.length)
             elif run.entry != ZERO:
                 yield run.offset, run.length
 

@@ -41,7 +41,9 @@ class Resumption:
     def wrote(self, upload: str | None, target: dict[str, Any]) -> bool:
         """Whether the upload with this id into this target is the journal's."""
         journal = self.journal
-        return journal is not None and journal.upload == upload is not None and journal.target == target
+        if journal is None or upload is None:
+            return False
+        return journal.upload == upload and journal.target == target
 
     @property
     def is_of_source(self) -> bool:

@@ -20,6 +20,10 @@ function withAzuresHeaders(handle) {
       if (lowered === "x-ms-blob-type" && request.method === "GET") {
         set("Accept-Ranges", "bytes");
       }
+      // Refusals of Azurite's are without a version.
+      if (lowered === "x-ms-error-code" && version) {
+        set("x-ms-version", version);
+      }
       return set(name, lowered === "x-ms-version" && version ? version : value);
     };
     handle(request, response);

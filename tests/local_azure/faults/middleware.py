@@ -20,7 +20,7 @@ from tests.local_azure.faults.effects import NEVER
 from tests.local_azure.faults.fate import OperationFate, fated
 from tests.local_azure.faults.rules import Rule
 from tests.local_azure.faults.visibility import Visibility
-from tests.local_azure.tokens import Tokens
+from tests.local_azure.identity.tokens import Tokens
 
 _ARM_ROOTS = ("subscriptions", "providers", "tenants")
 _REFUSALS = ("throttle", "error")

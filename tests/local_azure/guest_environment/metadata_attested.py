@@ -19,8 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
-from cryptography.x509.oid import NameOID
 
+from tests.local_azure.certificates import self_signed
 from tests.local_azure.clock import now
 
 _VALID = timedelta(hours=6)
@@ -29,19 +29,7 @@ _TIME = "%m/%d/%y %H:%M:%S -0000"
 
 @functools.lru_cache(maxsize=1)
 def _signer() -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "metadata.azure.localhost")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .serial_number(x509.random_serial_number())
-        .public_key(key.public_key())
-        .not_valid_before(now() - timedelta(minutes=5))
-        .not_valid_after(now() + timedelta(days=365))
-        .sign(key, hashes.SHA256())
-    )
-    return key, certificate
+    return self_signed("metadata.azure.localhost", days=365)
 
 
 def attested_document(compute: dict[str, Any], nonce: str | None) -> dict[str, str]:

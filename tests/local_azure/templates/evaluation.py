@@ -226,8 +226,10 @@ class Evaluator:
         if function is None:
             raise TemplateError(f"The template function '{name}' is not valid.")
         names = [str(p["name"]) for p in function.get("parameters") or []]
+        if len(names) != len(arguments):
+            raise TemplateError(f"The template function '{name}' has '{len(names)}' parameter(s).")
         inner = replace(self, parameters=dict(zip(names, arguments, strict=True)), variables={}, known={})
-        return inner.value(function["output"]["value"])
+        return inner.value(function["output"].get("value"))
 
 
 def find_name(names: Mapping[str, Any], wanted: str) -> str | None:

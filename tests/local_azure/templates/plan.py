@@ -63,8 +63,9 @@ class PlannedResource:
 
 def inner_scope(definition: Json) -> bool:
     """Whether a nested deployment's template has its own parameters and variables."""
-    options = (definition.get("properties") or {}).get("expressionEvaluationOptions") or {}
-    return str(options.get("scope")).lower() == "inner"
+    properties = definition.get("properties")
+    options = properties.get("expressionEvaluationOptions") if isinstance(properties, dict) else None
+    return str((options or {}).get("scope")).lower() == "inner"
 
 
 def _nested_body(sent: Json, evaluator: Evaluator) -> Json:
@@ -79,7 +80,7 @@ def plan(content: Json, evaluator: Evaluator, scope: Scope) -> list[PlannedResou
     """The enabled resources in the template's order. Raises TemplateError."""
     listed = content.get("resources") or []
     if isinstance(listed, dict):
-        definitions = [(symbol, definition) for symbol, definition in listed.items()]
+        definitions = list(listed.items())
     else:
         definitions = [("", definition) for definition in listed]
     enabled: list[PlannedResource] = []
@@ -233,7 +234,9 @@ def _order_batches(resources: list[PlannedResource]) -> None:
         if resource.copy and isinstance(loop, dict) and str(loop.get("mode")).lower() == "serial":
             loops.setdefault(resource.copy, []).append(resource)
     for members in loops.values():
-        size = int(members[0].evaluator.value(members[0].definition["copy"].get("batchSize", 1)))
+        size = members[0].evaluator.value(members[0].definition["copy"].get("batchSize", 1))
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise TemplateError(f"The batch size '{size}' of a copy loop must be an integer from '1' on.")
         for index, resource in enumerate(members):
             first = index // size * size
             resource.needs += [other.id for other in members[max(0, first - size) : first]]

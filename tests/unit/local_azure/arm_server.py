@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from tests.local_azure.directory import Principal
+from tests.local_azure.identity.directory import Principal
 from tests.local_azure.server import Server
 from tests.local_azure.settings import Pace, Settings, load_or_create
 

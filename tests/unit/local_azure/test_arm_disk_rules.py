@@ -12,9 +12,9 @@ import pytest
 
 from tests.local_azure.azure import LocalAzure
 from tests.local_azure.errors import ArmError
-from tests.local_azure.providers import disk_shapes
-from tests.local_azure.providers.disk_changes import check_growth
-from tests.local_azure.providers.usage import quotas
+from tests.local_azure.providers.compute.usage import quotas
+from tests.local_azure.providers.disks import disk_shapes
+from tests.local_azure.providers.disks.disk_changes import check_growth
 from tests.local_azure.store import Resource, Store
 from tests.unit.local_azure.arm_server import Arm, Json, compute, error_of
 
@@ -130,7 +130,7 @@ def test_older_api_versions_show_less(arm: Arm, group: str) -> None:
 def test_data_disks_grow_while_in_use_within_limits(tmp_path: Path) -> None:
     """The rule alone: no blob of 4 TiB is made for it."""
     store = Store(tmp_path / "state.sqlite")
-    azure = cast("LocalAzure", SimpleNamespace(store=store))
+    azure = cast(LocalAzure, SimpleNamespace(store=store))
     owner = Resource("/vm", "Microsoft.Compute/virtualMachines", "g", "vm", {}, {"power": "running"})
     store.put(owner)
     properties: Json = {}

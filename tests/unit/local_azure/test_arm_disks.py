@@ -10,8 +10,8 @@ from urllib.parse import parse_qs
 import pytest
 from azure.storage.blob import BlobClient
 
-from tests.local_azure.blob_vhd import FOOTER_SIZE, fixed_footer
-from tests.local_azure.vhd import MIB
+from tests.local_azure.blob_storage.blob_vhd import FOOTER_SIZE, fixed_footer
+from tests.local_azure.blob_storage.vhd import MIB
 from tests.unit.local_azure.arm_server import Arm, Json, compute, error_of
 
 _SMALL = 20 * MIB

@@ -51,6 +51,7 @@ def test_a_new_gallery_has_a_unique_name_in_capitals_and_one_operation_header(ar
     arm.done(again)
     changed = arm.send("PATCH", path, {"tags": {"a": "b"}})
     assert (changed.status_code, changed.json()["tags"]) == (200, {"a": "b"})
+    assert changed.json()["properties"]["provisioningState"] == "Succeeded"
     arm.done(changed)
     assert arm.get(path)["properties"]["description"] == "d"
 

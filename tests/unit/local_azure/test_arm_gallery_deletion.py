@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from tests.local_azure.providers import gallery_versions
+from tests.local_azure.providers.galleries import gallery_versions
 from tests.unit.local_azure.arm_server import Arm, Json, error_of
 from tests.unit.local_azure.galleries import (
     changes,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import requests
 
-from tests.local_azure.blob_vhd import fixed_footer
-from tests.local_azure.blobs import BlobAddress
-from tests.local_azure.vhd import MIB
+from tests.local_azure.blob_storage.blob_vhd import fixed_footer
+from tests.local_azure.blob_storage.blobs import BlobAddress
+from tests.local_azure.blob_storage.vhd import MIB
 from tests.unit.local_azure.arm_server import Arm, Json, ServerThread, compute, error_of
 from tests.unit.local_azure.galleries import (
     hidden_of,

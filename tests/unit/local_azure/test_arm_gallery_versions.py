@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.local_azure.blobs import BlobAddress
+from tests.local_azure.blob_storage.blobs import BlobAddress
 from tests.local_azure.settings import Pace
 from tests.unit.local_azure.arm_server import Arm, Json, ServerThread, compute, error_of, serve
 from tests.unit.local_azure.galleries import (

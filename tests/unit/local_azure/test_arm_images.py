@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from tests.local_azure.blob_vhd import fixed_footer
-from tests.local_azure.vhd import MIB
+from tests.local_azure.blob_storage.blob_vhd import fixed_footer
+from tests.local_azure.blob_storage.vhd import MIB
 from tests.unit.local_azure.arm_server import Arm, Json, compute, error_of, storage_path
 
 _SMALL = 20 * MIB
@@ -50,6 +50,29 @@ def page_blob(blobs: BlobServiceClient, name: str, size: int, footer: bytes | No
     if footer is not None:
         blob.upload_page(footer, offset=size, length=512)
     return str(blob.url)
+
+
+def test_early_versions_do_not_tell_the_size_of_what_a_blob_became(
+    arm: Arm, group: str, blobs: BlobServiceClient
+) -> None:
+    old = "2017-03-30"
+    url = page_blob(blobs, "early.vhd", _SMALL, fixed_footer(_SMALL))
+    image, disk = compute(group, "images", "early"), compute(group, "disks", "early")
+    request = image_body({"blobUri": url})
+    del request["properties"]["hyperVGeneration"]
+    arm.done(arm.send("PUT", image, request, version=old))
+    shown = arm.send("GET", image, version=old).json()["properties"]["storageProfile"]["osDisk"]
+    assert (shown["blobUri"], "diskSizeGB" in shown) == (url, False)
+    assert arm.get(image)["properties"]["storageProfile"]["osDisk"]["diskSizeGB"] == 1
+    creation = {"createOption": "Import", "sourceUri": url}
+    body = {"location": "westus", "properties": {"creationData": creation}}
+    first = arm.send("PUT", disk, body, version=old)
+    assert (first.status_code, "name" in first.json()) == (202, False)
+    output = arm.done(first)["properties"]["output"]
+    assert (output["name"], "diskSizeGB" in output["properties"]) == ("early", False)
+    assert "diskSizeGB" not in arm.send("GET", disk, version=old).json()["properties"]
+    later = arm.send("GET", disk, version="2018-04-01").json()["properties"]
+    assert later["diskSizeGB"] == 1
 
 
 def test_mixed_sources_get_defaults_and_sizes(arm: Arm, group: str) -> None:

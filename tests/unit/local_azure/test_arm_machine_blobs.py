@@ -7,8 +7,8 @@ from __future__ import annotations
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from tests.local_azure.blob_vhd import fixed_footer
-from tests.local_azure.vhd import MIB
+from tests.local_azure.blob_storage.blob_vhd import fixed_footer
+from tests.local_azure.blob_storage.vhd import MIB
 from tests.unit.local_azure.arm_server import Arm, Json, compute, error_of
 from tests.unit.local_azure.machines import DEBIAN, Place, message_of
 

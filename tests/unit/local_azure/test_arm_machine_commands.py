@@ -139,6 +139,26 @@ def test_extension_shows_in_its_machine(place: Place, arm: Arm) -> None:
     assert "resources" not in arm.get(place.path("vm"))
 
 
+def test_machine_is_updated_as_long_as_one_of_its_extensions_is(place: Place, arm: Arm) -> None:
+    path, machine = place.path("vm") + "/extensions/slow", place.path("vm")
+    with slowly(arm, 60):
+        started = arm.send("PUT", path, {"location": place.region, "properties": _AGENT})
+        during = arm.get(machine, "&$expand=instanceView")["properties"]
+    assert (during["provisioningState"], during["instanceView"]["statuses"][0]["code"]) == (
+        "Updating",
+        "ProvisioningState/updating",
+    )
+    assert "time" not in during["instanceView"]["statuses"][0]
+    assert during["instanceView"]["extensions"] == [{"name": "slow"}]
+    assert during["instanceView"]["vmAgent"]["extensionHandlers"] == []
+    arm.done(started)
+    after = arm.get(machine, "&$expand=instanceView")["properties"]
+    assert after["provisioningState"] == "Succeeded"
+    assert "time" in after["instanceView"]["statuses"][0]
+    assert after["instanceView"]["extensions"][0]["statuses"]
+    arm.done(arm.send("DELETE", path))
+
+
 def test_boot_diagnostics_are_readable_where_they_are_enabled(place: Place, arm: Arm) -> None:
     assert "bootDiagnostics" in arm.get(place.path("vm") + "/instanceView")
     answer = place.post("vm", "retrieveBootDiagnosticsData")

@@ -101,6 +101,21 @@ def test_managed_image_passes_on_its_storage_release_and_larger_size(place: Plac
     assert arm.get(f"{place.path('heir')}/instanceView")["osVersion"] == "18.04"
 
 
+def test_older_versions_tell_the_size_of_a_platform_disk_when_it_is_there(place: Place, arm: Arm) -> None:
+    path = place.path("sizes")
+    answer = arm.send("PUT", path, place.body("sizes", UBUNTU), version="2019-03-01")
+    assert answer.status_code == 201
+    assert "diskSizeGB" not in answer.json()["properties"]["storageProfile"]["osDisk"]
+    arm.done(answer)
+    shown = arm.send("GET", path, version="2019-03-01").json()
+    assert shown["properties"]["storageProfile"]["osDisk"]["diskSizeGB"] == 30
+    asked = place.body("asked", UBUNTU)
+    asked["properties"]["storageProfile"]["osDisk"]["diskSizeGB"] = 40
+    told = arm.send("PUT", place.path("asked"), asked, version="2019-03-01")
+    assert told.json()["properties"]["storageProfile"]["osDisk"]["diskSizeGB"] == 40
+    arm.done(told)
+
+
 def test_gallery_version_makes_machines_and_a_definition_means_its_latest(place: Place, arm: Arm) -> None:
     disk = arm.disk(place.group, "galleryos", location=place.region, hyperVGeneration="V2")
     image = arm.image(place.group, "forgallery", disk)

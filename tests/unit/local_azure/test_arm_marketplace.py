@@ -11,9 +11,9 @@ import pytest
 
 from tests.local_azure.call import Call
 from tests.local_azure.errors import ArmError
-from tests.local_azure.providers import marketplace_catalogue as catalogue
-from tests.local_azure.providers.marketplace_images import MarketplaceImages
-from tests.local_azure.providers.vm_sizes import find_vm_size, vm_sizes
+from tests.local_azure.providers.compute.vm_sizes import find_vm_size, vm_sizes
+from tests.local_azure.providers.marketplace import marketplace_catalogue as catalogue
+from tests.local_azure.providers.marketplace.marketplace_images import MarketplaceImages
 from tests.unit.local_azure.arm_server import Arm, compute, error_of
 
 _COMPUTE = "providers/Microsoft.Compute/locations/westus"

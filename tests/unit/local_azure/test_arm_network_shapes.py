@@ -173,3 +173,43 @@ def test_provider_tells_types_versions_and_zones(arm: Arm) -> None:
     assert "Sweden Central" in types["networkInterfaces"]["locations"]
     zones = {z["location"]: z["zones"] for z in types["publicIPAddresses"]["zoneMappings"]}
     assert sorted(zones["West Europe"]) == ["1", "2", "3"]
+
+
+def test_default_rules_can_only_be_looked_at(arm: Arm, group: str) -> None:
+    path = network_path(group, "networkSecurityGroups", "defaults")
+    arm.make(path, {"location": "westus"})
+    rules = arm.get(f"{path}/defaultSecurityRules")["value"]
+    assert len(rules) == 6
+    assert arm.get(f"{path}/defaultSecurityRules/AllowVnetInBound") == rules[0]
+    refused = arm.send("PUT", f"{path}/defaultSecurityRules/AllowVnetInBound", {"properties": {}})
+    assert error_of(refused) == (405, "HttpMethodNotAllowed")
+
+
+def test_route_table_has_routes_and_stays_while_a_subnet_uses_it(arm: Arm, group: str) -> None:
+    path = network_path(group, "routeTables", "table")
+    out = {"name": "out", "properties": {"addressPrefix": "0.0.0.0/0", "nextHopType": "Internet"}}
+    table = arm.make(path, {"location": "westus", "properties": {"routes": [out]}})
+    assert table["properties"]["routes"][0]["properties"]["provisioningState"] == "Succeeded"
+    appliance = {
+        "addressPrefix": "10.9.0.0/16",
+        "nextHopType": "VirtualAppliance",
+        "nextHopIpAddress": "10.0.0.9",
+    }
+    arm.make(f"{path}/routes/in", {"properties": appliance})
+    assert [route["name"] for route in arm.get(f"{path}/routes")["value"]] == ["out", "in"]
+    for wrong in ({**appliance, "nextHopType": "Internet"}, {**appliance, "nextHopType": "Moon"}):
+        assert arm.send("PUT", f"{path}/routes/wrong", {"properties": wrong}).status_code == 400
+    subnet = network_path(group, "virtualNetworks", "net") + "/subnets/routed"
+    routed = {"addressPrefix": "10.0.200.0/24", "routeTable": {"id": table["id"]}}
+    made = arm.make(subnet, {"properties": routed})
+    assert arm.get(path)["properties"]["subnets"] == [{"id": made["id"]}]
+    assert error_of(arm.send("DELETE", path)) == (400, "InUseRouteTableCannotBeDeleted")
+    arm.done(arm.send("DELETE", subnet))
+    arm.done(arm.send("DELETE", path))
+
+
+def test_application_security_group_is_made_and_deleted(arm: Arm, group: str) -> None:
+    path = network_path(group, "applicationSecurityGroups", "web")
+    assert set(arm.make(path, {"location": "westus"})["properties"]) == {"provisioningState", "resourceGuid"}
+    arm.done(arm.send("DELETE", path))
+    assert arm.send("GET", path).status_code == 404

@@ -92,7 +92,7 @@ def test_lists_that_a_provider_makes_as_a_whole_come_in_pages_too(short_pages: A
 
 
 def test_groups_know_top_and_filters(arm: Arm) -> None:
-    made = [arm.group().rpartition("/")[2] for _ in range(3)]
+    made = [arm.group().rpartition("/")[2] for _unused in range(3)]
     tagged = f"resourceGroups/{made[0]}"
     assert arm.send("PATCH", tagged, {"tags": {"Use": "golden"}}).status_code == 200
     first = arm.get("resourcegroups", "&$top=1")

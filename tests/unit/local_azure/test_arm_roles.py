@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.local_azure.builtin_roles import BUILT_IN_ROLES
+from tests.local_azure.identity.builtin_roles import BUILT_IN_ROLES
 from tests.unit.local_azure.arm_server import Arm, compute, network_path, storage_path
 
 ROLES = {role.name: role.id for role in BUILT_IN_ROLES}

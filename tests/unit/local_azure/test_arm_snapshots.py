@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from tests.local_azure.blob_vhd import FOOTER_SIZE, fixed_footer
-from tests.local_azure.vhd import MIB
+from tests.local_azure.blob_storage.blob_vhd import FOOTER_SIZE, fixed_footer
+from tests.local_azure.blob_storage.vhd import MIB
 from tests.unit.local_azure.arm_server import Arm, Json, compute, error_of
 from tests.unit.local_azure.test_arm_disks import blob_client, grant
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.local_azure.directory import IdentityFileError, identity_from, random_identity
+from tests.local_azure.identity.directory import IdentityFileError, identity_from, random_identity
 from tests.local_azure.settings import load_or_create
 from tests.local_azure.store import Resource, Store
 from tests.unit.local_azure.arm_server import Arm, compute, storage_path

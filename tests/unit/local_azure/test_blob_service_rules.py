@@ -14,7 +14,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobClient
 
-from tests.local_azure.blobs import BlobAddress, BlobStore
+from tests.local_azure.blob_storage.blobs import BlobAddress, BlobStore
 from tests.unit.local_azure.arm_server import ServerThread
 
 MIB = 1024 * 1024

@@ -27,7 +27,7 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobClient, BlobServiceClient
 
 from tests.guests.lab.processes import identify
-from tests.local_azure.blobs import BlobAddress, BlobError, BlobStore
+from tests.local_azure.blob_storage.blobs import BlobAddress, BlobError, BlobStore
 from tests.local_azure.certificates import Certificates, ensure_certificates
 
 MIB = 1024 * 1024
@@ -280,7 +280,7 @@ def test_azurite_ends_with_a_killed_owner_and_its_data_stays(
 ) -> None:
     port = free_port()
     script = (
-        "import sys, pathlib; from tests.local_azure.blobs import *\n"
+        "import sys, pathlib; from tests.local_azure.blob_storage.blobs import *\n"
         "state, certificate, key, port = sys.argv[1:]\n"
         "store = BlobStore(pathlib.Path(state), pathlib.Path(certificate), pathlib.Path(key), int(port))\n"
         f"store.ensure_account({DISKS!r}, {KEY!r}); store.start()\n"
@@ -340,7 +340,7 @@ def test_service_that_died_is_started_again(certificates: Certificates, tmp_path
 def test_hanging_service_is_killed(
     certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.local_azure.blob_service.STOP_SECONDS", 1)
+    monkeypatch.setattr("tests.local_azure.blob_storage.blob_service.STOP_SECONDS", 1)
     store = BlobStore(tmp_path, certificates.server, certificates.key, free_port())
     store.start()
     azurite = identify(store.pid or 0)

@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.guests.lab.programs import run_program
-from tests.local_azure.blob_ranges import clipped, coalesced, parse_page_list, pieces
-from tests.local_azure.blob_vhd import fixed_footer, parse_footer
-from tests.local_azure.blobs import BlobAddress, BlobStore, VhdFacts, parse_blob_url
+from tests.local_azure.blob_storage.blob_ranges import clipped, coalesced, parse_page_list, pieces
+from tests.local_azure.blob_storage.blob_vhd import fixed_footer, parse_footer
+from tests.local_azure.blob_storage.blobs import BlobAddress, BlobStore, VhdFacts, parse_blob_url
 from tests.local_azure.certificates import ensure_certificates
 
 MIB = 1024 * 1024

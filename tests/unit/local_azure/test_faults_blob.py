@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.local_azure.blobs import BlobAddress, BlobStore
+from tests.local_azure.blob_storage.blobs import BlobAddress, BlobStore
 from tests.unit.local_azure.arm_server import Arm, Json, ServerThread
 from tests.unit.local_azure.fault_client import Faults
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.local_azure import blob_service
+from tests.local_azure.blob_storage import blob_service
 from tests.local_azure.faults.effects import EFFECTS
 from tests.local_azure.faults.rules import ProfileError, glob_regex, parse_profile, read_profile
 from tests.local_azure.faults.schedule import Scheduled, chance

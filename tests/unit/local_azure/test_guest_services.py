@@ -8,8 +8,9 @@ import asyncio
 import base64
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
@@ -47,7 +48,7 @@ INSTANCE = {
     "extended": {"compute": {"hasCustomData": "false", "ppsType": "None"}},
 }
 WIRE = {"x-ms-version": "2012-11-30", "User-Agent": "WALinuxAgent/2.9.1.1"}
-METADATA = {"Metadata": "true"}
+METADATA = MappingProxyType({"Metadata": "true"})
 
 
 def parsed(document: str) -> ElementTree.Element:
@@ -83,7 +84,7 @@ class Guest:
         path: str,
         *,
         method: str = "GET",
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
     ) -> Said:
         async def exchange() -> Said:
@@ -96,7 +97,7 @@ class Guest:
     def wire(self, path: str, **how: Any) -> Said:
         return self.ask(self.wire_server, path, headers={**WIRE, **how.pop("headers", {})}, **how)
 
-    def metadata(self, path: str, headers: dict[str, str] = METADATA) -> Said:
+    def metadata(self, path: str, headers: Mapping[str, str] = METADATA) -> Said:
         return self.ask(self.metadata_service, f"/metadata{path}", headers=headers)
 
     def heard(self) -> record.Heard:
@@ -262,7 +263,7 @@ def test_agent_that_only_fetched_its_goal_state_has_been_seen(guest: Guest) -> N
     ],
 )
 def test_bad_metadata_request_is_refused(
-    guest: Guest, path: str, headers: dict[str, str], error: str
+    guest: Guest, path: str, headers: Mapping[str, str], error: str
 ) -> None:
     said = guest.metadata(path, headers)
     assert said.status == 400

@@ -109,7 +109,8 @@ def test_only_the_first_poll_of_a_machine_asks_for_patience(settings: Settings) 
             answered = operations.headers(operation, aao=True, location=True)
             assert answered.get("Retry-After") == (None if asked is None else str(asked))
             polls = [
-                operations.report(_call(answered["Azure-AsyncOperation"]), operation.id) for _ in range(2)
+                operations.report(_call(answered["Azure-AsyncOperation"]), operation.id)
+                for _unused in range(2)
             ]
             assert [poll.headers.get("Retry-After") for poll in polls] == [first, None]
         await operations.close()

@@ -13,6 +13,7 @@ from tests.local_azure.templates.evaluation import Evaluator
 from tests.local_azure.templates.parameters import parameter_values, shown_parameters
 from tests.local_azure.templates.plan import plan
 from tests.local_azure.templates.scopes import Scope, place_functions
+from tests.local_azure.templates.structure import check_structure
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/images"
@@ -167,6 +168,27 @@ def test_references_are_not_known_before_anything_is_deployed() -> None:
     for expression in ("[reference('disk')]", "[listKeys('account', '2023-05-01').keys[0]]"):
         with pytest.raises(NotYetKnownError):
             evaluator().value(expression)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        {},
+        {"resources": "none"},
+        {"resources": [1]},
+        {"resources": [], "functions": [{"members": {"f": {"parameters": [{}], "output": {}}}}]},
+        {"resources": [], "functions": [{"members": {"f": {"output": "x"}}}]},
+        {"resources": [], "outputs": {"o": "x"}},
+        {"resources": [{"dependsOn": "one"}]},
+        {"resources": [{"properties": 1}]},
+        {"resources": [{"resources": [{"copy": []}]}]},
+        {"resources": {"symbol": {"properties": {"expressionEvaluationOptions": "inner"}}}},
+    ],
+)
+def test_what_is_not_built_like_a_template_is_refused_with_its_place(template: Json) -> None:
+    with pytest.raises(TemplateError) as refused:
+        check_structure(template)
+    assert refused.value.path.startswith("properties.template.")
 
 
 # Parameters.
