@@ -17,15 +17,23 @@ description:
   - A gallery image version gives no access to its disks. A temporary managed disk is made of it, with the
     tag C(goldenimage_temporary), and removed on every way out. What a killed run left is removed by the next.
   - Of a managed image, the disk or snapshot that it was made from is downloaded, if that still exists.
-  - What comes is written to O(path) with C(.part) behind its name, is checked against the MD5 that the
-    service tells for each range, and gets its name when all of it is there. A download that was interrupted
-    or killed is gone on with by the next run; what it finds in the partial file is checked again.
+  - What comes is written to O(path) with C(.part) behind its name and is checked against the MD5 that the
+    service tells for each range. When all of it is there, the file is read again as a disk and held against
+    those MD5s, and only then gets its name.
+  - A download that was interrupted or killed is gone on with by the next run of the same task. The file with
+    C(.part.journal) behind its name says what has arrived; what it names is checked in the partial file. When
+    there shall be no further run, remove both files by hand.
   - Beside the file, C(.origin.json) behind its name says of what it is a download. By that and the file's own
-    content a second run knows, without asking for access, that nothing is to be done. A file that
-    M(goldenimage.azure.disk_upload) uploaded to the source is known by the source's tags or metadata.
+    content, which is read whole, a second run knows, without asking for access, that nothing is to be done. A
+    file that M(goldenimage.azure.disk_upload) uploaded to the source is known by the source's tags or
+    metadata.
+  - Two downloads into one file exclude each other; the second one fails.
+  - Where it runs on the controller, without C(become) and C(async), it shows every few seconds how far it is.
+    Elsewhere, O(progress_file) tells it.
 options:
   path:
-    description: Path of the file to write, on the host the module runs on. It gets mode 0600.
+    description: Path of the file to write, on the host the module runs on. It gets mode 0600. The directory
+      must be there. Of a symbolic link, the file that it points to is written.
     type: path
     required: true
   format:
@@ -39,7 +47,8 @@ options:
     type: str
   disk_name:
     description:
-      - Name of a managed disk, which must not be attached to a running machine.
+      - Name of a managed disk, which must not be attached to a running machine, and to which nobody else may
+        have access.
       - Exactly one of O(disk_name), O(snapshot_name), O(image_name), O(gallery_name), O(storage_account) and
         O(sas_url) says what to download.
     type: str
@@ -47,7 +56,8 @@ options:
     description: Name of a snapshot.
     type: str
   image_name:
-    description: Name of a managed image.
+    description: Name of a managed image whose disks were made from managed disks or snapshots of the same
+      subscription.
     type: str
   gallery_name:
     description: Name of a gallery, together with O(gallery_image).
@@ -90,11 +100,22 @@ options:
     description: How many connections fetch at the same time, 1 to 16.
     type: int
     default: 8
+  bandwidth_limit:
+    description: How many bytes per second are fetched at most on average, by all connections together, for
+      example V(20M). At least 100000. Each request fetches up to 4 MiB at once.
+    type: bytes
   force:
     description: Whether a file at O(path) that is not known to be this disk is replaced. Without it, that is
-      an error.
+      an error. The old file stays until the new one is complete.
     type: bool
     default: false
+  progress_file:
+    description:
+      - File to which progress is appended as lines of JSON. C(phase) is C(receiving), C(checking) or, for a
+        file that is there already, C(reading); C(done) and C(total) are bytes of what was written to the disk,
+        C(sent) is how much has been received, C(resumed) how much had been received before, C(seconds) how
+        long it took. It is created with mode 0600.
+    type: path
   wait_timeout:
     description: How many seconds to wait for each of Azure's operations. The time for the download itself
       is not limited.
@@ -108,7 +129,9 @@ extends_documentation_fragment:
 notes:
   - A blob that is written to during its download is an error. A disk that somebody attaches to a machine
     cannot be written to as long as access to it is granted.
-  - In check mode no access is granted, so that the size of the file is not told.
+  - Free space for all that was ever written to the disk must be there at the beginning.
+  - Where the service tells no MD5, the encrypted connection and the length alone guard the way; see
+    RV(bytes_checked).
 seealso:
   - module: goldenimage.azure.disk_upload
   - module: goldenimage.azure.disk_info
@@ -152,12 +175,13 @@ file:
       returned: always
       sample: qcow2
     virtual_size:
-      description: Size of the disk in bytes; null in check mode.
+      description: Size of the disk in bytes; null in check mode for a gallery image version.
       type: int
       returned: always
       sample: 32213303296
     content_sha256:
-      description: Digest of its content, as M(goldenimage.azure.disk_upload) has it.
+      description: Digest of its content, as M(goldenimage.azure.disk_upload) has it; in check mode that of
+        RV(source.content_sha256).
       type: str
       returned: always
 source:
@@ -187,6 +211,11 @@ matches_upload:
   type: bool
 bytes_received:
   description: How many bytes of the disk were fetched. 0 when the file was there already.
+  returned: success
+  type: int
+  sample: 1587086336
+bytes_checked:
+  description: Of how many of them the service told the MD5.
   returned: success
   type: int
   sample: 1587086336
@@ -250,7 +279,9 @@ def main() -> None:
             "auth_mode": {"type": "str", "choices": ["key", "login"], "default": "key"},
             "sas_url": {"type": "str", "no_log": True},
             "connections": {"type": "int", "default": 8},
+            "bandwidth_limit": {"type": "bytes"},
             "force": {"type": "bool", "default": False},
+            "progress_file": {"type": "path"},
             "wait_timeout": {"type": "int", "default": 1800},
         },
         required_one_of=[_SOURCES],

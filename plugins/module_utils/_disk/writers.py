@@ -27,6 +27,8 @@ class DiskWriter:
     """
 
     format = "raw"
+    #: How many bytes of the file are no content.
+    overhead = 0
 
     def __init__(self, fd: int, path: str, virtual_size: int) -> None:
         self._fd = fd
@@ -45,10 +47,19 @@ class DiskWriter:
 
     def read(self, offset: int, length: int) -> bytes:
         """Content of the disk, as it was written; fewer bytes where the file ends."""
-        parts = []
-        for _start, place, size in self._places(offset, length):
-            parts.append(os.pread(self._fd, size, place))
-        return b"".join(parts)
+        try:
+            return b"".join(
+                os.pread(self._fd, size, place) for _start, place, size in self._places(offset, length)
+            )
+        except OSError as error:
+            raise DiskError("{0}: cannot be read: {1}".format(self._path, error.strerror)) from None
+
+    def sync(self) -> None:
+        """Wait until all that was written is on the storage; failing that raises :class:`DiskError`."""
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            raise self._failed(error) from None
 
     def _places(self, offset: int, length: int) -> Pieces:
         """(start within the data, place in the file, length) of the parts of a piece of the disk."""
@@ -95,6 +106,7 @@ class FixedVhdWriter(DiskWriter):
     def __init__(self, fd: int, path: str, virtual_size: int, footer: bytes) -> None:
         super().__init__(fd, path, virtual_size)
         self._footer = footer
+        self.overhead = len(footer)
 
     def prepare(self) -> None:
         self._truncate(self.virtual_size + len(self._footer))

@@ -60,6 +60,7 @@ class Qcow2Writer(DiskWriter):
         self._refcount_blocks, self._refcount_table, self._total = blocks, table, total
         self._data = total - self._data_clusters
         self._l2 = self._data - len(self._tables)
+        self.overhead = self._data * CLUSTER
 
     def _add_run(self, first: int, end: int) -> None:
         if self._ends and first <= self._ends[-1]:

@@ -25,9 +25,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader imp
     SourceFile,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd import FixedVhdReader, read_footer
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import make_plan
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Report, make_plan
 
 FORMATS = ("vhd", "raw", "qcow2")
+_LONGEST_SUFFIX = ".origin.json.new"
 
 
 class Content(NamedTuple):
@@ -61,49 +62,53 @@ def _no_parent(child: SourceFile, name: str, _declared: str | None) -> DiskReade
     raise DiskError(f"{child.path}: needs another file, {name}")
 
 
-def content_of(path: str, disk_format: str) -> Content:
-    """Read a disk file whole; a bad one raises DiskError."""
-    with open_written(path, disk_format) as reader:
-        return Content(reader.virtual_size, make_plan(reader).content_sha256)
-
-
 class LocalFile:
-    """The place of a download: `path`, and beside it the partial file, the journal and the origin."""
+    """The place of a download, and beside it the partial file, the journal and the origin.
+
+    Attributes: `path` as it was given; `format`; `part` and `journal`, paths beside the file itself, which
+    may be elsewhere when `path` is a symbolic link.
+    """
 
     def __init__(self, path: str, disk_format: str) -> None:
         self.path = path
         self.format = disk_format
-        self.part = f"{path}.part"
-        self.journal = f"{path}.part.journal"
-        self._file = Path(path)
-        self._folder = self._file.absolute().parent
-        self._origin = Path(f"{path}.origin.json")
+        self._file = os.path.realpath(path)
+        self._folder = str(Path(self._file).parent)
+        self.part = f"{self._file}.part"
+        self.journal = f"{self._file}.part.journal"
+        self._origin = Path(f"{self._file}.origin.json")
 
     def check(self) -> None:
         """Refuse a place where no file can be written; raises InvalidInput."""
         folder = self._folder
-        if self._file.is_dir():
+        # Not by pathlib: that raises for names that are too long.
+        if os.path.isdir(self._file):  # noqa: PTH112
             raise InvalidInput(
                 f"path: {self.path} is a directory.", remedy="Give the path of the file to write."
             )
-        if os.path.lexists(self.path) and not self._file.is_file():
+        if os.path.lexists(self._file) and not self.exists():
             raise InvalidInput(f"path: {self.path} exists and is no regular file.")
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # noqa: PTH112
             raise InvalidInput(f"path: there is no directory {folder}.", remedy="Create it first.")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise InvalidInput(
                 f"path: {folder} may not be written by user id {os.geteuid()}.",
                 remedy="Change its permissions or use become.",
             )
+        name = Path(self._file).name
+        longest = os.pathconf(folder, "PC_NAME_MAX") - len(_LONGEST_SUFFIX)
+        if len(os.fsencode(name)) > longest:
+            raise InvalidInput(f"path: {name} is too long a name.", remedy=f"Use at most {longest} bytes.")
 
     def exists(self) -> bool:
         """Whether the finished file is there."""
-        return self._file.is_file()
+        return os.path.isfile(self._file)  # noqa: PTH113
 
-    def content(self) -> Content | None:
-        """What the file holds; None when it is no sound disk of the format."""
+    def content(self, progress: Report) -> Content | None:
+        """What the file holds, read whole; None when it is no sound disk of the format."""
         try:
-            return content_of(self.path, self.format)
+            with open_written(self._file, self.format) as reader:
+                return Content(reader.virtual_size, make_plan(reader, progress=progress).content_sha256)
         except DiskError:
             return None
 
@@ -133,9 +138,15 @@ class LocalFile:
             raise InvalidInput(f"path: {self.part} cannot be written: {error.strerror}.") from None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Another download may have finished this very file or removed it just before it was locked.
+            mine = os.path.samestat(os.fstat(fd), Path(self.part).stat())
         except OSError:
+            mine = False
+        if not mine:
             os.close(fd)
-            raise AzureError(f"Another download to {self.path} is under way.", code="InUse") from None
+            raise AzureError(
+                f"Another download to {self.path} is under way.", code="InUse", remedy="Wait for its end."
+            )
         return fd
 
     def forget_useless_part(self) -> None:
@@ -144,31 +155,40 @@ class LocalFile:
             Path(self.part).unlink(missing_ok=True)
 
     def check_space(self, needed: int) -> None:
-        """Refuse a download that the file system has no room for."""
+        """Refuse a download that the file system has no room for.
+
+        :param needed: bytes that the partial file needs; what it has of them already is counted off
+        """
         status = os.statvfs(self._folder)
         free = status.f_bavail * status.f_frsize
-        if needed > free:
+        more = needed - Path(self.part).stat().st_blocks * 512
+        if more > free:
             raise InvalidInput(
-                f"path: the download needs {needed} bytes, but only {free} are free in {self._folder}.",
+                f"path: the download needs {more} bytes, but only {free} are free in {self._folder}.",
                 remedy="Make room, or give a path on another file system.",
             )
 
     def finish(self, origin: Mapping[str, Any]) -> None:
-        """Put the partial file in the place of the finished one, and its origin beside it."""
-        # Without an origin the old file's could be taken for the new one's.
-        self._origin.unlink(missing_ok=True)
-        Path(self.part).replace(self._file)
+        """Put the partial file, all of which is on the storage, in the place of the finished one.
+
+        Its origin is put down before, so that a run that is killed in between is gone on with. Of a file that
+        is still there then the origin says nothing, as that has another content.
+        """
         new = Path(f"{self._origin}.new")
-        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            json.dump(dict(origin), file, indent=1, sort_keys=True)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._origin)
-        Path(self.journal).unlink(missing_ok=True)
-        folder = os.open(self._folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                json.dump(dict(origin), file, indent=1, sort_keys=True)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(self._origin)
+            Path(self.part).replace(self._file)
+            Path(self.journal).unlink(missing_ok=True)
+            folder = os.open(self._folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise DiskError(f"{self.path}: cannot be written: {error.strerror}") from None

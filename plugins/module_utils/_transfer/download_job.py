@@ -5,65 +5,65 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import struct
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError, InvalidInput
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput, NotFound
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
-from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import (
-    FIXED,
-    FOOTER_SIZE,
-    FooterError,
-    parse_footer,
-)
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import FOOTER_SIZE
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.writers import (
+    BLOCK,
     DiskWriter,
     FixedVhdWriter,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.writers_qcow2 import Qcow2Writer
 from ansible_collections.goldenimage.azure.plugins.module_utils._module import Outcome
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_blob import read_footer
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_check import check_content
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_engine import (
     Fetched,
-    Piece,
     fetch,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_file import (
     Content,
     LocalFile,
-    content_of,
     format_of,
+    open_written,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_journal import (
-    Arrived,
     DownloadJournal,
-    read_subject,
+    is_journal_of,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_pieces import Pieces
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_source import (
     Opened,
     Source,
+    Way,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_sources import SourceFinder
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import reported
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.interruption import interruptible
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.checksum import md5
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import pieces_of
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.ranges import Ranges
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.job import check_pace
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.progress import ProgressFile
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.throttle import Throttle
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
-_MOST_CONNECTIONS = 16
 _INTERRUPTED = "The download was interrupted; the next run goes on with what has arrived."
+# What the service's refusals mean for somebody who only reads.
+_REMEDIES = {
+    "AuthorizationPermissionMismatch": "Give the signed-in identity the role Storage Blob Data Reader, or the"
+    " SAS the permission read.",
+    "ConditionNotMet": "The blob was written to during its download; run the task again when nothing does.",
+}
 
 
 class _Done(NamedTuple):
     content: Content
     fetched: Fetched
-    bytes_resumed: int
 
 
 class DownloadJob:
@@ -72,11 +72,7 @@ class DownloadJob:
     def __init__(self, options: Mapping[str, Any], *, check_mode: bool) -> None:
         self._options = options
         self._check_mode = check_mode
-        if not 1 <= options["connections"] <= _MOST_CONNECTIONS:
-            raise InvalidInput(
-                f"connections is {options['connections']}.",
-                remedy=f"It is a number from 1 to {_MOST_CONNECTIONS}.",
-            )
+        check_pace(options["connections"], options["bandwidth_limit"])
         if options["wait_timeout"] < 1:
             raise InvalidInput(
                 f"wait_timeout is {options['wait_timeout']}; it is a number of seconds above 0."
@@ -85,29 +81,34 @@ class DownloadJob:
         self._local.check()
         validation = options.get("cert_validation_mode") or os.environ.get("AZURE_CERT_VALIDATION_MODE")
         waiter = Waiter(wait=True, timeout=options["wait_timeout"])
+        way = Way(waiter, validation != "ignore", options["bandwidth_limit"])
         with reported():
-            self._finder = SourceFinder(options, waiter, verify_tls=validation != "ignore")
+            self._finder = SourceFinder(options, way)
+        self._progress = ProgressFile(None)
 
     def run(self, session: AzureSession | None) -> Outcome:
         """Download; `session` may be None for a blob with a SAS."""
-        with interruptible(_INTERRUPTED), reported():
-            return self._run(self._finder.find(session))
+        self._progress = ProgressFile(self._options["progress_file"])
+        try:
+            with interruptible(_INTERRUPTED), reported(_REMEDIES):
+                return self._run(self._finder.find(session))
+        finally:
+            self._progress.close()
 
     def _run(self, source: Source) -> Outcome:
         local = self._local
-        present = local.content() if local.exists() else None
+        present = local.content(self._progress.reading) if local.exists() else None
         before = local.facts(*present) if present is not None else None
         if local.exists():
             if present is not None and self._is_download_of(source, present):
-                return self._outcome(source, _Done(present, Fetched(0, 0, 0.0), 0), before, changed=False)
+                return self._outcome(source, _Done(present, Fetched()), before, changed=False)
             if not self._options["force"]:
                 raise InvalidInput(
                     f"path: {local.path} exists, and it is not known to be this disk.",
                     remedy="Give another path, or set force to true to replace the file.",
                 )
             before = before or local.facts(None, None)
-        resumed = (read_subject(local.journal) or {}).get("source") == source.identity
-        source.check(resumed=resumed)
+        source.check(resumed=is_journal_of(local.journal, self._subject(source)))
         if self._check_mode:
             return self._outcome(source, None, before, changed=True)
         return self._outcome(source, self._download(source), before, changed=True)
@@ -128,7 +129,6 @@ class DownloadJob:
         try:
             with source.opened() as opened:
                 done = self._fetch(source, opened, fd)
-            os.fsync(fd)
             local.finish({**self._subject(source), "content_sha256": done.content.content_sha256})
         except BaseException:
             local.forget_useless_part()
@@ -141,68 +141,53 @@ class DownloadJob:
         blob = opened.open_blob(threading.Event())
         try:
             facts = blob.facts()
-            size = facts.size - FOOTER_SIZE if facts is not None else 0
-            footer = blob.fetch(size, FOOTER_SIZE, opened.etag)[0] if size > 0 else b""
-            _check_footer(source, footer, size)
-            ranges = Ranges((start, min(end, size)) for start, end in blob.page_ranges() if start < size)
+            if facts is None:
+                raise NotFound(f"{source.name} is gone.", code="BlobNotFound")
+            footer = read_footer(blob, source.name, facts.size, opened.etag)
+            pieces = Pieces(blob.page_ranges(), facts.size - FOOTER_SIZE)
         finally:
             blob.close()
-        writer = self._writer(fd, size, footer, ranges)
-        journal = DownloadJournal(
-            self._local.journal, {**self._subject(source), "ranges": _digest_of(ranges, size)}
-        )
-        held = self._held(writer, journal.arrived(), ranges)
-        if not held:
-            os.ftruncate(fd, 0)
-        missing = [piece for piece in pieces_of(ranges) if piece not in held]
-        self._local.check_space(sum(length for _offset, length in missing))
-        writer.prepare()
-        journal.begin(Arrived(*piece, check) for piece, check in held.items())
+        writer = self._writer(fd, pieces, footer)
+        # Whole blocks of the file system, which each range may need one more of.
+        self._local.check_space(pieces.total + len(pieces.ranges) * BLOCK + writer.overhead)
+        journal = DownloadJournal(self._local.journal, self._subject(source), pieces)
         try:
+            if not journal.resumed:
+                os.ftruncate(fd, 0)
+            writer.prepare()
+            limit = self._options["bandwidth_limit"]
             fetched = fetch(
-                missing,
+                pieces,
                 opened.open_blob,
                 writer,
-                fd,
                 journal,
-                connections=max(1, min(self._options["connections"], len(missing))),
+                self._progress.receiving,
+                connections=self._options["connections"],
+                throttle=Throttle(limit) if limit else None,
                 etag=opened.etag,
             )
+            writer.sync()
+            with open_written(self._local.part, self._local.format) as disk:
+                plan = check_content(disk, pieces, journal, self._progress.checking)
         finally:
             journal.close()
-        content = content_of(self._local.part, self._local.format)
-        if content.virtual_size != size:
-            raise AzureError(f"{self._local.part}: has {content.virtual_size} bytes, not {size}.")
-        return _Done(content, fetched, sum(length for _offset, length in held))
+        return _Done(Content(pieces.size, plan.content_sha256), fetched)
 
-    def _writer(self, fd: int, size: int, footer: bytes, ranges: Ranges) -> DiskWriter:
+    def _writer(self, fd: int, pieces: Pieces, footer: bytes) -> DiskWriter:
         part = self._local.part
         if self._local.format == "vhd":
-            return FixedVhdWriter(fd, part, size, footer)
-        return (
-            Qcow2Writer(fd, part, size, ranges)
-            if self._local.format == "qcow2"
-            else DiskWriter(fd, part, size)
-        )
-
-    @staticmethod
-    def _held(writer: DiskWriter, arrived: list[Arrived], ranges: Ranges) -> dict[Piece, str]:
-        """The pieces of an earlier run that the partial file has, by its own content."""
-        wanted = set(pieces_of(ranges)) if arrived else set()
-        return {
-            (piece.offset, piece.length): piece.md5
-            for piece in arrived
-            if (piece.offset, piece.length) in wanted
-            and md5(writer.read(piece.offset, piece.length)).hex() == piece.md5
-        }
+            return FixedVhdWriter(fd, part, pieces.size, footer)
+        if self._local.format == "qcow2":
+            return Qcow2Writer(fd, part, pieces.size, pieces.ranges)
+        return DiskWriter(fd, part, pieces.size)
 
     def _outcome(
         self, source: Source, done: _Done | None, before: dict[str, Any] | None, *, changed: bool
     ) -> Outcome:
         local = self._local
         told = source.content_sha256
-        after = local.facts(*done.content) if done else local.facts(None, told)
-        fetched = done.fetched if done else Fetched(0, 0, 0.0)
+        after = local.facts(*done.content) if done else local.facts(source.virtual_size, told)
+        fetched = done.fetched if done else Fetched()
         matches = None if told is None or done is None else told == done.content.content_sha256
         warnings = []
         if matches is False:
@@ -220,7 +205,8 @@ class DownloadJob:
                 "source": source.facts(),
                 "matches_upload": matches,
                 "bytes_received": fetched.bytes_received,
-                "bytes_resumed": done.bytes_resumed if done else 0,
+                "bytes_checked": fetched.bytes_checked,
+                "bytes_resumed": fetched.bytes_resumed,
                 "requests": fetched.requests,
                 "seconds": round(fetched.seconds, 3),
             },
@@ -229,23 +215,3 @@ class DownloadJob:
             actions=[sentence] if changed else [],
             warnings=warnings,
         )
-
-
-def _check_footer(source: Source, footer: bytes, size: int) -> None:
-    """Refuse what is no fixed VHD; raises InvalidInput."""
-    try:
-        found = parse_footer(footer)
-    except FooterError as error:
-        raise InvalidInput(f"{source.name} holds no VHD: {error}.") from None
-    if found.disk_type != FIXED or found.current_size != size:
-        raise InvalidInput(
-            f"{source.name} holds no sound fixed VHD: its footer is of type {found.disk_type} for"
-            f" {found.current_size} bytes, but {size} bytes stand before it."
-        )
-
-
-def _digest_of(ranges: Ranges, size: int) -> str:
-    made = hashlib.sha256(struct.pack(">Q", size))
-    for start, end in ranges:
-        made.update(struct.pack(">QQ", start, end))
-    return made.hexdigest()

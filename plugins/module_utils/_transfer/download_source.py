@@ -18,19 +18,27 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
     AzureError,
     InvalidInput,
     NotFound,
+    OperationFailed,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import FOOTER_SIZE
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_target import BlobTarget
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_access import (
     DiskAccess,
     RenewedAccess,
     without_leftovers,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_blob import SourceBlob
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_blob import (
+    SourceBlob,
+    read_footer,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_engine import OpenSource
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import and_left, reported
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import and_left
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import CONTENT
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import tls_context
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import (
+    BlobUrl,
+    tls_context,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blob import BlobFacts
 
 if TYPE_CHECKING:
@@ -45,6 +53,18 @@ _NOT_READABLE = {
 }
 
 
+class Way(NamedTuple):
+    """How a source is reached.
+
+    `waiter`: how long Azure's operations may take; `verify_tls`: False leaves certificates unchecked;
+    `bandwidth_limit`: bytes per second, None for no limit.
+    """
+
+    waiter: Waiter
+    verify_tls: bool
+    bandwidth_limit: int | None
+
+
 class Opened(NamedTuple):
     """A source that can be read: what opens a connection to it, and the etag it has to keep, if any."""
 
@@ -56,15 +76,23 @@ class Source:
     """Something to download.
 
     Attributes: `kind`; `name` for messages; `identity`, which is another whenever the content is;
-    `content_sha256`, what a tag or metadata says of the content, None without it.
+    `content_sha256`, what a tag or metadata says of the content, None without it; `virtual_size` in bytes,
+    None as long as only access would tell it.
     """
 
     kind = ""
 
-    def __init__(self, name: str, identity: Mapping[str, Any], content_sha256: str | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        identity: Mapping[str, Any],
+        content_sha256: str | None,
+        virtual_size: int | None,
+    ) -> None:
         self.name = name
         self.identity = dict(identity)
         self.content_sha256 = content_sha256
+        self.virtual_size = virtual_size
 
     def facts(self) -> dict[str, Any]:
         """The returned value `source`."""
@@ -88,12 +116,13 @@ class BlobSource(Source):
 
     kind = "blob"
 
-    def __init__(self, target: BlobTarget, facts: BlobFacts, *, verify_tls: bool) -> None:
+    def __init__(self, target: BlobTarget, facts: BlobFacts, way: Way) -> None:
         identity = {"id": str(target.url), "etag": facts.etag}
-        super().__init__(f"The blob {target.url}", identity, facts.metadata.get(CONTENT))
+        told = facts.metadata.get(CONTENT)
+        super().__init__(f"The blob {target.url}", identity, told, facts.size - FOOTER_SIZE)
         self._target = target
         self._facts = facts
-        self._verify_tls = verify_tls
+        self._context = tls_context(os.environ, way.verify_tls)
 
     def check(self, *, resumed: bool) -> None:
         del resumed
@@ -102,28 +131,30 @@ class BlobSource(Source):
                 f"{self.name} is a {self._facts.kind}, and so no disk.",
                 remedy="Give the name of a page blob that holds a VHD.",
             )
+        blob = self._open(threading.Event())
+        try:
+            read_footer(blob, self.name, self._facts.size, self._facts.etag)
+        finally:
+            blob.close()
+
+    def _open(self, cancel: threading.Event) -> SourceBlob:
+        return SourceBlob(self._target.url, self._context, self._target.authorize, cancel)
 
     @contextmanager
     def opened(self) -> Iterator[Opened]:
-        context = tls_context(os.environ, self._verify_tls)
-
-        def open_blob(cancel: threading.Event) -> SourceBlob:
-            return SourceBlob(self._target.url, context, self._target.authorize, cancel)
-
-        yield Opened(open_blob, self._facts.etag)
+        yield Opened(self._open, self._facts.etag)
 
 
-def find_blob(target: BlobTarget, *, verify_tls: bool) -> BlobSource:
-    """Look at a blob; raises NotFound when it is missing."""
-    with reported():
-        blob = SourceBlob(target.url, tls_context(os.environ, verify_tls), target.authorize)
-        try:
-            facts = blob.facts()
-        finally:
-            blob.close()
+def find_blob(target: BlobTarget, way: Way) -> BlobSource:
+    """Look at a blob; raises NotFound when it is missing, UploadError when it may not be looked at."""
+    blob = SourceBlob(target.url, tls_context(os.environ, way.verify_tls), target.authorize)
+    try:
+        facts = blob.facts()
+    finally:
+        blob.close()
     if facts is None:
         raise NotFound(f"There is no blob {target.url}.", code="BlobNotFound", remedy="Correct its name.")
-    return BlobSource(target, facts, verify_tls=verify_tls)
+    return BlobSource(target, facts, way)
 
 
 class DiskSource(Source):
@@ -139,12 +170,11 @@ class DiskSource(Source):
         kind: str,
         resource_group: str,
         resource: Mapping[str, Any],
-        waiter: Waiter,
-        *,
-        verify_tls: bool,
+        way: Way,
     ) -> None:
         properties = resource.get("properties", {})
         self.kind = kind
+        self._pace = way.bandwidth_limit
         self._properties = properties
         self._owner = resource.get("managedBy")
         owned = properties.get("LastOwnershipUpdateTime") or properties.get("lastOwnershipUpdateTime")
@@ -158,9 +188,11 @@ class DiskSource(Source):
             "owner": self._owner,
             "owned": owned,
         }
-        super().__init__(f"The {kind} {resource['name']} in resource group {resource_group}", identity, told)
+        name = f"The {kind} {resource['name']} in resource group {resource_group}"
+        super().__init__(name, identity, told, properties.get("diskSizeBytes"))
+        self._granted = self._refused = False
         self._access = DiskAccess(
-            collection, resource_group, str(resource["name"]), waiter, verify_tls=verify_tls
+            collection, resource_group, str(resource["name"]), way.waiter, verify_tls=way.verify_tls
         )
 
     def check(self, *, resumed: bool) -> None:
@@ -177,6 +209,17 @@ class DiskSource(Source):
                 f"{self.name} is being read by somebody else, whose access would end with this download.",
                 remedy=f"Wait for it, or end it: az {self.kind} revoke-access --ids {self.identity['id']}",
             )
+        if self._properties.get("networkAccessPolicy") == "DenyAll":
+            raise InvalidInput(
+                f"{self.name} gives nobody access: its network access policy is DenyAll.",
+                remedy="Set the policy to AllowAll or AllowPrivate for the time of the download.",
+            )
+        if self._properties.get("dataAccessAuthMode") == "AzureActiveDirectory":
+            raise InvalidInput(
+                f"{self.name} wants a Microsoft Entra token beside the SAS (its data access authentication"
+                " mode is AzureActiveDirectory), which this module does not send.",
+                remedy="Set the mode to None for the time of the download.",
+            )
         done = self._properties.get("completionPercent")
         if done is not None and done < _COMPLETE:
             raise InvalidInput(
@@ -185,15 +228,29 @@ class DiskSource(Source):
 
     @contextmanager
     def opened(self) -> Iterator[Opened]:
-        access = RenewedAccess(
-            lambda: self._access.grant(int(self._properties.get("diskSizeBytes") or 0), access="Read")
-        )
+        with cleaned_up(self._give_back, f"The access to {self.name[0].lower()}{self.name[1:]}"):
+            access = RenewedAccess(self._grant)
 
-        def open_blob(cancel: threading.Event) -> SourceBlob:
-            return SourceBlob(access.url, self._access.context, cancel=cancel, renew=access.renew)
+            def open_blob(cancel: threading.Event) -> SourceBlob:
+                return SourceBlob(access.url, self._access.context, cancel=cancel, renew=access.renew)
 
-        with cleaned_up(self._access.revoke, f"The access to {self.name[0].lower()}{self.name[1:]}"):
             yield Opened(open_blob, "")
+
+    def _grant(self) -> BlobUrl:
+        try:
+            url = self._access.grant(self.virtual_size or 0, self._pace, access="Read")
+        except AzureError as error:
+            said_no = isinstance(error, OperationFailed) or 400 <= (error.status or 0) < 500
+            # Then there is no access, or it is somebody else's.
+            self._refused = said_no and not self._granted
+            raise
+        self._granted = True
+        return url
+
+    def _give_back(self) -> None:
+        """End the access, also one that was asked for when the run was interrupted."""
+        if not self._refused:
+            self._access.revoke()
 
 
 class VersionSource(Source):
@@ -210,12 +267,11 @@ class VersionSource(Source):
         self,
         session: AzureSession,
         version: Mapping[str, Any],
-        waiter: Waiter,
+        way: Way,
         *,
         lun: int | None,
         resource_group: str,
         path: str,
-        verify_tls: bool,
     ) -> None:
         properties = version.get("properties", {})
         identity = {
@@ -223,13 +279,12 @@ class VersionSource(Source):
             "lun": lun,
             "published": (properties.get("publishingProfile") or {}).get("publishedDate"),
         }
-        super().__init__(f"The gallery image version {version['id']}", identity, None)
+        super().__init__(f"The gallery image version {version['id']}", identity, None, None)
         self._session = session
         self._version = version
         self._lun = lun
         self._group = resource_group
-        self._waiter = waiter
-        self._verify_tls = verify_tls
+        self._way = way
         place = f"{identity['id']} {lun} {socket.gethostname()} {Path(path).absolute()}"
         self._disk_name = f"goldenimage-download-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
 
@@ -258,8 +313,8 @@ class VersionSource(Source):
             "properties": {"creationData": {"createOption": "FromImage", "galleryImageReference": reference}},
         }
         with cleaned_up(lambda: self._remove(disks), f"The temporary disk {self._disk_name}"):
-            made = disks.put(self._group, self._disk_name, body, self._waiter)
-            disk = DiskSource(disks, "disk", self._group, made, self._waiter, verify_tls=self._verify_tls)
+            made = disks.put(self._group, self._disk_name, body, self._way.waiter)
+            disk = DiskSource(disks, "disk", self._group, made, self._way)
             with disk.opened() as opened:
                 yield opened
 
@@ -271,8 +326,8 @@ class VersionSource(Source):
         if TEMPORARY not in (found.get("tags") or {}):
             raise InvalidInput(f"There is a disk {self._disk_name} that is no temporary one of a download.")
         if found["properties"].get("diskState") == "ActiveSAS":
-            disks.action(self._group, self._disk_name, "endGetAccess", None, self._waiter)
-        disks.delete(self._group, self._disk_name, self._waiter)
+            disks.action(self._group, self._disk_name, "endGetAccess", None, self._way.waiter)
+        disks.delete(self._group, self._disk_name, self._way.waiter)
 
 
 @contextmanager

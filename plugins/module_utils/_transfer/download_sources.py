@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput, NotFound
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
     ResourceId,
     parse_resource_id,
@@ -29,6 +28,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.downlo
     DiskSource,
     Source,
     VersionSource,
+    Way,
     find_blob,
 )
 
@@ -43,10 +43,9 @@ _COLLECTIONS = {"disk": "disks", "snapshot": "snapshots"}
 class SourceFinder:
     """Resolves the options of one run; making one checks them, and raises InvalidInput."""
 
-    def __init__(self, options: Mapping[str, Any], waiter: Waiter, *, verify_tls: bool) -> None:
+    def __init__(self, options: Mapping[str, Any], way: Way) -> None:
         self._options = options
-        self._waiter = waiter
-        self._verify_tls = verify_tls
+        self._way = way
         self._group: str = options["resource_group"] or ""
         if options["resource_group"]:
             check_resource_group_name(self._group)
@@ -78,8 +77,9 @@ class SourceFinder:
         """The source; raises NotFound when it is missing. A blob with a SAS needs no session."""
         if self._blob is not None:
             if session is None:
-                return find_blob(sas_target(self._blob), verify_tls=self._verify_tls)
-            return find_blob(find_target(session, self._blob, self._waiter), verify_tls=self._verify_tls)
+                return find_blob(sas_target(self._blob), self._way)
+            target = find_target(session, self._blob, self._way.waiter, read_only=True)
+            return find_blob(target, self._way)
         if session is None:
             raise ValueError("only a blob with a SAS is read without a session")
         group_location(session, self._group)
@@ -100,7 +100,7 @@ class SourceFinder:
                 code="ResourceNotFound",
                 remedy="Correct its name or resource_group.",
             )
-        return DiskSource(collection, kind, group, found, self._waiter, verify_tls=self._verify_tls)
+        return DiskSource(collection, kind, group, found, self._way)
 
     def _disk_of_image(self, session: AzureSession) -> Source:
         """The disk or snapshot that a managed image was made from: Azure gives no access to the image."""
@@ -182,11 +182,10 @@ class SourceFinder:
         return VersionSource(
             session,
             version,
-            self._waiter,
+            self._way,
             lun=options["lun"],
             resource_group=options["temporary_resource_group"] or self._group,
             path=options["path"],
-            verify_tls=self._verify_tls,
         )
 
 

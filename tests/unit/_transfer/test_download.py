@@ -55,7 +55,7 @@ def blob(server: PageBlobServer) -> Blob:
 def options(server: PageBlobServer, path: Path, **given: Any) -> dict[str, Any]:
     names = (
         "resource_group disk_name snapshot_name image_name gallery_name gallery_image lun container blob"
-        " temporary_resource_group storage_account format"
+        " temporary_resource_group storage_account format bandwidth_limit progress_file"
     )
     return {
         **dict.fromkeys(names.split()),
