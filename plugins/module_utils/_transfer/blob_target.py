@@ -17,6 +17,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
     InvalidInput,
     NotFound,
     importing,
+    translated,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import resource_id
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 _STORAGE_API = "2023-05-01"
 _STORAGE_SCOPE = "https://storage.azure.com/.default"
 _KEY_SAS_LIFE = timedelta(days=7)
+# A user delegation key lives seven days at most, and Azure reckons by its own clock.
+_DELEGATED_SAS_LIFE = timedelta(days=6)
 _RENEW_BEFORE = 300
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _CONTAINER = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*|\$root")
@@ -97,8 +100,13 @@ def sas_target(request: BlobRequest) -> BlobTarget:
     return BlobTarget(parse_blob_url(request.sas_url or ""), no_authorization)
 
 
-def find_target(session: AzureSession, request: BlobRequest, waiter: Waiter) -> BlobTarget:
-    """Look the storage account up; raises NotFound when the group, account or container is missing."""
+def find_target(
+    session: AzureSession, request: BlobRequest, waiter: Waiter, *, read_only: bool = False
+) -> BlobTarget:
+    """Look the storage account up; raises NotFound when the group, account or container is missing.
+
+    :param read_only: whether a SAS that is made of the account's key permits nothing but to read
+    """
     path = f"{request.container}/{quote(request.blob or '')}"
     if request.resource_group is None:
         host = f"{request.storage_account}.blob.{session.cloud.storage_suffix}"
@@ -124,8 +132,29 @@ def find_target(session: AzureSession, request: BlobRequest, waiter: Waiter) -> 
     if request.auth_mode == "login":
         return BlobTarget(parse_blob_url(url), _Bearer(session))
     keys: Mapping[str, Any] = session.arm.post(f"{account}/listKeys", None, _STORAGE_API, waiter)
-    sas = _sas_by_key(request, str(keys["keys"][0]["value"]))
+    sas = _sas(request, read_only=read_only, account_key=str(keys["keys"][0]["value"]))
     return BlobTarget(parse_blob_url(f"{url}?{sas}"), no_authorization)
+
+
+def find_source_url(
+    session: AzureSession, request: BlobRequest, waiter: Waiter, *, verify_tls: bool
+) -> BlobUrl:
+    """The URL, with a SAS that permits nothing but to read the blob, from which the service itself copies."""
+    url = find_target(session, request, waiter, read_only=True).url
+    if url.query:
+        return url
+    with importing("azure-storage-blob"):
+        from azure.storage.blob import BlobServiceClient  # noqa: PLC0415
+    account = str(url)[: -len(f"/{request.container}/{quote(request.blob or '')}")]
+    now = datetime.now(timezone.utc)
+    with (
+        translated(f"get a user delegation key of storage account {request.storage_account}"),
+        BlobServiceClient(account, session.credential, connection_verify=verify_tls) as client,
+    ):
+        # Clocks differ.
+        key = client.get_user_delegation_key(now - timedelta(minutes=15), now + _DELEGATED_SAS_LIFE)
+    sas = _sas(request, read_only=True, user_delegation_key=key, expiry=now + _DELEGATED_SAS_LIFE)
+    return parse_blob_url(f"{url}?{sas}")
 
 
 def _check_container(session: AzureSession, account: str, request: BlobRequest) -> None:
@@ -144,17 +173,18 @@ def _check_container(session: AzureSession, account: str, request: BlobRequest) 
         )
 
 
-def _sas_by_key(request: BlobRequest, key: str) -> str:
+def _sas(request: BlobRequest, *, read_only: bool, expiry: datetime | None = None, **signed_by: Any) -> str:
     """A SAS for this one blob, so that the key itself is not used further."""
     with importing("azure-storage-blob"):
         from azure.storage.blob import BlobSasPermissions, generate_blob_sas  # noqa: PLC0415
+    write = not read_only
     return generate_blob_sas(
         account_name=request.storage_account or "",
         container_name=request.container or "",
         blob_name=request.blob or "",
-        account_key=key,
-        permission=BlobSasPermissions(read=True, create=True, write=True, delete=True),
-        expiry=datetime.now(timezone.utc) + _KEY_SAS_LIFE,
+        permission=BlobSasPermissions(read=True, create=write, write=write, delete=write),
+        expiry=expiry or datetime.now(timezone.utc) + _KEY_SAS_LIFE,
+        **signed_by,
     )
 
 

@@ -30,6 +30,8 @@ _REMEDIES = {
     "LeaseLost": "The lease of the blob was ended or ran out; run the task again.",
     "BlobAlreadyExists": "Somebody else has just created the blob; run the task again.",
     "ConditionNotMet": "Somebody else has just changed the blob; run the task again.",
+    "CannotVerifyCopySource": "The service could not read the source: check that its SAS permits to"
+    " read and has not expired, and the network rules of its account.",
     "PublicAccessNotPermitted": "Give a SAS or a credential.",
 }
 

@@ -16,13 +16,13 @@ from uuid import uuid4
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
-    normalize_location,
-    resource_id,
-)
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import resource_id
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskReader
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import FOOTER_SIZE
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import group_location
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import (
+    group_location,
+    known_location,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_access import (
     DiskAccess,
     RenewedAccess,
@@ -66,7 +66,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.verifica
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
-_LOCATIONS_API = "2022-12-01"
 _IN_UPLOAD = ("ReadyToUpload", "ActiveUpload")
 _QUIET = ("Unattached", "Attached", "Reserved")
 
@@ -101,7 +100,7 @@ class ManagedDiskUpload:
         request = self._request
         location = group_location(self._session, request.resource_group)
         if request.location is not None:
-            location = self._known_location(request.location)
+            location = known_location(self._session, request.location)
         current = self._disks.get(request.resource_group, request.name)
         if current is not None and _state(current) not in _IN_UPLOAD:
             plan = self._compared(current)
@@ -116,18 +115,6 @@ class ManagedDiskUpload:
         )
         with resumption(self._reader, disk_id.lower(), self._transfer) as earlier:
             return self._upload(current, location, disk_id, earlier)
-
-    def _known_location(self, wanted: str) -> str:
-        """The region's name, after asking the subscription whether there is such a region."""
-        path = f"/subscriptions/{self._session.subscription_id}/locations"
-        known = {normalize_location(item["name"]) for item in self._session.arm.list(path, _LOCATIONS_API)}
-        location = normalize_location(wanted)
-        if known and location not in known:
-            raise InvalidInput(
-                f"location: the subscription has no region '{wanted}'.",
-                remedy="List the regions with: az account list-locations --query [].name",
-            )
-        return location
 
     def _named(self) -> str:
         return f"Disk {self._request.name} in resource group {self._request.resource_group}"
