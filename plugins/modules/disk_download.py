@@ -112,9 +112,9 @@ options:
   progress_file:
     description:
       - File to which progress is appended as lines of JSON. C(phase) is C(receiving), C(checking) or, for a
-        file that is there already, C(reading); C(done) and C(total) are bytes of what was written to the disk,
-        C(sent) is how much has been received, C(resumed) how much had been received before, C(seconds) how
-        long it took. It is created with mode 0600.
+        file that is there already, C(reading). C(done) and C(total) are bytes of what was written to the
+        disk, C(sent) is how much has been received, C(resumed) how much had been received before, C(seconds)
+        how long it took. It is created with mode 0600.
     type: path
   wait_timeout:
     description: How many seconds to wait for each of Azure's operations. The time for the download itself

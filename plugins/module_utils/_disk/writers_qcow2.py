@@ -14,7 +14,11 @@ from typing import Iterable, Iterator, Set, Tuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.qcow2_header import MAGIC
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskError
-from ansible_collections.goldenimage.azure.plugins.module_utils._disk.writers import DiskWriter, Pieces
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.writers import (
+    BLOCK,
+    DiskWriter,
+    Pieces,
+)
 
 _CLUSTER_BITS = 16
 CLUSTER = 1 << _CLUSTER_BITS
@@ -22,6 +26,7 @@ _HEADER = struct.Struct(">4sIQIIQIIQQIIQQQQII")
 _VERSION = 3
 _REFCOUNT_ORDER = 4  # refcounts of 16 bits
 _ENTRIES = CLUSTER // 8  # of an L2 table, and of a cluster of the L1 or refcount table
+_BLOCK_ENTRIES = BLOCK // 8  # of what is written of an L2 table at once
 _COUNTS = CLUSTER // 2  # of a refcount block
 _COPIED = 1 << 63  # refcount is exactly one
 
@@ -60,7 +65,10 @@ class Qcow2Writer(DiskWriter):
         self._refcount_blocks, self._refcount_table, self._total = blocks, table, total
         self._data = total - self._data_clusters
         self._l2 = self._data - len(self._tables)
-        self.overhead = self._data * CLUSTER
+        table_blocks = sum(
+            (end - 1) // _BLOCK_ENTRIES - first // _BLOCK_ENTRIES + 1 for first, end in self._runs()
+        )
+        self.overhead = self._l2 * CLUSTER + table_blocks * BLOCK
 
     def _add_run(self, first: int, end: int) -> None:
         if self._ends and first <= self._ends[-1]:
@@ -120,7 +128,9 @@ class Qcow2Writer(DiskWriter):
         big_endian = values[:]
         if struct.pack("=H", 1) != struct.pack(">H", 1):
             big_endian.byteswap()
-        self._write_at(memoryview(big_endian.tobytes()), place)
+        data = big_endian.tobytes()
+        # Most of a table is zeros where the disk has little; those stay holes.
+        self._write_data(data, memoryview(data), 0, len(data), place)
 
     def _places(self, offset: int, length: int) -> Pieces:
         done = 0

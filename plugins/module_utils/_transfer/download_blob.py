@@ -16,8 +16,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer
     parse_footer,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.checksum import md5
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import Response
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import UploadError
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.exchange import Response
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blob import ATTEMPTS, PageBlob
 
 # The hosts that managed disks are exported from take fewer headers than a storage account does.

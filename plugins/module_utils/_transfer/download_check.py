@@ -28,11 +28,11 @@ class _WithArrived(DiskReader):
     def __init__(self, disk: DiskReader, arrived: Ranges) -> None:
         super().__init__(disk.file, disk.virtual_size)
         self._disk = disk
-        self._arrived = arrived
+        in_file = ((offset, offset + length) for offset, length in disk.extents())
+        self._ranges = Ranges(heapq.merge(in_file, arrived))
 
     def extents(self) -> Iterator[tuple[int, int]]:
-        in_file = ((offset, offset + length) for offset, length in self._disk.extents())
-        for start, end in Ranges(heapq.merge(in_file, self._arrived)):
+        for start, end in self._ranges:
             yield start, end - start
 
     def read_into(self, offset: int, view: memoryview) -> None:

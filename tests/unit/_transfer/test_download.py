@@ -1,174 +1,71 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""Downloads from a blob service that misbehaves, stopped and gone on with."""
+"""Downloads from a blob service that misbehaves, into places that do."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import random
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError, InvalidInput
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import build_fixed_footer
-from ansible_collections.goldenimage.azure.plugins.module_utils._module import Outcome
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_job import DownloadJob
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.writers import DiskWriter
 
-from tests.integration.plays import COLLECTIONS
+from tests.unit._transfer.downloads import MIB, RANGES, SIZE, TOTAL, as_raw, download, reads
 from tests.unit._upload.page_blob_server import Answer, Blob, PageBlobServer, Seen
-
-MIB = 1 << 20
-SIZE = 64 * MIB
-RANGES = [(0, 512), (4 * MIB - 4096, 13 * MIB), (20 * MIB, 44 * MIB), (SIZE - 512, SIZE)]
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PageBlobServer]:
-    made = PageBlobServer(tmp_path, page_size=1)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(made.ca))
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def blob(server: PageBlobServer) -> Blob:
-    """A VHD with three gaps, one range of zeros in it."""
-    made = server.add(SIZE + 512)
-    rng = random.Random(11)
-    for start, end in RANGES:
-        made.data[start:end] = rng.randbytes(end - start)
-    made.data[22 * MIB : 23 * MIB] = bytes(MIB)
-    made.data[SIZE:] = build_fixed_footer(SIZE, bytes(16))
-    made.ranges = [*RANGES, (SIZE, SIZE + 512)]
-    return made
-
-
-def options(server: PageBlobServer, path: Path, **given: Any) -> dict[str, Any]:
-    names = (
-        "resource_group disk_name snapshot_name image_name gallery_name gallery_image lun container blob"
-        " temporary_resource_group storage_account format bandwidth_limit progress_file"
-    )
-    return {
-        **dict.fromkeys(names.split()),
-        "gallery_image_version": "latest",
-        "auth_mode": "key",
-        "sas_url": server.url(),
-        "path": str(path),
-        "connections": 4,
-        "force": False,
-        "wait_timeout": 10,
-        **given,
-    }
-
-
-def download(server: PageBlobServer, path: Path, **given: Any) -> Outcome:
-    return DownloadJob(options(server, path, **given), check_mode=False).run(None)
-
-
-def reads(server: PageBlobServer) -> list[str]:
-    return [seen.headers["x-ms-range"] for seen in server.requests if "x-ms-range" in seen.headers]
-
-
-def fails_after(reads_that_work: int, code: str = "AuthenticationFailed") -> Any:
-    """All reads but the first ones are refused."""
-    count = 0
-
-    def fault(_number: int, seen: Seen) -> Answer | None:
-        nonlocal count
-        if "x-ms-range" not in seen.headers:
-            return None
-        count += 1
-        return Answer(403, code=code) if count > reads_that_work else None
-
-    return fault
 
 
 def test_only_written_ranges_are_fetched_each_once(
     server: PageBlobServer, blob: Blob, tmp_path: Path
 ) -> None:
-    outcome = download(server, tmp_path / "disk.vhd")
-    assert (tmp_path / "disk.vhd").read_bytes() == blob.data
+    path = tmp_path / "disk.vhd"
+    outcome = download(server, path)
+    assert path.read_bytes() == blob.data
     asked = reads(server)
-    assert len(asked) == len(set(asked)) == outcome.result["requests"] + 1
-    assert outcome.result["bytes_received"] == sum(end - start for start, end in RANGES)
+    assert len(asked) == len(set(asked)) == outcome.result["requests"]
+    assert outcome.result["bytes_received"] == outcome.result["bytes_checked"] == TOTAL
     assert all(seen.headers["if-match"] == '"1"' for seen in server.requests if "x-ms-range" in seen.headers)
+    assert path.stat().st_blocks * 512 <= TOTAL - MIB + 6 * 4096, "zeros were written"
+    assert outcome.after == {**outcome.result["file"], "virtual_size": SIZE}
 
 
-@pytest.mark.parametrize("disk_format", ["raw", "vhd", "qcow2"])
-def test_a_stopped_download_is_gone_on_with(
+@pytest.mark.parametrize("disk_format", ["raw", "qcow2"])
+def test_qemu_reads_the_disk_from_the_file(
     server: PageBlobServer, blob: Blob, tmp_path: Path, disk_format: str
 ) -> None:
-    path = tmp_path / "disk"
-    server.fault = fails_after(5)
-    with pytest.raises(AzureError, match="AuthenticationFailed"):
-        download(server, path, format=disk_format)
-    assert not path.exists()
-    server.fault = lambda _number, _seen: None
-    server.requests.clear()
-    again = download(server, path, format=disk_format)
-    total = sum(end - start for start, end in RANGES)
-    assert again.result["bytes_resumed"] > 0
-    assert again.result["bytes_resumed"] + again.result["bytes_received"] == total
-    judged = tmp_path / "judged"
-    kind = {"vhd": "vpc"}.get(disk_format, disk_format)
-    subprocess.run(["qemu-img", "convert", "-f", kind, "-O", "raw", path, judged], check=True)
-    assert judged.read_bytes() == blob.data[:SIZE]
-    assert not list(tmp_path.glob("disk.part*"))
-
-
-def stopped(server: PageBlobServer, path: Path) -> None:
-    server.fault = fails_after(7)
-    with pytest.raises(AzureError):
-        download(server, path)
-    server.fault = lambda _number, _seen: None
-
-
-def test_what_was_damaged_in_the_partial_file_is_fetched_again(
-    server: PageBlobServer, blob: Blob, tmp_path: Path
-) -> None:
-    path = tmp_path / "disk.raw"
-    stopped(server, path)
-    with Path(f"{path}.part").open("r+b") as file:
-        for start, end in RANGES:
-            file.seek((start + end) // 2)
-            file.write(b"damage")
-    with Path(f"{path}.part.journal").open("ab") as file:
-        file.write(b"[0, 51")
+    path = tmp_path / f"disk.{disk_format}"
     download(server, path)
-    assert path.read_bytes() == blob.data[:SIZE]
+    assert as_raw(path, disk_format) == blob.data[:SIZE]
 
 
-def test_a_source_that_changed_in_between_is_fetched_anew(
+def test_small_gaps_are_fetched_instead_of_asked_around(
     server: PageBlobServer, blob: Blob, tmp_path: Path
 ) -> None:
-    path = tmp_path / "disk.raw"
-    stopped(server, path)
-    blob.data[0:512] = b"n" * 512
-    blob.data[4 * MIB : 5 * MIB] = bytes(MIB)
-    blob.etag += 1
-    again = download(server, path)
-    assert again.result["bytes_resumed"] == 0
-    assert path.read_bytes() == blob.data[:SIZE]
+    blob.ranges = [(start, start + 4096) for start in range(24 * MIB, 26 * MIB, 8192)] + blob.ranges[-1:]
+    for start, end in RANGES:
+        blob.data[start:end] = bytes(end - start)
+    for start, end in blob.ranges[:-1]:
+        blob.data[start:end] = b"x" * (end - start)
+    server.page_size = 1000
+    outcome = download(server, tmp_path / "disk.raw")
+    assert outcome.result["requests"] == 1
+    assert (tmp_path / "disk.raw").read_bytes() == blob.data[:SIZE]
 
 
 def test_a_source_that_changes_meanwhile_is_refused(
     server: PageBlobServer, blob: Blob, tmp_path: Path
 ) -> None:
     def fault(number: int, _seen: Seen) -> None:
-        if number == 10:
+        if number == 12:
             blob.etag += 1
 
     server.fault = fault
-    with pytest.raises(AzureError, match="ConditionNotMet"):
+    with pytest.raises(AzureError, match=r"ConditionNotMet.*was written to during its download"):
         download(server, tmp_path / "disk.raw")
     assert not (tmp_path / "disk.raw").exists()
 
@@ -176,6 +73,19 @@ def test_a_source_that_changes_meanwhile_is_refused(
 def test_damage_on_the_way_is_noticed(server: PageBlobServer, blob: Blob, tmp_path: Path) -> None:
     server.damaged_reads = 4
     download(server, tmp_path / "disk.raw")
+    assert (tmp_path / "disk.raw").read_bytes() == blob.data[:SIZE]
+
+
+def test_a_service_that_tells_no_md5_is_read_all_the_same(
+    server: PageBlobServer, blob: Blob, tmp_path: Path
+) -> None:
+    def fault(_number: int, seen: Seen) -> Answer | None:
+        asks = "x-ms-range-get-content-md5" in seen.headers
+        return Answer(400, code="UnsupportedHeader") if asks else None
+
+    server.fault = fault
+    outcome = download(server, tmp_path / "disk.raw")
+    assert (outcome.result["bytes_received"], outcome.result["bytes_checked"]) == (TOTAL, 0)
     assert (tmp_path / "disk.raw").read_bytes() == blob.data[:SIZE]
 
 
@@ -192,6 +102,50 @@ def test_throttling_and_lost_connections_are_borne(
     assert (tmp_path / "disk.raw").read_bytes() == blob.data[:SIZE]
 
 
+def dropping(
+    write: Callable[[DiskWriter, int, bytes], None], writer: DiskWriter, at: int, data: bytes
+) -> None:
+    if at != 24 * MIB:
+        write(writer, at, data)
+
+
+def damaging(
+    write: Callable[[DiskWriter, int, bytes], None], writer: DiskWriter, at: int, data: bytes
+) -> None:
+    write(writer, at, data[:-1] + b"!" if at == 24 * MIB else data)
+
+
+def straying(
+    write: Callable[[DiskWriter, int, bytes], None], writer: DiskWriter, at: int, data: bytes
+) -> None:
+    write(writer, at, data)
+    if at == 24 * MIB:
+        write(writer, 50 * MIB, b"stray" * 100)
+
+
+@pytest.mark.usefixtures("blob")
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (dropping, f"bytes {24 * MIB} to {28 * MIB} are not read as they arrived"),
+        (damaging, f"bytes {24 * MIB} to {28 * MIB} are not read as they arrived"),
+        (straying, f"something at byte {50 * MIB}, where nothing arrived"),
+    ],
+)
+def test_a_file_that_is_not_what_arrived_does_not_get_its_name(
+    server: PageBlobServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: Callable[..., None],
+    words: str,
+) -> None:
+    write = DiskWriter.write
+    monkeypatch.setattr(DiskWriter, "write", lambda *given: wrong(write, *given))
+    with pytest.raises(AzureError, match=words):
+        download(server, tmp_path / "disk.raw")
+    assert not (tmp_path / "disk.raw").exists()
+
+
 @pytest.mark.parametrize("footer", [bytes(512), build_fixed_footer(MIB, bytes(16))])
 def test_what_is_no_vhd_is_refused_and_leaves_nothing(
     server: PageBlobServer, blob: Blob, tmp_path: Path, footer: bytes
@@ -202,15 +156,10 @@ def test_what_is_no_vhd_is_refused_and_leaves_nothing(
     assert not list(tmp_path.glob("disk*"))
 
 
-def test_two_downloads_into_one_file_exclude_each_other(
-    server: PageBlobServer, blob: Blob, tmp_path: Path
-) -> None:
-    del blob
-    with (tmp_path / "disk.raw.part").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(AzureError, match="Another download"):
-            download(server, tmp_path / "disk.raw")
-    assert reads(server) == []
+def test_an_empty_blob_is_no_vhd(server: PageBlobServer, blob: Blob, tmp_path: Path) -> None:
+    del blob.data[512:]
+    with pytest.raises(InvalidInput, match="holds no VHD: it has 512 bytes"):
+        download(server, tmp_path / "disk.raw")
 
 
 def test_a_file_system_without_room_is_refused(
@@ -221,6 +170,25 @@ def test_a_file_system_without_room_is_refused(
     with pytest.raises(InvalidInput, match="only 40960 are free"):
         download(server, tmp_path / "disk.raw")
     assert not list(tmp_path.glob("disk*"))
+    assert reads(server) == []
+
+
+def test_a_name_that_leaves_no_room_for_its_companions_is_refused(
+    server: PageBlobServer, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidInput, match="is too long a name"):
+        download(server, tmp_path / ("x" * 250))
+
+
+def test_a_symbolic_link_stays_and_its_file_is_written(
+    server: PageBlobServer, blob: Blob, tmp_path: Path
+) -> None:
+    (tmp_path / "large").mkdir()
+    link, file = tmp_path / "disk.vhd", tmp_path / "large" / "web.vhd"
+    link.symlink_to(file)
+    assert download(server, link).result["file"]["path"] == str(link)
+    assert link.is_symlink() and file.read_bytes() == blob.data
+    assert not download(server, link).changed
 
 
 def test_a_second_run_reads_no_range(server: PageBlobServer, blob: Blob, tmp_path: Path) -> None:
@@ -233,37 +201,34 @@ def test_a_second_run_reads_no_range(server: PageBlobServer, blob: Blob, tmp_pat
         download(server, path)
 
 
-RUNNER = """
-import json, sys
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_job import DownloadJob
-done = DownloadJob(json.loads(sys.argv[1]), check_mode=False).run(None)
-print(json.dumps(done.result))
-"""
+def test_a_limited_download_takes_its_time(server: PageBlobServer, blob: Blob, tmp_path: Path) -> None:
+    del blob
+    outcome = download(server, tmp_path / "disk.raw", bandwidth_limit=20 * MIB)
+    assert outcome.result["seconds"] >= 0.9 * TOTAL / (20 * MIB)
 
 
-def test_a_killed_download_is_gone_on_with(server: PageBlobServer, blob: Blob, tmp_path: Path) -> None:
-    """kill -9 again and again; all that was noted is taken over, and the file is right at last."""
-    path = tmp_path / "disk.qcow2"
-    server.fault = lambda _number, seen: time.sleep(0.4) if "x-ms-range" in seen.headers else None
-    command = [sys.executable, "-c", RUNNER, json.dumps(options(server, path, connections=2))]
-    environ = {**os.environ, "PYTHONPATH": str(COLLECTIONS)}
-    journal = Path(f"{path}.part.journal")
-    for lines in (2, 5):
-        killed = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
-        while not journal.exists() or len(journal.read_bytes().splitlines()) <= lines:
-            assert killed.poll() is None and time.monotonic() < deadline
-            time.sleep(0.02)
-        killed.kill()
-        killed.wait()
-    assert not path.exists()
-    done = subprocess.run(command, env=environ, check=True, capture_output=True, text=True)
-    result = json.loads(done.stdout)
-    assert result["bytes_resumed"] >= 8 * MIB
-    judged = tmp_path / "judged"
-    subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", path, judged], check=True)
-    assert judged.read_bytes() == blob.data[:SIZE]
-    assert (
-        "No errors"
-        in subprocess.run(["qemu-img", "check", path], check=True, capture_output=True, text=True).stdout
-    )
+@pytest.mark.parametrize(
+    ("wrong", "words"), [({"bandwidth_limit": 99999}, "at least 100000"), ({"connections": 17}, "1 to 16")]
+)
+def test_numbers_without_sense_are_refused(
+    server: PageBlobServer, tmp_path: Path, wrong: dict[str, int], words: str
+) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        download(server, tmp_path / "disk.raw", **wrong)
+    assert server.requests == []
+
+
+def test_progress_is_told_from_the_first_byte_to_the_last_check(
+    server: PageBlobServer, blob: Blob, tmp_path: Path
+) -> None:
+    del blob
+    told = tmp_path / "progress"
+    download(server, tmp_path / "disk.raw", progress_file=str(told), bandwidth_limit=20 * MIB)
+    lines = [json.loads(line) for line in told.read_text(encoding="utf-8").splitlines()]
+    phases = [line["phase"] for line in lines]
+    assert phases == sorted(phases, reverse=True) and set(phases) == {"receiving", "checking"}
+    received = [line for line in lines if line["phase"] == "receiving"]
+    assert 0 < received[0]["done"] < TOTAL
+    assert received[-1] == {**received[-1], "done": TOTAL, "total": TOTAL, "sent": TOTAL, "resumed": 0}
+    assert lines[-1]["done"] == lines[-1]["total"] > 0
+    assert told.stat().st_mode & 0o777 == 0o600
