@@ -20,7 +20,10 @@ IMG_UTILS = "azure-img-utils==2.7.0"
 
 
 class Uploader(NamedTuple):
-    """A program that uploads. `command` is without disk and URL; `images`: whether it reads qcow2."""
+    """A program that uploads. `command` is without disk and URL.
+
+    `images`: whether it takes a qcow2 file for the disk that it holds; `slow`: it may take minutes.
+    """
 
     name: str
     version: str
@@ -28,6 +31,7 @@ class Uploader(NamedTuple):
     environ: dict[str, str]
     images: bool = False
     after: tuple[str, ...] = ()
+    slow: bool = False
 
     def upload(self, disk: Path, url: str) -> list[str]:
         return [*self.command, str(disk), url, *self.after]
@@ -67,10 +71,19 @@ def _azcopy(build: Path, *more: str) -> Uploader:
     return Uploader(name, version.split()[-1], [str(program), "copy"], environ, after=after)
 
 
+def _converted(build: Path) -> Uploader:
+    """What there is to do for an image without ours: qemu-img makes a VHD of it, azcopy sends that."""
+    azcopy = _azcopy(build)
+    command = [sys.executable, str(HERE / "peer_convert.py"), *azcopy.command, *azcopy.after]
+    return azcopy._replace(name="qemu-img, then azcopy", command=command, images=True, after=(), version="")
+
+
 def _python_peer(name: str, python: Path, package: str, script: str, environ: dict[str, str]) -> Uploader:
     asked = f"import importlib.metadata as m; print(m.version({package!r}))"
     version = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True).stdout
-    return Uploader(name, f"{package} {version.strip()}", [str(python), str(HERE / script)], environ)
+    return Uploader(
+        name, f"{package} {version.strip()}", [str(python), str(HERE / script)], environ, slow=True
+    )
 
 
 def _sdk(_build: Path) -> Uploader:
@@ -99,6 +112,7 @@ KNOWN: dict[str, Callable[[Path], Uploader]] = {
     "ours": lambda _build: _own("ours", "ours"),
     "azcopy": _azcopy,
     "azcopy-md5": lambda build: _azcopy(build, "--put-md5"),
+    "qemu-img": _converted,
     "sdk": _sdk,
     "img-utils": _img_utils,
     "azcollection": _rm_storageblob,

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,11 +56,11 @@ class Formats:
         self._size = raw.stat().st_size
         self._older = self._folder / "older.raw"
 
-    def each(self) -> Iterator[tuple[str, Sample]]:
-        """(name, file) of every format, made as it is asked for."""
-        yield "raw", Sample(self._raw, "raw", "raw")
+    def each(self, only: Collection[str] | None = None) -> Iterator[tuple[str, Sample]]:
+        """(name, file) of every format but raw, made as it is asked for; `only`: names of those to make."""
         for name, options in _CONVERTED.items():
-            yield name, self._sample(converted(self._raw, self._file(name), *options), options[1])
+            if only is None or name in only:
+                yield name, self._sample(converted(self._raw, self._file(name), *options), options[1])
         self._make_older()
         chains: dict[str, Callable[[str], Sample]] = {
             "qcow2 chain": self._qemu_chain,
@@ -72,7 +72,8 @@ class Formats:
             "vmdk split sparse": self._split_sparse,
         }
         for name, make in chains.items():
-            yield name, make(name)
+            if only is None or name in only:
+                yield name, make(name)
 
     def _file(self, name: str) -> Path:
         return self._folder / name.replace(" ", "-")
@@ -143,8 +144,9 @@ class Formats:
     def _split_flat(self, name: str) -> Sample:
         """Two parts of one flat file: what a machine's disk of many files comes down to."""
         first, second = (size // SECTOR for size in self._halves())
-        raw = self._raw.name
-        extents = f'RW {first} FLAT "{raw}" 0\nRW {second} FLAT "{raw}" {first}\n'
+        flat = self._file(f"{name}.raw")
+        flat.symlink_to(self._raw)
+        extents = f'RW {first} FLAT "{flat.name}" 0\nRW {second} FLAT "{flat.name}" {first}\n'
         return self._described(name, extents)
 
     def _split_sparse(self, name: str) -> Sample:

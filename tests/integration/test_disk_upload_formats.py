@@ -82,7 +82,7 @@ def uploads(play: Player, group: str, account: Account, tmp_path_factory: pytest
     raw = folder / "disk.raw"
     raw.write_bytes(odd.read_bytes())
     os.truncate(raw, SIZE)
-    samples = dict(Formats(raw, folder).each())
+    samples = {"raw": Sample(raw, "raw", "raw"), **dict(Formats(raw, folder).each())}
     for name, options in ODD_NAMES.items():
         path = odd if options is None else converted(odd, folder / name.replace(" ", "-"), *options)
         driver = "raw" if options is None else options[1]

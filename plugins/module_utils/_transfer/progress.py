@@ -46,6 +46,10 @@ class ProgressFile:
         """What was fetched is read again."""
         self._write("checking", progress)
 
+    def copying(self, progress: Progress) -> None:
+        """Azure copies; `sent` is what it has copied."""
+        self._write("copying", progress)
+
     def _write(self, phase: str, progress: Progress) -> None:
         now = time.monotonic()
         if self._fd < 0 or (now - self._last < _EVERY and progress.done < progress.total):

@@ -16,16 +16,12 @@ from typing import Callable, Dict, Iterator, Mapping, NamedTuple, Optional, Tupl
 from xml.etree import ElementTree
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.checksum import md5
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import (
-    BlobUrl,
-    Body,
-    Connection,
-    Response,
-)
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import BlobUrl, Connection
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import (
     UploadCancelledError,
     UploadError,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.exchange import Body, Response
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.ranges import Range
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.throttle import Throttle
 

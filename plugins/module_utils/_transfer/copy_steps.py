@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""Which disks and snapshots lie on the way from a disk or snapshot to its copy.
+
+Between regions Azure copies incremental snapshots only. Everything else becomes one first, and a disk is made
+of one last; what is made on the way is temporary.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any, NamedTuple
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import ResourceSource
+
+_BUILD_LENGTH = 16
+_EXPIRES_AFTER = timedelta(days=3)
+_BUILD = "goldenimage_build"
+_TAG_LENGTH = 256
+
+
+class Step(NamedTuple):
+    """One disk or snapshot to make; `option` is Azure's createOption, `incremental` of snapshots only."""
+
+    kind: str
+    location: str
+    option: str
+    incremental: bool
+
+
+def steps_to(source: ResourceSource, kind: str, location: str, *, incremental: bool) -> list[Step]:
+    """The disks and snapshots to make one of the other; the last is the copy itself.
+
+    :param kind: "disk" or "snapshot", what the copy is to be
+    """
+    if source.location == location:
+        return [Step(kind, location, "Copy", incremental)]
+    steps = []
+    if source.kind == "snapshot" and not source.incremental:
+        steps.append(Step("disk", source.location, "Copy", False))
+    if not source.incremental:
+        steps.append(Step("snapshot", source.location, "Copy", True))
+    steps.append(Step("snapshot", location, "CopyStart", True))
+    if kind == "disk":
+        steps.append(Step("disk", location, "Copy", False))
+    return steps
+
+
+class Temporary(NamedTuple):
+    """The names and tags of what one copy makes on its way; the same in every run of that copy."""
+
+    build: str
+    source_id: str
+
+    @classmethod
+    def of(cls, source: ResourceSource, target_id: str) -> Temporary:
+        """Those of the copy of this source to this target."""
+        text = f"{source.identity}\n{target_id.lower()}"
+        return cls(hashlib.sha256(text.encode()).hexdigest()[:_BUILD_LENGTH], source.id)
+
+    def name(self, number: int) -> str:
+        """Of the disk or snapshot of a step."""
+        return f"goldenimage-copy-{self.build}-{number}"
+
+    def tags(self) -> dict[str, str]:
+        """By which it is known again, and may be removed by anybody after it has expired."""
+        expires = datetime.now(timezone.utc) + _EXPIRES_AFTER
+        return {
+            "goldenimage_temporary": "disk_copy",
+            _BUILD: self.build,
+            "goldenimage_expires": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "goldenimage_source": self.source_id[:_TAG_LENGTH],
+        }
+
+    def is_own(self, resource: Mapping[str, Any]) -> bool:
+        """Whether a run of this copy has made it."""
+        return bool((resource.get("tags") or {}).get(_BUILD) == self.build)

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""Waiting for copies, which go on after the operation that began them has succeeded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import WaitTimeout
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
+
+_FIRST_INTERVAL = 0.5
+_LONGEST_INTERVAL = 15.0
+_GROWTH = 1.3
+
+
+def wait_for_copy(what: str, is_done: Callable[[], bool], waiter: Waiter) -> None:
+    """Look until `is_done`, with growing pauses; raises WaitTimeout after the waiter's timeout.
+
+    :param what: the copy, as a sentence begins with it
+    """
+    started = waiter.clock()
+    interval = _FIRST_INTERVAL
+    while not is_done():
+        remaining = waiter.timeout - (waiter.clock() - started)
+        if remaining <= 0:
+            raise WaitTimeout(
+                f"{what} was not complete within {waiter.timeout:g} s.",
+                code="WaitTimeout",
+                remedy="Run the task again with more wait_timeout.",
+            )
+        waiter.sleep(min(interval, remaining))
+        interval = min(interval * _GROWTH, _LONGEST_INTERVAL)
