@@ -15,7 +15,8 @@ description:
   - Only what was ever written to the disk is fetched, by several connections at once; the file is sparse.
   - Access to a managed disk or snapshot is granted for the download and revoked on every way out.
   - A gallery image version gives no access to its disks. A temporary managed disk is made of it, with the
-    tag C(goldenimage_temporary), and removed on every way out. What a killed run left is removed by the next.
+    tags C(goldenimage_temporary) and C(goldenimage_expires), and removed on every way out. What a killed run
+    left is removed by the next.
   - Of a managed image, the disk or snapshot that it was made from is downloaded, if that still exists.
   - What comes is written to O(path) with C(.part) behind its name and is checked against the MD5 that the
     service tells for each range. When all of it is there, the file is read again as a disk and held against

@@ -12,11 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.storage.blob import BlobClient
 
 from tests.integration.cloud import LocalAzure
 from tests.integration.plays import Player, PlayResult
 from tests.integration.test_disk_upload_blob import Account
-from tests.integration.uploads import DISKS, EFI_SYSTEM, MIB, raw_disk, refused, succeeded
+from tests.integration.uploads import (
+    DISKS,
+    EFI_SYSTEM,
+    MIB,
+    converted,
+    raw_disk,
+    refused,
+    succeeded,
+)
 
 MODULE = "goldenimage.azure.disk_download"
 SNAPSHOTS = "Microsoft.Compute/snapshots"
@@ -75,10 +84,12 @@ def sources(azure: LocalAzure, play: Player, group: str, account: Account, raw: 
     """The same disk as managed disk, snapshot, image, gallery version and blob; the group's name."""
     run = Downloads(play)
     blob = {"storage_account": account.name, "container": "vhds", "blob": "web.vhd"}
-    run.upload("disk", path=str(raw), resource_group=group, disk_name="web", os_type="Linux")
+    qcow2 = converted(raw, raw.parent / "source.qcow2", "-c", "-O", "qcow2")
+    run.upload("disk", path=str(qcow2), resource_group=group, disk_name="web", os_type="Linux")
     run.upload("data", path=str(raw), resource_group=group, disk_name="data")
     run.upload("blob", path=str(raw), resource_group=group, **blob)
     run.run().succeeded()
+    qcow2.unlink()
     disk = azure.id(group, DISKS, "web")
     creation = {"creationData": {"createOption": "Copy", "sourceResourceId": disk}}
     azure.put(azure.id(group, SNAPSHOTS, "snap"), {"location": "eastus", "properties": creation})
@@ -190,6 +201,14 @@ def test_every_source_arrives(downloaded: PlayResult, raw: Path, folder: Path, n
     assert 9 * MIB <= result["bytes_received"] < 11 * MIB and result["requests"] >= 3
     assert path.stat().st_blocks * 512 < 12 * MIB, "the file is not sparse"
     assert path.stat().st_mode & 0o777 == 0o600
+    if disk_format == "qcow2":
+        subprocess.run(["qemu-img", "compare", "-f", "raw", "-F", "qcow2", raw, path], check=True)
+        subprocess.run(["qemu-img", "check", path], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_vhd_is_the_blob_byte_by_byte(downloaded: PlayResult, account: Account, folder: Path) -> None:
+    del downloaded
+    assert target(folder, "blob").read_bytes() == account.content("web.vhd")
 
 
 def test_the_digest_is_that_of_the_upload(downloaded: PlayResult, azure: LocalAzure, sources: str) -> None:
@@ -239,6 +258,9 @@ def test_check_mode_says_what_comes(checked: PlayResult, downloaded: PlayResult,
     predicted, real = succeeded(checked, name), succeeded(downloaded, name)
     assert predicted.changed and predicted["actions"] == real["actions"]
     assert predicted["source"] == real["source"]
+    known = predicted["file"]
+    assert {**real["file"], **{key: known[key] for key in known if known[key] is not None}} == real["file"]
+    assert known["virtual_size"] == (None if "version" in name else 40 * MIB)
     assert predicted["diff"]["before"] == real["diff"]["before"] == {}
 
 
@@ -255,11 +277,22 @@ BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"gallery_name": "golden", "gallery_image": "web", "gallery_image_version": "9.9.9"},
         ("no version 9.9.9",),
     ),
+    "missing blob": ({"container": "vhds", "blob": "none.vhd"}, ("no blob", "none.vhd")),
+    "missing container": ({"container": "none", "blob": "web.vhd"}, ("no container none",)),
+    "missing account": (
+        {"storage_account": "nobodysaccount", "container": "vhds", "blob": "web.vhd"}, ("no storage account",)
+    ),
+    "block blob": ({"container": "vhds", "blob": "text"}, ("is a BlockBlob, and so no disk",)),
+    "no VHD": ({"container": "vhds", "blob": "zeros.vhd"}, ("holds no VHD", "conectix")),
     "lun of a disk": ({"disk_name": "web", "lun": 1}, ("only an image",)),
     "two sources": ({"disk_name": "web", "snapshot_name": "snap"}, ("mutually exclusive",)),
     "bad name": ({"disk_name": "-bad"}, ("disk_name",)),
     "no folder": ({"disk_name": "web", "path": "/no/such/folder/x"}, ("no directory /no/such/folder",)),
     "a folder": ({"disk_name": "web", "path": "/"}, ("is a directory",)),
+    "below a file": ({"disk_name": "web", "path": "/etc/passwd/x"}, ("no directory /etc/passwd",)),
+    "a device": ({"disk_name": "web", "path": "/dev/null"}, ("no regular file",)),
+    "long name": ({"disk_name": "web", "path": "/tmp/" + "x" * 250}, ("too long a name",)),
+    "little bandwidth": ({"disk_name": "web", "bandwidth_limit": "1K"}, ("at least 100000",)),
     "many connections": ({"disk_name": "web", "connections": 99}, ("1 to 16",)),
     "waits for upload": ({"disk_name": "waiting"}, ("cannot be read", "upload")),
     "in use": ({"disk_name": "read"}, ("somebody else",)),
@@ -267,10 +300,22 @@ BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 }  # fmt: skip
 
 
+def no_disk(azure: LocalAzure, account: Account) -> None:
+    """Put blobs into the container that are no disks."""
+    for blob in ("text", "zeros.vhd"):
+        url = account.sas_url(blob, read=True, create=True, write=True)
+        with BlobClient.from_blob_url(url, connection_verify=azure.env["SSL_CERT_FILE"]) as client:
+            if blob == "text":
+                client.upload_blob(b"text")
+            else:
+                client.create_page_blob(MIB)
+
+
 def test_what_cannot_be_downloaded_is_refused_before_any_write(
-    azure: LocalAzure, play: Player, downloaded: PlayResult, sources: str, folder: Path
+    azure: LocalAzure, play: Player, downloaded: PlayResult, sources: str, account: Account, folder: Path
 ) -> None:
     del downloaded
+    no_disk(azure, account)
     creation = {"createOption": "Upload", "uploadSizeBytes": 32 * MIB + 512}
     azure.put(
         azure.id(sources, DISKS, "waiting"), {"location": "eastus", "properties": {"creationData": creation}}
@@ -281,14 +326,15 @@ def test_what_cannot_be_downloaded_is_refused_before_any_write(
     other.write_bytes(b"something else" * 1000)
     run = Downloads(play, resource_group=sources, path=str(folder / "never"))
     for name, (options, _words) in BAD.items():
-        given = {**options, "path": str(other)} if options.get("path") == "OTHER" else options
-        run.add(name, **given)
+        storage = {"storage_account": account.name} if "blob" in options else {}
+        path = {"path": str(other)} if options.get("path") == "OTHER" else {}
+        run.add(name, **{**storage, **options, **path})
     mark = azure.mark()
     done = run.run()
     try:
         for name, (_options, words) in BAD.items():
             refused(done, name, *words)
-        assert azure.writes(mark) == []
+        assert [write for write in azure.writes(mark) if "listKeys" not in write] == []
         assert other.read_bytes() == b"something else" * 1000 and not (folder / "never.part").exists()
     finally:
         other.unlink()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.integration.faults import faults, rule
 from tests.integration.plays import Player
 from tests.integration.test_disk_upload_interrupted import Running, wait_for
 from tests.integration.uploads import DISKS, MIB, raw_disk
+from tests.unit._transfer.downloads import noted
 
 SLOW = rule("slow", {"service": "blob", "method": "GET"}, "trickle", bytes_per_second=3 * MIB)
 
@@ -65,23 +67,37 @@ def cloud(azure: LocalAzure, play: Player, group: str, tmp_path_factory: pytest.
     return Cloud(azure, play, group, raw)
 
 
-def noted(path: Path) -> bool:
-    """Whether something has arrived and is noted."""
-    journal = Path(f"{path}.part.journal")
-    return journal.exists() and len(journal.read_bytes().splitlines()) > 1
-
-
 def test_an_interrupted_download_gives_its_access_back(cloud: Cloud, tmp_path: Path) -> None:
     path = tmp_path / "interrupted.raw"
     with faults(cloud.azure, SLOW):
         running = Running(cloud.play, cloud.version_options(path), "disk_download")
         try:
-            wait_for(lambda: noted(path), 120)
+            wait_for(lambda: noted(path) > 0, 120)
         finally:
             running.interrupt()
         # The module goes on cleaning up after the playbook has gone.
         wait_for(lambda: cloud.disks() == {"web": "Unattached"}, 60)
     assert not path.exists()
+
+
+def test_a_terminated_module_gives_its_access_back_and_says_what_it_keeps(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    path = tmp_path / "terminated.raw"
+    with faults(cloud.azure, SLOW):
+        running = Running(cloud.play, cloud.disk_options(path), "disk_download")
+        try:
+            wait_for(lambda: "received" in running.output() and noted(path) > 0, 120)
+            running.terminate_module()
+        finally:
+            running.ended()
+    assert "The download was interrupted; the next run goes on with what has arrived." in running.output()
+    assert re.search(
+        r"terminated.raw: received \d+ MB, \d+ % of 5\d MB of data, [0-9.]+ MB/s", running.output()
+    )
+    assert cloud.disks() == {"web": "Unattached"}
+    again = cloud.play.module("disk_download", cloud.disk_options(path)).succeeded().last
+    assert again["bytes_resumed"] > 0 and path.read_bytes() == cloud.raw.read_bytes()
 
 
 def test_a_killed_download_is_gone_on_with(cloud: Cloud, tmp_path: Path) -> None:
@@ -92,7 +108,7 @@ def test_a_killed_download_is_gone_on_with(cloud: Cloud, tmp_path: Path) -> None
             Running(cloud.play, cloud.version_options(version), "disk_download"),
         ]
         try:
-            wait_for(lambda: noted(path) and noted(version), 120)
+            wait_for(lambda: noted(path) > 0 and noted(version) > 0, 120)
         finally:
             for running in both:
                 running.kill()

@@ -55,6 +55,16 @@ class Running:
         os.killpg(self._process.pid, signal.SIGINT)
         self._process.wait(60)
 
+    def terminate_module(self) -> None:
+        """Ask the module, and not the playbook, to end."""
+        for pid in descendants(self._process.pid):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if b"python" in words[0] and any(b"AnsiballZ" in word for word in words[1:]):
+                os.kill(pid, signal.SIGTERM)
+
+    def ended(self) -> None:
+        self._process.wait(60)
+
     def kill(self) -> None:
         """Kill the playbook and everything it has started, whatever group that has made for itself."""
         for pid in descendants(self._process.pid):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import threading
@@ -35,6 +34,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.downlo
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_engine import OpenSource
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import and_left
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import CONTENT
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.temporary import (
+    build_of,
+    is_of_build,
+    temporary_tags,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import (
     BlobUrl,
     tls_context,
@@ -45,7 +49,6 @@ if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.compute import ComputeResources
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
-TEMPORARY = "goldenimage_temporary"
 _COMPLETE = 100.0
 _NOT_READABLE = {
     "ReadyToUpload": "it waits for its upload",
@@ -285,8 +288,8 @@ class VersionSource(Source):
         self._lun = lun
         self._group = resource_group
         self._way = way
-        place = f"{identity['id']} {lun} {socket.gethostname()} {Path(path).absolute()}"
-        self._disk_name = f"goldenimage-download-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
+        self._build = build_of(f"{identity['id']} {lun} {socket.gethostname()} {Path(path).absolute()}")
+        self._disk_name = f"goldenimage-download-{self._build}"
 
     def check(self, *, resumed: bool) -> None:
         del resumed
@@ -309,7 +312,7 @@ class VersionSource(Source):
         body = {
             "location": self._version["location"],
             "sku": {"name": "Standard_LRS"},
-            "tags": {TEMPORARY: "download"},
+            "tags": temporary_tags("disk_download", self._build, self._version["id"]),
             "properties": {"creationData": {"createOption": "FromImage", "galleryImageReference": reference}},
         }
         with cleaned_up(lambda: self._remove(disks), f"The temporary disk {self._disk_name}"):
@@ -323,7 +326,7 @@ class VersionSource(Source):
         found = disks.get(self._group, self._disk_name)
         if found is None:
             return
-        if TEMPORARY not in (found.get("tags") or {}):
+        if not is_of_build(found, self._build):
             raise InvalidInput(f"There is a disk {self._disk_name} that is no temporary one of a download.")
         if found["properties"].get("diskState") == "ActiveSAS":
             disks.action(self._group, self._disk_name, "endGetAccess", None, self._way.waiter)

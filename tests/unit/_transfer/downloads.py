@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import build_fixed_footer
 from ansible_collections.goldenimage.azure.plugins.module_utils._module import Outcome
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer import download_journal
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_job import DownloadJob
 
 from tests.integration.plays import COLLECTIONS
@@ -79,6 +80,15 @@ def fails_after(reads_that_work: int, code: str = "AuthenticationFailed") -> Any
         return Answer(403, code=code) if count > reads_that_work else None
 
     return fault
+
+
+def noted(path: Path) -> int:
+    """How many pieces the journal of an unfinished download names."""
+    try:
+        records = Path(f"{path}.part.journal").read_bytes()[download_journal._HEADER :]
+    except FileNotFoundError:
+        return 0
+    return sum(any(records[start : start + 16]) for start in range(0, len(records), 16))
 
 
 def as_raw(path: Path, disk_format: str) -> bytes:

@@ -23,21 +23,13 @@ from tests.unit._transfer.downloads import (
     as_raw,
     download,
     fails_after,
+    noted,
     options,
     reads,
     result_of,
     running,
 )
 from tests.unit._upload.page_blob_server import Blob, PageBlobServer
-
-
-def noted(path: Path) -> int:
-    """How many pieces the journal of a partial file names."""
-    try:
-        records = Path(f"{path}.part.journal").read_bytes()[download_journal._HEADER :]
-    except FileNotFoundError:
-        return 0
-    return sum(any(records[start : start + 16]) for start in range(0, len(records), 16))
 
 
 def stop_in_between(server: PageBlobServer, path: Path, **given: str) -> None:
