@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_job import DownloadJob
 from azure.storage.blob import BlobClient
 
 from tests.integration.cloud import LocalAzure
@@ -23,9 +26,10 @@ from tests.integration.uploads import (
     MIB,
     converted,
     raw_disk,
-    refused,
     succeeded,
 )
+from tests.integration.wrong_downloads import WRONG
+from tests.unit._transfer.downloads import module_options
 
 MODULE = "goldenimage.azure.disk_download"
 SNAPSHOTS = "Microsoft.Compute/snapshots"
@@ -264,44 +268,30 @@ def test_check_mode_says_what_comes(checked: PlayResult, downloaded: PlayResult,
     assert predicted["diff"]["before"] == real["diff"]["before"] == {}
 
 
-BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "missing group": ({"resource_group": "rg-missing", "disk_name": "web"}, ("rg-missing",)),
-    "missing disk": ({"disk_name": "none"}, ("no disk none",)),
-    "missing snapshot": ({"snapshot_name": "none"}, ("no snapshot none",)),
-    "missing image": ({"image_name": "none"}, ("no image none",)),
-    "missing lun": ({"image_name": "web", "lun": 1}, ("no data disk 1", "3")),
-    "missing lun of a version": (
-        {"gallery_name": "golden", "gallery_image": "web", "lun": 1}, ("no data disk 1", "3")
-    ),
-    "missing version": (
-        {"gallery_name": "golden", "gallery_image": "web", "gallery_image_version": "9.9.9"},
-        ("no version 9.9.9",),
-    ),
-    "missing blob": ({"container": "vhds", "blob": "none.vhd"}, ("no blob", "none.vhd")),
-    "missing container": ({"container": "none", "blob": "web.vhd"}, ("no container none",)),
-    "missing account": (
-        {"storage_account": "nobodysaccount", "container": "vhds", "blob": "web.vhd"}, ("no storage account",)
-    ),
-    "block blob": ({"container": "vhds", "blob": "text"}, ("is a BlockBlob, and so no disk",)),
-    "no VHD": ({"container": "vhds", "blob": "zeros.vhd"}, ("holds no VHD", "conectix")),
-    "lun of a disk": ({"disk_name": "web", "lun": 1}, ("only an image",)),
-    "two sources": ({"disk_name": "web", "snapshot_name": "snap"}, ("mutually exclusive",)),
-    "bad name": ({"disk_name": "-bad"}, ("disk_name",)),
-    "no folder": ({"disk_name": "web", "path": "/no/such/folder/x"}, ("no directory /no/such/folder",)),
-    "a folder": ({"disk_name": "web", "path": "/"}, ("is a directory",)),
-    "below a file": ({"disk_name": "web", "path": "/etc/passwd/x"}, ("no directory /etc/passwd",)),
-    "a device": ({"disk_name": "web", "path": "/dev/null"}, ("no regular file",)),
-    "long name": ({"disk_name": "web", "path": "/tmp/" + "x" * 250}, ("too long a name",)),
-    "little bandwidth": ({"disk_name": "web", "bandwidth_limit": "1K"}, ("at least 100000",)),
-    "many connections": ({"disk_name": "web", "connections": 99}, ("1 to 16",)),
-    "waits for upload": ({"disk_name": "waiting"}, ("cannot be read", "upload")),
-    "in use": ({"disk_name": "read"}, ("somebody else",)),
-    "other file": ({"disk_name": "web", "path": "OTHER"}, ("exists", "force")),
-}  # fmt: skip
+class Refuser:
+    """Runs the module's work in this process, which is quicker, with options that cannot work."""
+
+    def __init__(self, azure: LocalAzure, session: AzureSession, account: Account, folder: Path) -> None:
+        self.azure = azure
+        self.folder = folder
+        self._session = session
+        self._account = account
+
+    def refused(self, given: dict[str, Any], *, check_mode: bool) -> str:
+        """What is said of them."""
+        path = self.folder / given.get("path", "never")
+        storage = {"storage_account": self._account.name} if "blob" in given else {}
+        options = module_options(path, **storage) | {**given, "path": str(path)}
+        with pytest.raises(AzureError) as caught:
+            DownloadJob(options, check_mode=check_mode).run(self._session)
+        return str(caught.value)
 
 
-def no_disk(azure: LocalAzure, account: Account) -> None:
-    """Put blobs into the container that are no disks."""
+@pytest.fixture(scope="module")
+def refuser(
+    azure: LocalAzure, session: AzureSession, account: Account, sources: str, tmp_path_factory: Any
+) -> Iterator[Refuser]:
+    """Beside what can be downloaded there is what cannot."""
     for blob in ("text", "zeros.vhd"):
         url = account.sas_url(blob, read=True, create=True, write=True)
         with BlobClient.from_blob_url(url, connection_verify=azure.env["SSL_CERT_FILE"]) as client:
@@ -309,37 +299,38 @@ def no_disk(azure: LocalAzure, account: Account) -> None:
                 client.upload_blob(b"text")
             else:
                 client.create_page_blob(MIB)
-
-
-def test_what_cannot_be_downloaded_is_refused_before_any_write(
-    azure: LocalAzure, play: Player, downloaded: PlayResult, sources: str, account: Account, folder: Path
-) -> None:
-    del downloaded
-    no_disk(azure, account)
     creation = {"createOption": "Upload", "uploadSizeBytes": 32 * MIB + 512}
-    azure.put(
-        azure.id(sources, DISKS, "waiting"), {"location": "eastus", "properties": {"creationData": creation}}
-    )
+    waiting = azure.id(sources, DISKS, "waiting")
+    azure.put(waiting, {"location": "eastus", "properties": {"creationData": creation}})
     read = azure.disk(sources, "read")
     azure.do("POST", f"{read}/beginGetAccess", {"access": "Read", "durationInSeconds": 600})
-    other = folder / "other"
-    other.write_bytes(b"something else" * 1000)
-    run = Downloads(play, resource_group=sources, path=str(folder / "never"))
-    for name, (options, _words) in BAD.items():
-        storage = {"storage_account": account.name} if "blob" in options else {}
-        path = {"path": str(other)} if options.get("path") == "OTHER" else {}
-        run.add(name, **{**storage, **options, **path})
-    mark = azure.mark()
-    done = run.run()
-    try:
-        for name, (_options, words) in BAD.items():
-            refused(done, name, *words)
-        assert [write for write in azure.writes(mark) if "listKeys" not in write] == []
-        assert other.read_bytes() == b"something else" * 1000 and not (folder / "never.part").exists()
-    finally:
-        other.unlink()
-        azure.do("POST", f"{read}/endGetAccess")
-        azure.do("DELETE", read)
+    folder = tmp_path_factory.mktemp("refused")
+    (folder / "other").write_bytes(b"something else" * 1000)
+    yield Refuser(azure, session, account, folder)
+    azure.do("POST", f"{read}/endGetAccess")
+    for disk in (read, waiting):
+        azure.do("DELETE", disk)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_cannot_be_downloaded_is_refused_before_any_write(
+    refuser: Refuser, sources: str, name: str
+) -> None:
+    options, words = WRONG[name]
+    mark = refuser.azure.mark()
+    for check_mode in (True, False):
+        said = refuser.refused({"resource_group": sources, **options}, check_mode=check_mode)
+        assert all(word in said for word in words), said
+    assert [write for write in refuser.azure.writes(mark) if "listKeys" not in write] == []
+    assert [path.name for path in refuser.folder.iterdir()] == ["other"]
+
+
+def test_there_is_one_source_and_what_belongs_to_it(play: Player) -> None:
+    given = [{"disk_name": "a", "snapshot_name": "b"}, {}, {"disk_name": "a"}, {"gallery_name": "a"}]
+    words = ["mutually exclusive", "one of the following is required", "resource_group", "gallery_image"]
+    results = play.each("disk_download", [{"path": "/nowhere", **options} for options in given])
+    for result, word in zip(results, words, strict=True):
+        assert result.failed and word in result.msg
 
 
 def test_other_content_is_replaced_by_force_and_a_changed_file_is_noticed(

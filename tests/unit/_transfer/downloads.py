@@ -40,22 +40,26 @@ def add_vhd(server: PageBlobServer) -> Blob:
     return made
 
 
-def options(server: PageBlobServer, path: Path, **given: Any) -> dict[str, Any]:
+def module_options(path: Path, **given: Any) -> dict[str, Any]:
+    """All options of the module, those that are not given with their defaults."""
     names = (
         "resource_group disk_name snapshot_name image_name gallery_name gallery_image lun container blob"
-        " temporary_resource_group storage_account format bandwidth_limit progress_file"
+        " temporary_resource_group storage_account format bandwidth_limit progress_file sas_url"
     )
     return {
         **dict.fromkeys(names.split()),
         "gallery_image_version": "latest",
         "auth_mode": "key",
-        "sas_url": server.url(),
         "path": str(path),
         "connections": 4,
         "force": False,
         "wait_timeout": 10,
         **given,
     }
+
+
+def options(server: PageBlobServer, path: Path, **given: Any) -> dict[str, Any]:
+    return module_options(path, sas_url=server.url(), **given)
 
 
 def download(server: PageBlobServer, path: Path, **given: Any) -> Outcome:
