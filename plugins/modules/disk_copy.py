@@ -12,8 +12,8 @@ author: The goldenimage.azure authors (@goldenimage)
 description:
   - Has Azure copy a managed disk, a snapshot or a page blob. Nothing of the disk passes through the host
     that the module runs on.
-  - A page blob is made from a managed disk, a snapshot or another page blob, in any region. A managed disk
-    or a snapshot is made from a managed disk or a snapshot, in the same or another region.
+  - A page blob, a managed disk or a snapshot is made from any of the three, in the same or another region.
+    Azure makes managed disks and snapshots only of blobs in storage accounts of the subscription.
   - Between regions Azure copies incremental snapshots only. For everything else temporary snapshots are
     made in the resource group of the target, and removed at the end. They have the tags
     C(goldenimage_temporary) and C(goldenimage_expires).
@@ -90,7 +90,7 @@ options:
   sku:
     description:
       - Kind of storage of the managed disk or snapshot. The default is that of the source for a disk made
-        from a disk, V(Standard_LRS) for a disk made from a snapshot, and Azure's choice for a snapshot.
+        from a disk, V(Standard_LRS) for any other disk, and Azure's choice for a snapshot.
       - A copy that exists is changed to it.
     type: str
     choices:
@@ -109,9 +109,19 @@ options:
   incremental:
     description:
       - Whether the snapshot keeps only what differs from earlier ones of the same disk. A copy of a disk
-        does by default, a copy of a snapshot if that does.
+        does by default, a copy of a snapshot if that does, a copy of a blob never.
       - Snapshots that are copied to another region always are incremental.
     type: bool
+  os_type:
+    description: Operating system on the managed disk or snapshot that is made from a blob. Leave it out for
+      data disks. Copies of disks and snapshots have their source's.
+    type: str
+    choices: [Linux, Windows]
+  hyper_v_generation:
+    description: V(V1) for machines that boot by BIOS, V(V2) for machines that boot by UEFI; together with
+      O(os_type).
+    type: str
+    choices: [V1, V2]
   disk_encryption_set:
     description: Id of the disk encryption set that encrypts the managed disk or snapshot.
     type: str
@@ -208,6 +218,17 @@ EXAMPLES = r"""
     disk_name: web-os
     location: eastus2
     sku: Premium_LRS
+
+- name: Make a managed disk from a blob
+  goldenimage.azure.disk_copy:
+    source:
+      storage_account: mystorage
+      container: vhds
+      blob: web-1.0.vhd
+    resource_group: images
+    disk_name: web-os
+    os_type: Linux
+    hyper_v_generation: V2
 
 - name: Make a snapshot of a disk, also while its machine runs
   goldenimage.azure.disk_copy:
@@ -428,6 +449,8 @@ def main() -> None:
             },
             "zone": {"type": "str", "choices": ["1", "2", "3"]},
             "incremental": {"type": "bool"},
+            "os_type": {"type": "str", "choices": ["Linux", "Windows"]},
+            "hyper_v_generation": {"type": "str", "choices": ["V1", "V2"]},
             "disk_encryption_set": {"type": "str"},
             **_BLOB_SPEC,
             "force": {"type": "bool", "default": False},

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""Runs a module that moves a disk and, where it runs on this very machine, shows how far it is."""
+"""Shows how far a module is that moves a disk."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import json
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ _display = Display()
 
 
 class ProgressAction(ActionBase):
-    """All options go to the module unchanged; results are the module's.
+    """Runs a module of the same options; where that runs on this very machine, shows how far it is.
 
     The module has the options `path` and `progress_file`; `module` is its name.
     """
@@ -39,24 +39,34 @@ class ProgressAction(ActionBase):
         """Called by ansible-core."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         del tmp
-        arguments = dict(self._task.args)
-        with self._progress(arguments):
-            result.update(
-                self._execute_module(
-                    module_name=self.module,
-                    module_args=arguments,
-                    task_vars=task_vars,
-                    wrap_async=self._task.async_val,
-                )
-            )
+        result.update(self.work(task_vars or {}))
         return result
+
+    def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """What the task does, and its results."""
+        return self.run_shown(dict(self._task.args), task_vars)
+
+    def run_shown(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Run the module; its results."""
+        with self._progress(arguments):
+            done: dict[str, Any] = self._execute_module(
+                module_name=self.module,
+                module_args=arguments,
+                task_vars=task_vars,
+                wrap_async=self._task.async_val,
+            )
+        return done
+
+    def is_local(self) -> bool:
+        """Whether the task runs on this very machine."""
+        return getattr(self._connection, "transport", "") == "local"
 
     @contextmanager
     def _progress(self, arguments: dict[str, Any]) -> Iterator[None]:
         """Have the module write its progress into a file, and show what it writes."""
-        local = getattr(self._connection, "transport", "") == "local"
         # With become the module runs as somebody who may not write where we can read.
-        if not local or self._task.async_val or self._play_context.become or arguments.get("progress_file"):
+        hidden = self._task.async_val or self._play_context.become or arguments.get("progress_file")
+        if not self.is_local() or hidden:
             yield
             return
         # In Ansible's own temporary folder, which goes even when this process is not let finish.
@@ -65,34 +75,41 @@ class ProgressAction(ActionBase):
         folder = Path(tempfile.mkdtemp(prefix="progress-", dir=temporary))
         file = folder / "progress"
         arguments["progress_file"] = str(file)
-        name = Path(str(arguments.get("path", ""))).name
-        stop = threading.Event()
-        follower = threading.Thread(target=_follow, args=(file, name, stop), daemon=True)
-        follower.start()
+
+        def read() -> str:
+            with suppress(OSError):
+                # A line that is not complete yet is left for the next look.
+                return "\n".join(file.read_text(encoding="utf-8").split("\n")[:-1][-1:])
+            return ""
+
         try:
-            yield
+            with followed(Path(str(arguments.get("path", ""))).name, read):
+                yield
         finally:
-            stop.set()
-            follower.join(2)
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _follow(file: Path, name: str, stop: threading.Event) -> None:
+@contextmanager
+def followed(name: str, read: Callable[[], str]) -> Iterator[None]:
+    """Show, every few seconds, the line of progress that `read` gives; empty as long as there is none."""
+    stop = threading.Event()
+    follower = threading.Thread(target=_follow, args=(name, read, stop), daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        follower.join(2)
+
+
+def _follow(name: str, read: Callable[[], str], stop: threading.Event) -> None:
     shown = ""
     while not stop.wait(_EVERY):
-        line = _last_line(file)
+        line = read().strip()
         if line and line != shown:
             shown = line
-            _display.display(f"{name}: {sentence(json.loads(line))}")
-
-
-def _last_line(file: Path) -> str:
-    """The last complete line, empty as long as there is none."""
-    try:
-        lines = file.read_text(encoding="utf-8").split("\n")[:-1]
-    except OSError:
-        return ""
-    return lines[-1] if lines else ""
+            with suppress(ValueError):
+                _display.display(f"{name}: {sentence(json.loads(line))}")
 
 
 def sentence(progress: dict[str, Any]) -> str:

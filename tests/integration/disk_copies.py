@@ -38,6 +38,8 @@ _DEFAULTS: dict[str, Any] = {
     "zone": None,
     "incremental": None,
     "disk_encryption_set": None,
+    "os_type": None,
+    "hyper_v_generation": None,
     **_BLOB,
     "force": False,
     "wait": True,

@@ -45,18 +45,27 @@ class Chain:
         return Chain(self._seen | {identity})
 
 
-def parent_path(child: SourceFile, name: str) -> str:
+def parent_path(child: SourceFile, name: str, what: str = "parent") -> str:
     """The file that a child means by a name; relative names count from the child's folder.
 
-    Names that are no files (`json:`, `nbd://host/disk`) raise DiskError.
+    Names that are no files (`json:`, `nbd://host/disk`) and files that are not there raise DiskError.
+
+    :param what: what of the child it is, for the message
     """
+    path = _beside(child, name)
+    if os.path.exists(path):
+        return path
     scheme = name.partition(":")[0]
-    if ":" in name and "/" not in scheme and not os.path.exists(_beside(child, name)):
+    if ":" in name and "/" not in scheme:
         raise DiskError(
-            "{0}: its parent {1} is not a file; put both into one: "
-            "qemu-img convert -O qcow2 {0} flat.qcow2".format(child.path, name)
+            "{0}: its {1} {2} is not a file; put both into one: "
+            "qemu-img convert -O qcow2 {0} flat.qcow2".format(child.path, what, name)
         )
-    return _beside(child, name)
+    raise DiskError(
+        "{0}: its {1} {2}: there is no such file; a disk of several files is copied with all of them".format(
+            child.path, what, path
+        )
+    )
 
 
 def _beside(child: SourceFile, name: str) -> str:

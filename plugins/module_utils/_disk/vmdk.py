@@ -129,7 +129,7 @@ class VmdkReader(DiskReader):
                 "{0}: has an extent of kind {1} {2}, which cannot be read; copy the disk with VMware's own "
                 "tools first (vmkfstools -i, ovftool)".format(file.path, extent.access, extent.kind)
             )
-        part = SourceFile(parent_path(file, extent.name))
+        part = SourceFile(parent_path(file, extent.name, "extent"))
         self._opened.append(part)
         if extent.kind in _SPARSE:
             sparse = SparseExtent(part, read_sparse_header(part))

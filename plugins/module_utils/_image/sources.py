@@ -203,11 +203,17 @@ def _check_readable(disk: DiskRequest, kind: str, resource: dict[str, Any]) -> N
 
 def _account_location(session: AzureSession, url: str) -> str | None:
     """The region of the storage account that a blob is in; None when the session cannot see that account."""
+    account = account_of_blob(session, url)
+    return normalize_location(account["location"]) if account else None
+
+
+def account_of_blob(session: AzureSession, url: str) -> dict[str, Any] | None:
+    """The storage account of the subscription that a blob is in; None when there is none."""
     path = f"/subscriptions/{session.subscription_id}/providers/Microsoft.Storage/storageAccounts"
     for account in session.arm.list(path, STORAGE_API):
         endpoint = ((account.get("properties") or {}).get("primaryEndpoints") or {}).get("blob") or ""
         if endpoint and url.lower().startswith(endpoint.lower().rstrip("/") + "/"):
-            return normalize_location(account["location"])
+            return account
     return None
 
 

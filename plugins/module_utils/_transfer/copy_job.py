@@ -30,6 +30,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_s
     SourceRequest,
     find_blob,
     find_resource,
+    importable,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_target import ResourceTarget
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_to_blob import BlobCopy
@@ -37,14 +38,23 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_t
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_access import DiskAccess
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import reported
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.interruption import interruptible
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.progress import ProgressFile
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import tls_context
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Progress
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.progress_file import ProgressFile
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
-_RESOURCE_OPTIONS = ("location", "sku", "zone", "incremental", "disk_encryption_set", "tags")
+_RESOURCE_OPTIONS = (
+    "location",
+    "sku",
+    "zone",
+    "incremental",
+    "disk_encryption_set",
+    "os_type",
+    "hyper_v_generation",
+    "tags",
+)
 
 
 class CopyJob:
@@ -91,11 +101,10 @@ class CopyJob:
 
     def _resource_target(self) -> ResourceTarget:
         options = self._options
-        if self._source.blob is not None:
+        if self._source.blob is None and (options["os_type"] or options["hyper_v_generation"]):
             raise InvalidInput(
-                "source: a blob is copied to another blob only.",
-                remedy="Copy it to a storage account of the region where the disk is to be; of a blob there,"
-                " managed_image makes an image.",
+                "os_type, hyper_v_generation: a copy of a disk or snapshot has its source's.",
+                remedy="Leave them out.",
             )
         kind = "disk" if options["disk_name"] else "snapshot"
         target = ResourceTarget(
@@ -107,6 +116,8 @@ class CopyJob:
             zone=options["zone"],
             incremental=options["incremental"],
             disk_encryption_set=options["disk_encryption_set"] or None,
+            os_type=options["os_type"],
+            generation=options["hyper_v_generation"],
             tags=options["tags"],
             append_tags=options["append_tags"],
         )
@@ -154,9 +165,10 @@ class CopyJob:
             context = tls_context(os.environ, self._verify_tls)
         source = self._found(session, context)
         if isinstance(self._target, ResourceTarget):
-            if session is None or isinstance(source, BlobSource):
-                raise ValueError("a disk or snapshot is copied of one, within a session")
-            return source, ResourceCopy(session, source, self._target, options).run()
+            if session is None:
+                raise ValueError("a disk or snapshot needs a session")
+            original = importable(session, source) if isinstance(source, BlobSource) else source
+            return source, ResourceCopy(session, original, self._target, options).run()
         if session is None or self._target.sas_url:
             target = sas_target(self._target)
         else:

@@ -33,6 +33,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.names imp
     check_disk_name,
     check_resource_group_name,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.sources import account_of_blob
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_target import (
     BlobRequest,
     find_source_url,
@@ -177,6 +178,47 @@ class BlobSource(Source):
 
     url: BlobUrl
     etag: str
+
+
+@dataclass(frozen=True)
+class ImportSource(Source):
+    """A page blob of which Azure makes a disk or snapshot; `account`: id of its storage account."""
+
+    account: str
+    location: str
+    incremental: bool = False
+
+
+#: What a disk or snapshot is made of.
+Original = ResourceSource | ImportSource
+
+
+def importable(session: AzureSession, blob: BlobSource) -> ImportSource:
+    """The blob as what Azure imports; raises InvalidInput for one that it refuses."""
+    account = account_of_blob(session, blob.id)
+    if account is None:
+        raise InvalidInput(
+            f"source: {blob.id} is in no storage account of subscription {session.subscription_id}; of other"
+            " blobs Azure makes no disk or snapshot.",
+            remedy="Copy it to a blob in such an account first.",
+        )
+    endpoint = account["properties"]["primaryEndpoints"]["blob"].rstrip("/")
+    _container, _slash, name = blob.id[len(endpoint) + 1 :].partition("/")
+    if "/" in name or not name.lower().endswith(".vhd"):
+        raise InvalidInput(
+            f"source: of {blob.id} Azure makes no disk or snapshot: its name has to end in .vhd and must have"
+            " no slash.",
+            remedy="Copy it to a blob of another name first.",
+        )
+    return ImportSource(
+        kind=blob.kind,
+        id=blob.id,
+        identity=blob.identity,
+        virtual_size=blob.virtual_size,
+        content_sha256=blob.content_sha256,
+        account=str(account["id"]),
+        location=normalize_location(account["location"]),
+    )
 
 
 def _digest(*parts: object) -> str:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""Which disks and snapshots lie on the way from a disk or snapshot to its copy.
+"""Which disks and snapshots lie on the way from a disk, snapshot or blob to its copy.
 
 Between regions Azure copies incremental snapshots only. Everything else becomes one first, and a disk is made
 of one last; what is made on the way is temporary.
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import ResourceSource
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import Original
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.temporary import (
     build_of,
     is_of_build,
@@ -29,16 +29,17 @@ class Step(NamedTuple):
     incremental: bool
 
 
-def steps_to(source: ResourceSource, kind: str, location: str, *, incremental: bool) -> list[Step]:
-    """The disks and snapshots to make one of the other; the last is the copy itself.
+def steps_to(source: Original, kind: str, location: str, *, incremental: bool) -> list[Step]:
+    """The disks and snapshots to make, one of the other; the last is the copy itself.
 
     :param kind: "disk" or "snapshot", what the copy is to be
     """
+    first = "Import" if source.kind == "blob" else "Copy"
     if source.location == location:
-        return [Step(kind, location, "Copy", incremental)]
+        return [Step(kind, location, first, incremental)]
     steps = []
-    if source.kind == "snapshot" and not source.incremental:
-        steps.append(Step("disk", source.location, "Copy", False))
+    if source.kind != "disk" and not source.incremental:
+        steps.append(Step("disk", source.location, first, False))
     if not source.incremental:
         steps.append(Step("snapshot", source.location, "Copy", True))
     steps.append(Step("snapshot", location, "CopyStart", True))
@@ -54,7 +55,7 @@ class Temporary(NamedTuple):
     source_id: str
 
     @classmethod
-    def of(cls, source: ResourceSource, target_id: str) -> Temporary:
+    def of(cls, source: Original, target_id: str) -> Temporary:
         """Those of the copy of this source to this target."""
         return cls(build_of(f"{source.identity}\n{target_id.lower()}"), source.id)
 

@@ -41,6 +41,8 @@ class ResourceTarget(NamedTuple):
     zone: str | None
     incremental: bool | None
     disk_encryption_set: str | None
+    os_type: str | None
+    generation: str | None
     tags: Mapping[str, Any] | None
     append_tags: bool
 
@@ -58,6 +60,12 @@ class ResourceTarget(NamedTuple):
             raise InvalidInput("zone: a snapshot is in no zone.", remedy="Leave zone out.")
         if self.kind == "disk" and self.incremental is not None:
             raise InvalidInput("incremental: a disk is always whole.", remedy="Leave incremental out.")
+        if bool(self.os_type) != bool(self.generation):
+            raise InvalidInput(
+                "os_type, hyper_v_generation: nothing tells how a blob boots: one is of no use without the"
+                " other.",
+                remedy="Set both, or leave both out if this is a data disk.",
+            )
         if self.disk_encryption_set and not is_resource_id(self.disk_encryption_set):
             raise InvalidInput(
                 f"disk_encryption_set: '{self.disk_encryption_set}' is no resource id.",
@@ -69,6 +77,9 @@ class ResourceTarget(NamedTuple):
         properties: dict[str, Any] = {"creationData": dict(creation)}
         if self.kind == "snapshot":
             properties["incremental"] = bool(self.incremental)
+        if self.os_type:
+            properties["osType"] = self.os_type
+            properties["hyperVGeneration"] = self.generation
         if self.disk_encryption_set:
             properties["encryption"] = {
                 "type": "EncryptionAtRestWithCustomerKey",
@@ -105,6 +116,8 @@ class ResourceTarget(NamedTuple):
         wanted = {
             "zone": self.zone,
             "incremental": self.incremental,
+            "os_type": self.os_type,
+            "hyper_v_generation": self.generation,
             "location": normalize_location(self.location) if self.location else None,
         }
         found = [

@@ -60,6 +60,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blo
 
 _NO_COPY = CopyState("", "", 0, "")
 _PLACEHOLDER_SIZE = 512
+_REFUSED, _BROKEN = 400, 500
 
 
 class BlobCopy:
@@ -78,6 +79,7 @@ class BlobCopy:
     ) -> None:
         self._source = source
         self._access = access
+        self._granted = False
         self._options = options
         self._context = context
         self._url = target.url
@@ -189,10 +191,16 @@ class BlobCopy:
         """Begin it or go on with it; whether it is complete at the end."""
         try:
             replaced = None if goes_on else self._cleared(current)
-            with self._readable() as url:
-                if not goes_on:
+            with self._access_ended(goes_on=goes_on):
+                if goes_on:
+                    # A new access could end the one by which a pending copy reads.
+                    done = self._is_done()
+                    url = self._readable() if done else self._url
+                else:
+                    url = self._readable()
                     self._begin(url, replaced)
-                if not self._is_done():
+                    done = self._is_done()
+                if not done:
                     return False
                 verify_copy(url, self._blob, self._size, self._context)
         except BaseException as error:
@@ -246,26 +254,42 @@ class BlobCopy:
         with self._unless(self._has_begun, BEGUN_ALREADY):
             self._blob.begin_copy(url, self._begun_marks(), replace_etag=replaced, source_etag=etag)
 
-    @contextmanager
-    def _readable(self) -> Iterator[BlobUrl]:
-        """The URL to read the source by; access to a disk ends on every way out."""
+    def _readable(self) -> BlobUrl:
+        """The URL to read the source by."""
         if isinstance(self._source, BlobSource):
-            yield self._source.url
-            return
+            return self._source.url
         if self._access is None:
             raise ValueError("a disk is read by access that is granted to it")
+        self._granted = True
         try:
-            yield self._access.grant(self._size, access="Read")
+            return self._access.grant(self._size, access="Read")
+        except AzureError as error:
+            # Anything but a refusal may have granted it.
+            self._granted = not _REFUSED <= (error.status or 0) < _BROKEN
+            raise
+
+    @contextmanager
+    def _access_ended(self, *, goes_on: bool) -> Iterator[None]:
+        """Access to a disk, granted inside or by the run that is gone on with, ends on every way out."""
+        access = self._access
+        if access is None:
+            yield
+            return
+        self._granted = goes_on
+        try:
+            yield
         except BaseException as error:
+            if not self._granted:
+                raise
             left = without_leftovers(
-                self._access.revoke,
+                access.revoke,
                 f"The access to {self._source.name}",
                 f"Revoke it: az {self._source.kind} revoke-access --ids {self._source.id}",
             )
             if left is None:
                 raise
             raise and_left(error, left) from None
-        self._access.revoke()
+        access.revoke()
 
     def _is_done(self) -> bool:
         """Wait for the end of the copy, if that is asked for; whether it was reached. A failure raises."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""Have Azure copy a managed disk or a snapshot into a disk or snapshot, of the same or another region.
+"""Have Azure make a disk or snapshot of a disk, snapshot or blob of the same or another region.
 
 The success of the operation that begins a copy between regions is not its end: completionPercent is.
 """
@@ -35,7 +35,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_r
     is_copy,
     marks_of,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import ResourceSource
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import (
+    ImportSource,
+    Original,
+    ResourceSource,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_steps import (
     Step,
     Temporary,
@@ -64,7 +68,7 @@ class ResourceCopy:
     """One copy into a managed disk or snapshot, from the checks to the complete one."""
 
     def __init__(
-        self, session: AzureSession, source: ResourceSource, target: ResourceTarget, options: CopyOptions
+        self, session: AzureSession, source: Original, target: ResourceTarget, options: CopyOptions
     ) -> None:
         self._session = session
         self._source = source
@@ -105,7 +109,7 @@ class ResourceCopy:
             raise InvalidInput(
                 f"source: {source.name} would be copied to itself.", remedy="Name another target."
             )
-        incremental = source.incremental if source.kind == "snapshot" else True
+        incremental = source.kind == "disk" or source.incremental
         if target.incremental is not None:
             incremental = target.incremental
         if source.location != location and not incremental and target.kind == "snapshot":
@@ -115,6 +119,11 @@ class ResourceCopy:
                     remedy="Leave incremental out, or set it to true.",
                 )
             incremental = True
+        if incremental and source.kind == "blob" and source.location == location:
+            raise InvalidInput(
+                "incremental: a snapshot of a blob is whole.",
+                remedy="Leave incremental out, or set it to false.",
+            )
         steps = steps_to(source, target.kind, location, incremental=incremental)
         if len(steps) > 1 and not self._options.waiter.wait:
             raise InvalidInput(
@@ -235,16 +244,25 @@ class ResourceCopy:
         target = self._target._replace(incremental=step.incremental)
         sku = target.sku
         if target.kind == "disk" and sku is None:
-            same = self._source.kind == "disk"
-            sku = self._source.resource.get("sku", {}).get("name") if same else DEFAULT_SKU
-        body = target.body(
-            step.location, {"createOption": step.option, "sourceResourceId": source_id}, sku=sku
-        )
+            source = self._source
+            sku = DEFAULT_SKU
+            if isinstance(source, ResourceSource) and source.kind == "disk":
+                sku = source.resource.get("sku", {}).get("name", sku)
+        body = target.body(step.location, self._creation(step, source_id), sku=sku)
         begun = marks_of(self._source.identity, self._source.virtual_size, None)
         return {**body, "tags": target.final_tags({}, begun)}
 
+    def _creation(self, step: Step, source_id: str) -> dict[str, Any]:
+        if step.option == "Import" and isinstance(self._source, ImportSource):
+            return {
+                "createOption": step.option,
+                "sourceUri": source_id,
+                "storageAccountId": self._source.account,
+            }
+        return {"createOption": step.option, "sourceResourceId": source_id}
+
     def _predicted(self, body: dict[str, Any]) -> dict[str, Any]:
-        properties = self._source.properties
+        properties = self._source.properties if isinstance(self._source, ResourceSource) else {}
         inherited = {name: properties[name] for name in _INHERITED if name in properties}
         size = self._source.virtual_size
         sizes = {"diskSizeBytes": size, "diskSizeGB": -(-size // (1 << 30)), "diskState": "Unattached"}
@@ -291,19 +309,10 @@ class ResourceCopy:
             self._delete(step.kind, name)
             present = None
         if present is None:
-            plain = ResourceTarget(
-                step.kind,
-                self._target.resource_group,
-                name,
-                location=None,
-                sku=None,
-                zone=None,
-                incremental=step.incremental,
-                disk_encryption_set=None,
-                tags=None,
-                append_tags=True,
+            plain = self._target._replace(
+                kind=step.kind, zone=None, incremental=step.incremental, disk_encryption_set=None
             )
-            creation = {"createOption": step.option, "sourceResourceId": source_id}
+            creation = self._creation(step, source_id)
             sku = DEFAULT_SKU if step.kind == "disk" else None
             body = {**plain.body(step.location, creation, sku=sku), "tags": self._temporary.tags()}
             self._collection(step.kind).put(self._target.resource_group, name, body, self._patient)

@@ -46,7 +46,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.downlo
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import reported
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.interruption import interruptible
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.job import check_pace
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.progress import ProgressFile
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.progress_file import ProgressFile
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.throttle import Throttle
 
 if TYPE_CHECKING:

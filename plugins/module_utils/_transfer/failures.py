@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
     AzureError,
@@ -51,14 +52,27 @@ def reported(remedies: Mapping[str, str] | None = None) -> Iterator[None]:
 
 
 def _translated(error: UploadError, remedies: Mapping[str, str]) -> AzureError:
-    code = error.code or ""
     kind = NotFound if error.code in ("ContainerNotFound", "BlobNotFound") else AzureError
+    return service_failure(error, kind, remedies)
+
+
+Failure = TypeVar("Failure", bound=AzureError)
+
+
+def service_failure(
+    error: UploadError, kind: type[Failure], remedies: Mapping[str, str] | None = None
+) -> Failure:
+    """What the blob service refused, as an error of this kind, with what to do about it.
+
+    :param remedies: as :func:`reported` has them
+    """
+    code = error.code or ""
     return kind(
         error.message,
         code=error.code,
         status=error.status,
         request_id=error.request_id,
-        remedy=remedies.get(code) or _REMEDIES.get(code),
+        remedy=(remedies or {}).get(code) or _REMEDIES.get(code),
     )
 
 

@@ -10,7 +10,7 @@
 const { headOf } = require("./copy_source.js");
 
 // What a copy between accounts takes on Azure: it waits for its turn, and then goes at about this pace.
-const WAITING_SECONDS = 15;
+const WAITING_SECONDS = 30;
 const BYTES_PER_SECOND = 60 * 1024 * 1024;
 const LOOKS = 20;
 // What may be done to a blob that is being copied to.

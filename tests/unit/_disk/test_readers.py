@@ -218,6 +218,14 @@ def test_a_damaged_compressed_cluster_is_reported(tmp_path: Path) -> None:
         reader.read(0, 512)
 
 
+def test_a_stream_vmdk_that_lacks_the_end_of_its_last_grain_is_refused(tmp_path: Path) -> None:
+    raw = write_sparse(tmp_path / "raw", 4 * MIB, [(4 * MIB - 64 * KIB, os.urandom(64 * KIB))])
+    image = tmp_path / "image.vmdk"
+    qemu_img("convert", "-f", "raw", "-O", "vmdk", "-o", "subformat=streamOptimized", raw, image)
+    os.truncate(image, len(image.read_bytes().rstrip(b"\0")) - KIB)
+    refused(image, "truncated")
+
+
 @pytest.mark.parametrize(
     ("driver", "options", "word"),
     [

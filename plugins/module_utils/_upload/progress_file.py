@@ -3,11 +3,10 @@
 
 """How far an upload or download is, as lines of JSON in a file that somebody may follow."""
 
-from __future__ import annotations
-
 import json
 import os
 import time
+from typing import Any, Dict, Optional
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Progress
 
@@ -20,7 +19,7 @@ class ProgressFile:
     The file has mode 0600. A file that cannot be written is no reason to stop.
     """
 
-    def __init__(self, path: str | None) -> None:
+    def __init__(self, path: Optional[str]) -> None:
         self._fd = -1
         self._last = 0.0
         if path:
@@ -55,9 +54,11 @@ class ProgressFile:
         if self._fd < 0 or (now - self._last < _EVERY and progress.done < progress.total):
             return
         self._last = now
-        line = json.dumps({"phase": phase, **progress._asdict(), "seconds": round(progress.seconds, 1)})
+        line: Dict[str, Any] = {"phase": phase}
+        line.update(progress._asdict())
+        line["seconds"] = round(progress.seconds, 1)
         try:
-            os.write(self._fd, line.encode() + b"\n")
+            os.write(self._fd, json.dumps(line).encode() + b"\n")
         except OSError:
             self.close()
 
