@@ -80,9 +80,13 @@ class ActionModule(ProgressAction):
         def run_step(given: Mapping[str, Any]) -> Mapping[str, Any]:
             arguments = dict(given)
             with self._progress_of_host(arguments, options):
-                done: dict[str, Any] = self._execute_module(
-                    module_name=_PART_ON_HOST, module_args=arguments, task_vars=task_vars
-                )
+                try:
+                    done: dict[str, Any] = self._execute_module(
+                        module_name=_PART_ON_HOST, module_args=arguments, task_vars=task_vars
+                    )
+                except AnsibleError as error:
+                    # The host is lost. What it was doing has to be tidied up in Azure all the same.
+                    return {"failed": True, "msg": str(error)}
             extra.update({key: done[key] for key in ("ansible_facts", "deprecations") if key in done})
             warnings.extend(done.get("warnings") or [])
             return done

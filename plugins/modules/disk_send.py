@@ -142,7 +142,7 @@ WRITING_STEPS = ("begin", "send", "forget")
 
 
 def main() -> None:
-    module = cast("Any", AnsibleModule)(
+    module = cast(Any, AnsibleModule)(
         argument_spec={
             "step": {
                 "type": "str",

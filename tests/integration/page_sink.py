@@ -13,7 +13,7 @@ from io import BufferedIOBase
 from urllib.parse import parse_qs, urlsplit
 
 _PAGE = 5000  # ranges in one answer
-_OK, _CREATED, _NOT_FOUND = 200, 201, 404
+_OK, _CREATED, _FORBIDDEN, _NOT_FOUND = 200, 201, 403, 404
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -21,11 +21,14 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class Sink:
-    """What came. `ranges`: (first, last) byte of each Put Page request; `url` is that of its only blob."""
+    """What came. `ranges`: (first, last) byte of each Put Page request; `url` is that of its only blob.
+
+    `refuses_after`: how many Put Page requests it takes; None for all of them.
+    """
 
     def __init__(self) -> None:
         self.ranges: list[tuple[int, int]] = []
-        self.requests = 0
+        self.refuses_after: int | None = None
         self._metadata: dict[str, str] | None = None
         self._size = 0
         sink = self
@@ -71,13 +74,10 @@ class Sink:
     def _answer(
         self, method: str, query: dict[str, str], headers: dict[str, str]
     ) -> tuple[int, dict[str, str], bytes]:
-        self.requests += 1
         kind = query.get("comp", "")
         metadata = {name: value for name, value in headers.items() if name.startswith("x-ms-meta-")}
         if kind == "page":
-            first, last = map(int, headers["x-ms-range"].removeprefix("bytes=").split("-"))
-            self.ranges.append((first, last))
-            return _CREATED, {}, b""
+            return self._put(headers)
         if method == "PUT" and not kind:
             self._metadata, self.ranges = metadata, []
             self._size = int(headers["x-ms-blob-content-length"])
@@ -94,6 +94,13 @@ class Sink:
             self._metadata = None
         facts = {"ETag": '"1"', "x-ms-blob-type": "PageBlob", "x-ms-lease-status": "unlocked"}
         return _OK, {**facts, **(self._metadata or {})}, b""
+
+    def _put(self, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        if self.refuses_after is not None and len(self.ranges) >= self.refuses_after:
+            return _FORBIDDEN, {"x-ms-error-code": "AuthenticationFailed"}, b""
+        first, last = map(int, headers["x-ms-range"].removeprefix("bytes=").split("-"))
+        self.ranges.append((first, last))
+        return _CREATED, {}, b""
 
     def _page_list(self, start: int) -> bytes:
         if not start:

@@ -75,6 +75,26 @@ def test_access_that_was_not_granted_leaves_no_mark(
         assert not client.exists()
 
 
+def test_what_force_replaces_is_still_there_when_the_copy_cannot_begin(
+    azure: LocalAzure, session: AzureSession, place: Place
+) -> None:
+    with place.client(place.target, "precious.vhd") as client:
+        client.create_page_blob(1024, metadata={"is": "precious"})
+    disk = azure.disk(place.group, "precious")
+    match = {"method": "POST", "path": "**/beginGetAccess"}
+    refused = rule("refused", match, "error", status=403, code="AuthorizationFailed", message="No.")
+    with faults(azure, refused), pytest.raises(AzureError, match="AuthorizationFailed"):
+        copy(session, {"disk_name": "web"}, force=True, **place.to("precious.vhd"))
+    assert place.metadata("precious.vhd") == {"is": "precious"}
+    options: dict[str, Any] = {"resource_group": place.group, "disk_name": "precious"}
+    match = {"method": "PUT", "path": "**/snapshots/goldenimage-copy-*"}
+    failing = rule("failing", match, "fail_operation", code="InternalError", message="No.")
+    with faults(azure, failing), pytest.raises(AzureError, match="InternalError"):
+        copy(session, {"disk_name": "web"}, force=True, location="westeurope", **options)
+    assert azure.get(disk)["location"] == "eastus"
+    assert copy(session, {"disk_name": "web"}, force=True, **place.to("precious.vhd"))["changed"]
+
+
 @pytest.mark.parametrize("number", [0, 1, None], ids=["snapshot", "copied snapshot", "disk"])
 def test_a_copy_to_another_region_that_fails_anywhere_leaves_nothing(
     azure: LocalAzure, session: AzureSession, place: Place, number: int | None

@@ -174,6 +174,21 @@ def test_a_killed_upload_is_gone_on_with_from_the_journal_on_the_host(
     assert disk_content(azure, elsewhere.group, "killed") == elsewhere.raw.read_bytes()
 
 
+def test_an_interrupted_upload_that_shall_not_be_kept_leaves_nothing(
+    azure: LocalAzure, elsewhere: Elsewhere
+) -> None:
+    options = elsewhere.options(disk_name="interrupted", resume=False, bandwidth_limit="3M")
+    mark = azure.mark()
+    running = Running(elsewhere.play, options, tasks=elsewhere.tasks(options))
+    try:
+        wait_for(lambda: begun(running, "web.qcow2"), 120)
+    finally:
+        running.interrupt()
+    path = azure.id(elsewhere.group, DISKS, "interrupted")
+    wait_for(lambda: azure.get(path) is None, 60)
+    assert any(write.endswith("/disks/interrupted/endGetAccess") for write in azure.writes(mark))
+
+
 @pytest.mark.parametrize("auth_mode", ["key", "login"])
 def test_a_blob_is_sent_by_a_sas_whatever_the_controller_signs_in_with(
     azure: LocalAzure, elsewhere: Elsewhere, auth_mode: str

@@ -102,13 +102,21 @@ def test_a_huge_disk_of_an_image_format_needs_little(measuring: Measuring, tmp_p
     assert measured.peak <= MOST, f"{measured.peak:.0f} MiB"
 
 
-def test_the_largest_blob_needs_little(measuring: Measuring, tmp_path: Path) -> None:
+def test_the_largest_blob_needs_little_and_so_does_going_on_with_it(
+    measuring: Measuring, play: Player, tmp_path: Path
+) -> None:
     disk = write_sparse(
         tmp_path / "disk.raw", LARGEST_BLOB, [(number * TIB, os.urandom(40 * MIB)) for number in range(8)]
     )
-    measured = measuring.into_sink(disk, allow_unpartitioned=True)
-    assert measured.ranges == 8 * 10 + 1
-    assert measured.peak <= MOST, f"{measured.peak:.0f} MiB"
+    with page_sink() as sink:
+        options = {"path": str(disk), "sas_url": sink.url, "allow_unpartitioned": True, "connections": 16}
+        sink.refuses_after = 40
+        play.module("disk_upload", options).failed_with("AuthenticationFailed", "was kept")
+        sink.refuses_after = None
+        peak, result = measuring.peak(**options)
+    assert result["bytes_resumed"] >= 40 * 4 * MIB
+    assert len(sink.ranges) == 8 * 10 + 1
+    assert peak <= MOST, f"{peak:.0f} MiB"
 
 
 def test_many_ranges_need_little(measuring: Measuring, tmp_path: Path) -> None:

@@ -136,7 +136,6 @@ class CopyJob:
             waiter=self._waiter,
             force=self._options["force"],
             check_mode=self._check_mode,
-            verify_tls=self._verify_tls,
             report=report,
         )
         try:

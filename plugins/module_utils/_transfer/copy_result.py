@@ -32,7 +32,6 @@ class CopyOptions(NamedTuple):
     waiter: Waiter
     force: bool
     check_mode: bool
-    verify_tls: bool
     report: Callable[[int, int], None]
 
 

@@ -215,13 +215,15 @@ class BlobCopy:
         """Make way for the copy; the etag of what it replaces, None for nothing.
 
         Before access to a disk is granted, a marked blob stands in the copy's place: by that a run after one
-        that was killed knows whose the access is.
+        that was killed knows whose the access is. A blob that holds something stays until the copy begins.
         """
         if current is not None:
             other = self._blob.copy_state()
             if other.status == PENDING:
                 self._blob.abort_copy(other.id)
                 current = self._blob.facts()
+            elif not self._is_own(current):
+                return current.etag
         if self._access is not None:
             etag = current.etag if current else None
             with self._unless(self._is_marked, ("BlobAlreadyExists", "ConditionNotMet")):

@@ -228,9 +228,7 @@ class ResourceCopy:
         if self._options.check_mode:
             after = target.facts(kept or self._predicted(body))
         else:
-            if current is not None and kept is None:
-                self._delete(target.kind, target.name)
-            after = self._made(steps, kept)
+            after = self._made(steps, kept, replaces=current is not None)
         verb = "Went on with the copy of" if goes_on else "Copied"
         if not self._options.waiter.wait:
             verb = "Looked at the copy of" if goes_on else "Began to copy"
@@ -274,8 +272,11 @@ class ResourceCopy:
             "properties": {**inherited, **body["properties"], **sizes},
         }
 
-    def _made(self, steps: list[Step], kept: dict[str, Any] | None) -> dict[str, Any]:
-        """Make the copy, or wait for the one that an earlier run has begun; the facts about it."""
+    def _made(self, steps: list[Step], kept: dict[str, Any] | None, *, replaces: bool) -> dict[str, Any]:
+        """Make the copy, or wait for the one that an earlier run has begun; the facts about it.
+
+        What it replaces goes last, so that it is still there when anything before that fails.
+        """
         target = self._target
         with self._tidied(steps):
             made = kept
@@ -283,6 +284,8 @@ class ResourceCopy:
                 source_id = self._source.id
                 for number, step in enumerate(steps[:-1]):
                     source_id = self._temporarily(number, step, source_id)
+                if replaces:
+                    self._delete(target.kind, target.name)
                 made = self._collection(target.kind).put(
                     target.resource_group,
                     target.name,

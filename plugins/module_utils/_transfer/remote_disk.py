@@ -10,7 +10,7 @@ host; it is locked during each step and not in between.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError, InvalidInput
@@ -78,8 +78,9 @@ class RemoteJournal:
         return bool(begun["writable"])
 
     def remove(self) -> None:
-        """See SourceJournal."""
-        self._disk.step("forget", target=self.name)
+        """See SourceJournal; one that a host that is lost still has is removed by the next run."""
+        with suppress(AzureError):
+            self._disk.step("forget", target=self.name)
 
 
 class RemoteDisk:
