@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""disk_download that is stopped half-way, or whose access runs out."""
+"""disk_download that is stopped half-way, or whose access runs out; and what it needs on the way."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.integration.cloud import LocalAzure
 from tests.integration.faults import faults, rule
 from tests.integration.plays import Player
 from tests.integration.test_disk_upload_interrupted import Running, wait_for
+from tests.integration.test_disk_upload_memory import MOST, Measuring
 from tests.integration.uploads import DISKS, MIB, raw_disk
 from tests.unit._transfer.downloads import noted
 
@@ -156,3 +157,12 @@ def test_a_failed_download_gives_its_access_back(cloud: Cloud, tmp_path: Path) -
     run.failed_with("HTTP 403")
     assert cloud.disks() == {"web": "Unattached"}
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dense_disk_needs_little_memory(cloud: Cloud, tmp_path: Path) -> None:
+    """With Azure's SDK in the process, and as many connections as there are by default."""
+    options = cloud.disk_options(tmp_path / "dense.qcow2")
+    del options["connections"]
+    peak, result = Measuring(cloud.play, tmp_path).peak("disk_download", **options)
+    assert result["bytes_received"] > 50 * MIB
+    assert peak <= MOST, f"{peak:.0f} MiB"
