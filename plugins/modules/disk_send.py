@@ -11,8 +11,9 @@ author: The goldenimage.azure authors (@goldenimage)
 description:
   - M(goldenimage.azure.disk_upload) runs this module by itself where a disk is uploaded from another host
     than the controller. Tasks of playbooks use that module and not this one.
-  - The host needs Python 3.6 and nothing else. It knows no credential, has no part in creating the disk or
-    blob, and reaches nothing but the blob service, by a SAS for this one disk or blob.
+  - The host needs Python 3.6, or what the controller's ansible-core asks of hosts, and nothing else. It knows
+    no credential, has no part in creating the disk or blob, and reaches nothing but the blob service, by a
+    SAS for this one disk or blob.
 options:
   step:
     description:

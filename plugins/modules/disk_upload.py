@@ -28,9 +28,10 @@ description:
   - Until it is complete, a disk has the tag C(goldenimage_upload) and a blob the metadata
     C(goldenimage_state=uploading), so that nothing takes it for a whole one.
   - Where the task runs on another host than the controller, or with C(become), the controller signs in,
-    creates the disk and finishes it, and the host sends it. The host needs Python 3.6 and a route to the blob
-    service. It gets a SAS for this one disk or blob, valid for hours, in the input of a module; no credential
-    leaves the controller, and no SAS is in a command line, in output or in a result. See O(sign_in_on).
+    creates the disk and finishes it, and the host sends it. The host needs Python 3.6, or what the
+    controller's ansible-core asks of hosts, and a route to the blob service. It gets a SAS for this one disk
+    or blob, valid for hours, in the input of a module; no credential leaves the controller, and no SAS is in
+    a command line, in output or in a result. See O(sign_in_on).
   - Progress is shown every few seconds where the connection is local or C(ssh), unless the task has C(async)
     or sets O(progress_file).
 options:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from tests.integration.uploads import MIB, converted
 from tests.unit._disk.differencing import data_write_id, differencing_vhd, differencing_vhdx
 from tests.unit._disk.samples import qemu_img
+from tests.unit._disk.vmware_disks import esx_sparse, with_tables_last
 
 SECTOR = 512
 #: Where a parent differs from the disk that its child makes of it: (offset, length). All in the first 8 MiB.
@@ -70,6 +71,8 @@ class Formats:
             "vhdx differencing": self._vhdx_chain,
             "vmdk split flat": self._split_flat,
             "vmdk split sparse": self._split_sparse,
+            "vmdk stream of VMware": self._vmware_stream,
+            "vmdk of ESXi": self._esxi,
         }
         for name, make in chains.items():
             if only is None or name in only:
@@ -166,6 +169,13 @@ class Formats:
             extents += f'RW {size // SECTOR} SPARSE "{made.stem}-s001.vmdk"\n'
             start += size
         return self._described(name, extents)
+
+    def _vmware_stream(self, name: str) -> Sample:
+        stream = converted(self._raw, self._file(f"{name} 0"), *_CONVERTED["vmdk stream"])
+        return self._sample(with_tables_last(stream, self._file(name)), "vmdk")
+
+    def _esxi(self, name: str) -> Sample:
+        return self._sample(esx_sparse(self._raw, self._file(name).with_suffix(".vmdk")), "vmdk")
 
     def _described(self, name: str, extents: str) -> Sample:
         path = self._file(name).with_suffix(".vmdk")

@@ -278,6 +278,11 @@ def test_the_disk_of_a_running_machine_becomes_a_snapshot_but_no_blob_and_is_not
         ({"snapshot_name": "x", "zone": "1"}, ("zone",)),
         ({"disk_name": "x", "incremental": True}, ("incremental",)),
         ({"disk_name": "a b"}, ("disk_name",)),
+        ({"disk_name": "x", "sku": "UltraSSD_LRS"}, ("cannot be booted",)),
+        ({"disk_name": "x", "sku": "Standard_ZRS"}, ("no disk is of type",)),
+        ({"snapshot_name": "x", "sku": "StandardSSD_LRS"}, ("no snapshot is of type",)),
+        ({"disk_name": "x", "zone": "2", "location": "westus"}, ("zone",)),
+        ({"disk_name": "x", "disk_encryption_set": "des1"}, ("disk_encryption_set", "resource id")),
         ({"disk_name": "x", "tags": {"GoldenImage_Copy_Of": ""}}, ("GoldenImage_Copy_Of",)),
         ({"disk_name": "x", "resource_group": "none"}, ("ResourceGroupNotFound",)),
         ({"disk_name": "x", "source": {"disk_name": "none"}}, ("no managed disk none",)),
@@ -305,6 +310,21 @@ def test_what_cannot_be_done_is_refused_before_anything_is_made(
     for word in words:
         assert word in text
     assert azure.writes(mark) == []
+
+
+def test_a_missing_encryption_set_is_refused_and_one_that_is_there_encrypts_the_copy(
+    azure: LocalAzure, session: AzureSession, group: str, web: Original
+) -> None:
+    keys = azure.id(group, "Microsoft.Compute/diskEncryptionSets", "keys")
+    options: dict[str, Any] = {"resource_group": group, "disk_name": "secret", "disk_encryption_set": keys}
+    assert "no disk encryption set keys" in refusal(lambda: copy(session, web.source, **options))
+    vault = azure.id(group, "Microsoft.KeyVault/vaults", "vault")
+    active = {"sourceVault": {"id": vault}, "keyUrl": "https://vault.vault.azure.net/keys/k/1"}
+    body = {"location": "eastus", "identity": {"type": "SystemAssigned"}, "properties": {"activeKey": active}}
+    azure.put(keys, body)
+    made = copy(session, web.source, **options)["disk"]
+    assert made["disk_encryption_set"].lower() == keys.lower()
+    assert not copy(session, web.source, **options)["changed"]
 
 
 def test_a_disk_that_waits_for_its_upload_is_no_source(

@@ -115,6 +115,20 @@ def test_a_run_that_was_killed_before_its_copy_began_is_known_by_its_mark(
     assert state(slow, place.group, "web") == "Unattached"
 
 
+def test_a_run_that_was_killed_after_its_copy_ended_is_completed_without_another_copy(
+    slow: LocalAzure, session: AzureSession, place: Place
+) -> None:
+    options = place.to("unfinished.vhd")
+    copy(session, {"disk_name": "web"}, **options)
+    ended = copy_of(place, "unfinished.vhd")
+    with place.client(place.target, "unfinished.vhd") as client:
+        client.set_blob_metadata({**place.metadata("unfinished.vhd"), "goldenimage_state": "copying"})
+    done = copy(session, {"disk_name": "web"}, **options)
+    assert (done["changed"], done["blob"]["state"]) == (True, "complete")
+    assert copy_of(place, "unfinished.vhd") == ended
+    assert state(slow, place.group, "web") == "Unattached"
+
+
 def test_a_stopped_copy_of_a_blob_goes_on_and_is_found_again(
     slow: LocalAzure, session: AzureSession, place: Place
 ) -> None:

@@ -44,6 +44,8 @@ NAMES = [
     "vhdx differencing",
     "vmdk split flat",
     "vmdk split sparse",
+    "vmdk stream of VMware",
+    "vmdk of ESXi",
 ]
 ODD_NAMES = {
     "raw, odd size": None,

@@ -59,8 +59,8 @@ class Measuring:
         }
         self._peak_file.unlink(missing_ok=True)
         run = self._play([task], env={"PEAK_FILE": str(self._peak_file)}).succeeded()
-        (line,) = self._peak_file.read_text(encoding="ascii").split()
-        return int(line) / 1024, run.last.result
+        peaks = self._peak_file.read_text(encoding="ascii").split()
+        return max(map(int, peaks)) / 1024, run.last.result
 
     def into_sink(self, path: Path, **options: Any) -> Measured:
         """With as many connections as there may be."""
@@ -151,5 +151,14 @@ def test_a_dense_blob_of_an_account_needs_little(
 ) -> None:
     blob = {"storage_account": Account(azure, group).name, "container": "vhds", "blob": "dense.vhd"}
     peak, result = measuring.peak(path=str(dense), resource_group=group, **blob)
+    assert result["bytes_sent"] > 120 * MIB
+    assert peak <= MOST, f"{peak:.0f} MiB"
+
+
+def test_what_sends_a_disk_on_another_host_needs_little(
+    measuring: Measuring, group: str, dense: Path
+) -> None:
+    disk = {"resource_group": group, "disk_name": "elsewhere", "sign_in_on": "controller"}
+    peak, result = measuring.peak(path=str(dense), connections=16, verify="full", **disk)
     assert result["bytes_sent"] > 120 * MIB
     assert peak <= MOST, f"{peak:.0f} MiB"

@@ -120,8 +120,6 @@ def test_settings_arrive_stay_and_follow(
     assert made["properties"]["creationData"]["logicalSectorSize"] == 512
     assert made["properties"]["encryption"] == {"type": BOTH_KEYS, "diskEncryptionSetId": sets["both"]}
     assert made["zones"] == ["2"]
-    capabilities = azure.get(azure.id(group, DISKS, "system"))["properties"]["supportedCapabilities"]
-    assert capabilities == {"supportedSecurityOption": "TrustedLaunchSupported"}
 
     again = Tasks(tasks._play, **tasks._common).add("data", **data).add("system", **system)
     again.add("zone", **{**data, "zone": "1"}).add("redundant", **{**system, "sku": "Premium_ZRS"})

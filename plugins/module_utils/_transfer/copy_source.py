@@ -9,7 +9,7 @@ import hashlib
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
     InvalidInput,
@@ -58,6 +58,7 @@ _NOT_READABLE = {
     "ActiveUpload": "an upload into it has not been completed",
 }
 _COMPLETE = 100
+_INHERITED = ("osType", "hyperVGeneration", "supportedCapabilities")
 _DIGEST_LENGTH = 32
 
 
@@ -190,7 +191,13 @@ class ImportSource(Source):
 
 
 #: What a disk or snapshot is made of.
-Original = ResourceSource | ImportSource
+Original = Union[ResourceSource, ImportSource]  # noqa: UP007 - ansible-test's pylint takes no | here
+
+
+def inherited(source: Original) -> dict[str, Any]:
+    """The properties that a disk or snapshot made of the source has from it."""
+    properties = source.properties if isinstance(source, ResourceSource) else {}
+    return {name: properties[name] for name in _INHERITED if name in properties}
 
 
 def importable(session: AzureSession, blob: BlobSource) -> ImportSource:

@@ -12,7 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import Original
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import (
+    ImportSource,
+    Original,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.temporary import (
     build_of,
     is_of_build,
@@ -46,6 +49,16 @@ def steps_to(source: Original, kind: str, location: str, *, incremental: bool) -
     if kind == "disk":
         steps.append(Step("disk", location, "Copy", False))
     return steps
+
+
+def creation_data(source: Original, step: Step, made_of: str) -> dict[str, Any]:
+    """The step's creationData.
+
+    :param made_of: id of the step before, or the source's
+    """
+    if step.option == "Import" and isinstance(source, ImportSource):
+        return {"createOption": step.option, "sourceUri": made_of, "storageAccountId": source.account}
+    return {"createOption": step.option, "sourceResourceId": made_of}
 
 
 class Temporary(NamedTuple):

@@ -28,6 +28,12 @@ _MOST_OWN_TAGS = 3
 _DISK_FACTS = ("zone", "disk_state", "managed_by")
 _FAILED = ("failed", "canceled")
 _COMPLETE = 100
+_NO_SKUS = {
+    "disk": ("Standard_ZRS",),
+    "snapshot": ("StandardSSD_LRS", "StandardSSD_ZRS", "Premium_ZRS", "PremiumV2_LRS", "UltraSSD_LRS"),
+}
+# Kinds of storage that no machine boots from.
+_DATA_ONLY = ("PremiumV2_LRS", "UltraSSD_LRS")
 
 
 class ResourceTarget(NamedTuple):
@@ -45,6 +51,7 @@ class ResourceTarget(NamedTuple):
     generation: str | None
     tags: Mapping[str, Any] | None
     append_tags: bool
+    encryption_type: str = "EncryptionAtRestWithCustomerKey"
 
     def check(self) -> None:
         """Refuse what Azure would refuse; raises InvalidInput."""
@@ -56,6 +63,9 @@ class ResourceTarget(NamedTuple):
                 raise InvalidInput(
                     f"tags: {name} is written by the copy itself.", remedy="Use another name for your tag."
                 )
+        foreign = _NO_SKUS[self.kind]
+        if self.sku in foreign:
+            raise InvalidInput(f"sku: no {self.kind} is of type {self.sku}.", remedy="Use another type.")
         if self.kind == "snapshot" and self.zone:
             raise InvalidInput("zone: a snapshot is in no zone.", remedy="Leave zone out.")
         if self.kind == "disk" and self.incremental is not None:
@@ -72,6 +82,17 @@ class ResourceTarget(NamedTuple):
                 remedy="Give the id of the disk encryption set.",
             )
 
+    def check_bootable(self, os_type: str | None) -> None:
+        """Refuse a kind of storage that no machine boots from; raises InvalidInput.
+
+        :param os_type: of the system on the source, None for a data disk
+        """
+        if os_type and self.sku in _DATA_ONLY:
+            raise InvalidInput(
+                f"sku: a disk of type {self.sku} cannot be booted from.",
+                remedy="Use Premium_LRS, StandardSSD_LRS or Standard_LRS.",
+            )
+
     def body(self, location: str, creation: Mapping[str, Any], *, sku: str | None) -> dict[str, Any]:
         """The request that creates it, without tags."""
         properties: dict[str, Any] = {"creationData": dict(creation)}
@@ -82,7 +103,7 @@ class ResourceTarget(NamedTuple):
             properties["hyperVGeneration"] = self.generation
         if self.disk_encryption_set:
             properties["encryption"] = {
-                "type": "EncryptionAtRestWithCustomerKey",
+                "type": self.encryption_type,
                 "diskEncryptionSetId": self.disk_encryption_set,
             }
         body: dict[str, Any] = {"location": location, "properties": properties}
@@ -91,6 +112,14 @@ class ResourceTarget(NamedTuple):
         if self.zone:
             body["zones"] = [self.zone]
         return body
+
+    def predicted(
+        self, body: Mapping[str, Any], resource_id: str, inherited: Mapping[str, Any], size: int
+    ) -> dict[str, Any]:
+        """The resource that a request creates; `inherited`: its source's properties, `size`: in bytes."""
+        sizes = {"diskSizeBytes": size, "diskSizeGB": -(-size // (1 << 30)), "diskState": "Unattached"}
+        properties = {**inherited, **body["properties"], **sizes}
+        return {**body, "id": resource_id, "name": self.name, "properties": properties}
 
     def final_tags(self, current: Mapping[str, str] | None, marks: Mapping[str, str]) -> dict[str, str]:
         """The tags of the complete copy: the user's and those that tell of what it is a copy."""

@@ -36,13 +36,14 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_r
     marks_of,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import (
-    ImportSource,
     Original,
     ResourceSource,
+    inherited,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_steps import (
     Step,
     Temporary,
+    creation_data,
     steps_to,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_target import (
@@ -53,6 +54,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_t
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_waiting import wait_for_copy
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_access import without_leftovers
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_checks import (
+    check_sku_and_zone,
+    encryption_type,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_request import DEFAULT_SKU
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import and_left
 
@@ -60,7 +65,6 @@ if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.compute import ComputeResources
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
-_INHERITED = ("osType", "hyperVGeneration", "supportedCapabilities")
 _IN_USE = ("ActiveSAS", "ActiveSASFrozen", "ActiveUpload")
 
 
@@ -99,6 +103,8 @@ class ResourceCopy:
         keeps = current is not None and own and not self._is_spoilt(current)
         if current is not None and keeps and is_whole(current):
             return self._update(current, steps)
+        if not keeps:
+            self._check_offered(location)
         return self._copy(current, steps, location, goes_on=keeps)
 
     # Checks
@@ -132,6 +138,18 @@ class ResourceCopy:
                 remedy="Leave wait out, or use async and poll for the task.",
             )
         return steps
+
+    def _check_offered(self, location: str) -> None:
+        """Refuse what the region does not have; raises InvalidInput."""
+        target, source = self._target, self._source
+        target.check_bootable(
+            source.properties.get("osType") if isinstance(source, ResourceSource) else target.os_type
+        )
+        if target.kind == "disk" and (target.sku or target.zone):
+            check_sku_and_zone(self._session, location, target.sku or DEFAULT_SKU, target.zone)
+        if target.disk_encryption_set:
+            kind = encryption_type(self._session, target.disk_encryption_set, location)
+            self._target = target._replace(encryption_type=kind)
 
     def _named(self) -> str:
         target = self._target
@@ -226,7 +244,9 @@ class ResourceCopy:
         body = self._body(steps[-1], source.id)
         actions = [f"Deleted {target.kind} {target.name}."] if current is not None and kept is None else []
         if self._options.check_mode:
-            after = target.facts(kept or self._predicted(body))
+            tags = target.final_tags({}, self._marks)
+            made = target.predicted({**body, "tags": tags}, self._id, inherited(source), source.virtual_size)
+            after = target.facts(kept or made)
         else:
             after = self._made(steps, kept, replaces=current is not None)
         verb = "Went on with the copy of" if goes_on else "Copied"
@@ -246,31 +266,9 @@ class ResourceCopy:
             sku = DEFAULT_SKU
             if isinstance(source, ResourceSource) and source.kind == "disk":
                 sku = source.resource.get("sku", {}).get("name", sku)
-        body = target.body(step.location, self._creation(step, source_id), sku=sku)
+        body = target.body(step.location, creation_data(self._source, step, source_id), sku=sku)
         begun = marks_of(self._source.identity, self._source.virtual_size, None)
         return {**body, "tags": target.final_tags({}, begun)}
-
-    def _creation(self, step: Step, source_id: str) -> dict[str, Any]:
-        if step.option == "Import" and isinstance(self._source, ImportSource):
-            return {
-                "createOption": step.option,
-                "sourceUri": source_id,
-                "storageAccountId": self._source.account,
-            }
-        return {"createOption": step.option, "sourceResourceId": source_id}
-
-    def _predicted(self, body: dict[str, Any]) -> dict[str, Any]:
-        properties = self._source.properties if isinstance(self._source, ResourceSource) else {}
-        inherited = {name: properties[name] for name in _INHERITED if name in properties}
-        size = self._source.virtual_size
-        sizes = {"diskSizeBytes": size, "diskSizeGB": -(-size // (1 << 30)), "diskState": "Unattached"}
-        return {
-            **body,
-            "id": self._id,
-            "name": self._target.name,
-            "tags": self._target.final_tags({}, self._marks),
-            "properties": {**inherited, **body["properties"], **sizes},
-        }
 
     def _made(self, steps: list[Step], kept: dict[str, Any] | None, *, replaces: bool) -> dict[str, Any]:
         """Make the copy, or wait for the one that an earlier run has begun; the facts about it.
@@ -315,7 +313,7 @@ class ResourceCopy:
             plain = self._target._replace(
                 kind=step.kind, zone=None, incremental=step.incremental, disk_encryption_set=None
             )
-            creation = self._creation(step, source_id)
+            creation = creation_data(self._source, step, source_id)
             sku = DEFAULT_SKU if step.kind == "disk" else None
             body = {**plain.body(step.location, creation, sku=sku), "tags": self._temporary.tags()}
             self._collection(step.kind).put(self._target.resource_group, name, body, self._patient)

@@ -309,3 +309,18 @@ def test_the_bandwidth_limit_holds_for_all_connections_together(server: PageBlob
     rate = done["bytes_sent"] / (time.monotonic() - began)
     assert 2_500_000 < rate < 4_600_000
     assert is_whole(server, raw)
+
+
+def test_a_journal_that_a_run_killed_at_its_very_end_has_left_goes_with_the_next_run(
+    server: PageBlobServer, raw: Path
+) -> None:
+    half(server, raw)
+    (journal,) = raw.parent.glob(".*.upload")
+    left = journal.read_bytes()
+    upload(server, raw)
+    assert not journal.exists()
+    journal.write_bytes(left)
+    assert not upload(server, raw, check_mode=True)["changed"]
+    assert journal.exists(), "check mode removed it"
+    assert not upload(server, raw)["changed"]
+    assert not journal.exists()
