@@ -9,23 +9,16 @@ the disk, and the host sends it by the module disk_send, which is given a SAS an
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
-import shutil
-import tempfile
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
-from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.parameters import remove_values
-from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
     AzureError,
     MissingLibrary,
@@ -42,45 +35,27 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.upload
     RULES,
     SPEC,
 )
+from ansible_collections.goldenimage.azure.plugins.plugin_utils.progress import ProgressAction, followed
 
-_MODULE = "goldenimage.azure.disk_upload"
 _PART_ON_HOST = "goldenimage.azure.disk_send"
-_EVERY = 3.0
 _LONG_STEPS = ("plan", "send", "verify")
 # Of these it is known that they run a second command beside the first.
 _FOLLOWED_CONNECTIONS = ("local", "ssh")
-_display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(ProgressAction):
     """Results are those of the module, whoever does the work."""
 
-    _supports_check_mode = True
-    _supports_async = True
+    module = "goldenimage.azure.disk_upload"
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Called by ansible-core."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        del tmp
+    def work(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The upload, led from here or done by the module."""
         if self._leads():
-            result.update(self._lead(task_vars or {}))
-            return result
+            return self._lead(task_vars)
         arguments = dict(self._task.args)
         # It says where to run, which is settled.
         arguments.pop("sign_in_on", None)
-        with self._progress(arguments):
-            result.update(
-                self._execute_module(
-                    module_name=_MODULE,
-                    module_args=arguments,
-                    task_vars=task_vars,
-                    wrap_async=self._task.async_val,
-                )
-            )
-        return result
-
-    def _is_local(self) -> bool:
-        return getattr(self._connection, "transport", "") == "local"
+        return self.run_shown(arguments, task_vars)
 
     def _leads(self) -> bool:
         """Whether the credentials are used here and the disk is elsewhere, or somebody else's here."""
@@ -94,7 +69,7 @@ class ActionModule(ActionBase):
             return False
         if wanted:
             return bool(wanted == "controller")
-        return not self._is_local() or bool(self._play_context.become)
+        return not self.is_local() or bool(self._play_context.become)
 
     def _lead(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         spec = {**AUTH_SPEC, **SPEC, **{name: {**SPEC[name], "type": "str"} for name in PATHS_ON_HOST}}
@@ -181,35 +156,8 @@ class ActionModule(ActionBase):
                     return str(done.get("stdout", ""))
             return ""
 
-        with _followed(Path(str(arguments["path"])).name, read):
+        with followed(Path(str(arguments["path"])).name, read):
             yield
-
-    @contextmanager
-    def _progress(self, arguments: dict[str, Any]) -> Iterator[None]:
-        """Have the module write its progress into a file, and show what it writes."""
-        # With become the module runs as somebody who may not write where we can read.
-        hidden = self._task.async_val or self._play_context.become or arguments.get("progress_file")
-        if not self._is_local() or hidden:
-            yield
-            return
-        # In Ansible's own temporary folder, which goes even when this process is not let finish.
-        # Constants of ansible-core are made when it is imported, mypy does not see them.
-        temporary: str = constants.DEFAULT_LOCAL_TMP  # type: ignore[attr-defined]
-        folder = Path(tempfile.mkdtemp(prefix="disk_upload-", dir=temporary))
-        file = folder / "progress"
-        arguments["progress_file"] = str(file)
-
-        def read() -> str:
-            with suppress(OSError):
-                # A line that is not complete yet is left for the next look.
-                return "\n".join(file.read_text(encoding="utf-8").split("\n")[:-1][-1:])
-            return ""
-
-        try:
-            with _followed(Path(str(arguments.get("path", ""))).name, read):
-                yield
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _done(job: UploadJob, options: Mapping[str, Any], warnings: list[str]) -> Outcome:
@@ -219,42 +167,3 @@ def _done(job: UploadJob, options: Mapping[str, Any], warnings: list[str]) -> Ou
     with open_session(options) as session:
         warnings.extend(session.warnings)
         return job.run(session)
-
-
-@contextmanager
-def _followed(name: str, read: Callable[[], str]) -> Iterator[None]:
-    """Show, every few seconds, the line of progress that `read` gives; empty as long as there is none."""
-    stop = threading.Event()
-    follower = threading.Thread(target=_follow, args=(name, read, stop), daemon=True)
-    follower.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        follower.join(2)
-
-
-def _follow(name: str, read: Callable[[], str], stop: threading.Event) -> None:
-    shown = ""
-    while not stop.wait(_EVERY):
-        line = read().strip()
-        if line and line != shown:
-            shown = line
-            with suppress(ValueError):
-                _display.display(f"{name}: {sentence(json.loads(line))}")
-
-
-def sentence(progress: dict[str, Any]) -> str:
-    """One line for the user: bytes, percent of the data, MB/s and time left."""
-    done, total, seconds = progress["done"], progress["total"], progress["seconds"]
-    percent = 100 * done // total if total else 100
-    if progress["phase"] == "reading":
-        return f"looked at {percent} % of {total / 1e6:.0f} MB of data"
-    text = f"sent {progress['sent'] / 1e6:.0f} MB, {percent} % of {total / 1e6:.0f} MB of data"
-    # What an earlier run had sent went by at once and tells nothing of what is left.
-    passed = done - progress["resumed"]
-    if seconds <= 0 or passed <= 0:
-        return text
-    minutes, rest = divmod(round((total - done) * seconds / passed), 60)
-    left = f"{minutes} min {rest} s" if minutes else f"{rest} s"
-    return f"{text}, {progress['sent'] / 1e6 / seconds:.1f} MB/s, {left} left"

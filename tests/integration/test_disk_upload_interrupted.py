@@ -24,19 +24,24 @@ from tests.integration.uploads import DISKS, MIB, disk_content, raw_disk
 
 
 class Running:
-    """A playbook that uploads slowly, in a process group of its own."""
+    """A playbook that moves a disk slowly, in a process group of its own."""
 
     def __init__(
-        self, play: Player, options: dict[str, object], *, tasks: list[dict[str, object]] | None = None
+        self,
+        play: Player,
+        options: dict[str, object],
+        module: str = "disk_upload",
+        *,
+        tasks: list[dict[str, object]] | None = None,
     ) -> None:
-        name = str(options.get("disk_name") or options.get("blob") or "sas")
+        name = Path(str(options.get("disk_name") or options.get("blob") or options.get("path") or "sas")).name
         file = play.work_dir / f"{name}.yml"
         written = {
             "hosts": "localhost",
             "connection": "local",
             "gather_facts": False,
             "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
-            "tasks": tasks or [{"name": "upload", "goldenimage.azure.disk_upload": options}],
+            "tasks": tasks or [{"name": "move", f"goldenimage.azure.{module}": options}],
         }
         file.write_text(json.dumps([written]), encoding="utf-8")
         self._log = play.work_dir / f"{name}.log"
@@ -56,6 +61,16 @@ class Running:
 
     def interrupt(self) -> None:
         os.killpg(self._process.pid, signal.SIGINT)
+        self._process.wait(60)
+
+    def terminate_module(self) -> None:
+        """Ask the module, and not the playbook, to end."""
+        for pid in descendants(self._process.pid):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if b"python" in words[0] and any(b"AnsiballZ" in word for word in words[1:]):
+                os.kill(pid, signal.SIGTERM)
+
+    def ended(self) -> None:
         self._process.wait(60)
 
     def kill(self) -> None:

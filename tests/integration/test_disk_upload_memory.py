@@ -51,10 +51,10 @@ class Measuring:
         self._python.write_text(WRAPPER.format(python=sys.executable), encoding="utf-8")
         self._python.chmod(0o755)
 
-    def peak(self, **options: Any) -> tuple[float, dict[str, Any]]:
+    def peak(self, module: str = "disk_upload", /, **options: Any) -> tuple[float, dict[str, Any]]:
         task = {
-            "name": "upload",
-            "goldenimage.azure.disk_upload": options,
+            "name": "move",
+            f"goldenimage.azure.{module}": options,
             "vars": {"ansible_python_interpreter": str(self._python)},
         }
         self._peak_file.unlink(missing_ok=True)

@@ -9,17 +9,15 @@ of one last; what is made on the way is temporary.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import Original
-
-_BUILD_LENGTH = 16
-_EXPIRES_AFTER = timedelta(days=3)
-_BUILD = "goldenimage_build"
-_TAG_LENGTH = 256
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.temporary import (
+    build_of,
+    is_of_build,
+    temporary_tags,
+)
 
 
 class Step(NamedTuple):
@@ -59,8 +57,7 @@ class Temporary(NamedTuple):
     @classmethod
     def of(cls, source: Original, target_id: str) -> Temporary:
         """Those of the copy of this source to this target."""
-        text = f"{source.identity}\n{target_id.lower()}"
-        return cls(hashlib.sha256(text.encode()).hexdigest()[:_BUILD_LENGTH], source.id)
+        return cls(build_of(f"{source.identity}\n{target_id.lower()}"), source.id)
 
     def name(self, number: int) -> str:
         """Of the disk or snapshot of a step."""
@@ -68,14 +65,8 @@ class Temporary(NamedTuple):
 
     def tags(self) -> dict[str, str]:
         """By which it is known again, and may be removed by anybody after it has expired."""
-        expires = datetime.now(timezone.utc) + _EXPIRES_AFTER
-        return {
-            "goldenimage_temporary": "disk_copy",
-            _BUILD: self.build,
-            "goldenimage_expires": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "goldenimage_source": self.source_id[:_TAG_LENGTH],
-        }
+        return temporary_tags("disk_copy", self.build, self.source_id)
 
     def is_own(self, resource: Mapping[str, Any]) -> bool:
         """Whether a run of this copy has made it."""
-        return bool((resource.get("tags") or {}).get(_BUILD) == self.build)
+        return is_of_build(resource, self.build)

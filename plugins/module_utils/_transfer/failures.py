@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -38,40 +38,48 @@ _REMEDIES = {
 
 
 @contextmanager
-def reported() -> Iterator[None]:
-    """What goes wrong inside with the file or the blob service is raised as an AzureError."""
+def reported(remedies: Mapping[str, str] | None = None) -> Iterator[None]:
+    """What goes wrong inside with the file or the blob service is raised as an AzureError.
+
+    :param remedies: what to do, by the service's code, where it is something else than for an upload
+    """
     try:
         yield
     except DiskError as error:
         raise InvalidInput(str(error)) from None
     except UploadError as error:
-        raise _translated(error) from None
+        raise _translated(error, remedies or {}) from None
 
 
-def _translated(error: UploadError) -> AzureError:
-    return service_failure(
-        error, NotFound if error.code in ("ContainerNotFound", "BlobNotFound") else AzureError
-    )
+def _translated(error: UploadError, remedies: Mapping[str, str]) -> AzureError:
+    kind = NotFound if error.code in ("ContainerNotFound", "BlobNotFound") else AzureError
+    return service_failure(error, kind, remedies)
 
 
 Failure = TypeVar("Failure", bound=AzureError)
 
 
-def service_failure(error: UploadError, kind: type[Failure]) -> Failure:
-    """What the blob service refused, as an error of this kind, with what to do about it."""
+def service_failure(
+    error: UploadError, kind: type[Failure], remedies: Mapping[str, str] | None = None
+) -> Failure:
+    """What the blob service refused, as an error of this kind, with what to do about it.
+
+    :param remedies: as :func:`reported` has them
+    """
+    code = error.code or ""
     return kind(
         error.message,
         code=error.code,
         status=error.status,
         request_id=error.request_id,
-        remedy=_REMEDIES.get(error.code or ""),
+        remedy=(remedies or {}).get(code) or _REMEDIES.get(code),
     )
 
 
 def and_left(error: BaseException, left: str) -> AzureError:
     """The error with a sentence about what could not be removed after it."""
     if isinstance(error, UploadError):
-        error = _translated(error)
+        error = _translated(error, {})
     if isinstance(error, DiskError):
         error = InvalidInput(str(error))
     if isinstance(error, KeyboardInterrupt):

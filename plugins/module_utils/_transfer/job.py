@@ -215,17 +215,22 @@ class UploadJob:
         }
 
 
-def _transfer(options: Mapping[str, Any], check_mode: bool) -> Transfer:
-    connections = options["connections"]
+def check_pace(connections: int, bandwidth_limit: int | None) -> None:
+    """Refuse numbers that make no sense; raises InvalidInput."""
     if not 1 <= connections <= _MOST_CONNECTIONS:
         raise InvalidInput(
             f"connections is {connections}.", remedy=f"It is a number from 1 to {_MOST_CONNECTIONS}."
         )
-    limit = options["bandwidth_limit"]
-    if limit is not None and limit < _LEAST_BANDWIDTH:
+    if bandwidth_limit is not None and bandwidth_limit < _LEAST_BANDWIDTH:
         raise InvalidInput(
-            f"bandwidth_limit is {limit} bytes per second.", remedy=f"It is at least {_LEAST_BANDWIDTH}."
+            f"bandwidth_limit is {bandwidth_limit} bytes per second.",
+            remedy=f"It is at least {_LEAST_BANDWIDTH}.",
         )
+
+
+def _transfer(options: Mapping[str, Any], check_mode: bool) -> Transfer:
+    connections, limit = options["connections"], options["bandwidth_limit"]
+    check_pace(connections, limit)
     validation = options.get("cert_validation_mode") or os.environ.get("AZURE_CERT_VALIDATION_MODE")
     return Transfer(
         connections=connections,

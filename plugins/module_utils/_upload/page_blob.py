@@ -32,8 +32,7 @@ _RETRIED = (408, 429, 500, 502, 503, 504)
 _DAMAGED = ("Md5Mismatch",)
 _LONGEST_WAIT = 60.0
 _METADATA = "x-ms-meta-"
-# What the service says of a SAS that has run out; a new one can be asked for twice in one request.
-_EXPIRED = ("AuthenticationFailed",)
+# A new SAS can be asked for twice in one request.
 _RENEWALS = 2
 
 Authorize = Callable[[], Mapping[str, str]]
@@ -73,6 +72,9 @@ class PageBlob:
     :param throttle: the limit that the bodies of writes keep to
     :param renew: called when the SAS has run out, for one that has not
     """
+
+    #: What the service says of a SAS that has run out.
+    expired_codes: Tuple[str, ...] = ("AuthenticationFailed",)
 
     def __init__(
         self,
@@ -241,7 +243,7 @@ class PageBlob:
                 if answer.status < 300 or answer.status in accept:
                     return answer
                 problem = _service_error(what, answer)
-                if problem.code in _EXPIRED and renewals < _RENEWALS and self._renewed():
+                if problem.code in self.expired_codes and renewals < _RENEWALS and self._renewed():
                     renewals += 1
                     continue
                 if answer.status not in _RETRIED and problem.code not in _DAMAGED:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""How far an upload is, as lines of JSON in a file that somebody may follow."""
+"""How far an upload or download is, as lines of JSON in a file that somebody may follow."""
 
 import json
 import os
@@ -16,7 +16,7 @@ _EVERY = 1.0
 class ProgressFile:
     """Appends a line with `phase` and the members of :class:`Progress`, at most once a second.
 
-    The file has mode 0600. A file that cannot be written is no reason to stop an upload.
+    The file has mode 0600. A file that cannot be written is no reason to stop.
     """
 
     def __init__(self, path: Optional[str]) -> None:
@@ -36,6 +36,14 @@ class ProgressFile:
     def sending(self, progress: Progress) -> None:
         """The disk is read and sent."""
         self._write("sending", progress)
+
+    def receiving(self, progress: Progress) -> None:
+        """The disk is fetched."""
+        self._write("receiving", progress)
+
+    def checking(self, progress: Progress) -> None:
+        """What was fetched is read again."""
+        self._write("checking", progress)
 
     def copying(self, progress: Progress) -> None:
         """Azure copies; `sent` is what it has copied."""

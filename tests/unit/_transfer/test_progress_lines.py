@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.goldenimage.azure.plugins.action.disk_upload import sentence
+from ansible_collections.goldenimage.azure.plugins.plugin_utils.progress import sentence
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,11 @@ from ansible_collections.goldenimage.azure.plugins.action.disk_upload import sen
         (
             {"done": 10**9, "total": 10**9, "sent": 10**9, "seconds": 50.0},
             "sent 1000 MB, 100 % of 1000 MB of data, 20.0 MB/s, 0 s left",
+        ),
+        ({"phase": "checking", "done": 3 * 10**9, "total": 4 * 10**9}, "checked 75 % of 4000 MB of data"),
+        (
+            {"phase": "receiving", "done": 5 * 10**8, "total": 10**9, "sent": 5 * 10**8, "seconds": 25.0},
+            "received 500 MB, 50 % of 1000 MB of data, 20.0 MB/s, 25 s left",
         ),
         ({"done": 0, "total": 0, "sent": 0}, "sent 0 MB, 100 % of 0 MB of data"),
     ],
