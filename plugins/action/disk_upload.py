@@ -13,7 +13,6 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, cast
 
 from ansible.errors import AnsibleError
@@ -35,7 +34,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.upload
     RULES,
     SPEC,
 )
-from ansible_collections.goldenimage.azure.plugins.plugin_utils.progress import ProgressAction, followed
+from ansible_collections.goldenimage.azure.plugins.plugin_utils.progress import (
+    ProgressAction,
+    followed,
+    label,
+)
 
 _PART_ON_HOST = "goldenimage.azure.disk_send"
 _LONG_STEPS = ("plan", "send", "verify")
@@ -156,7 +159,7 @@ class ActionModule(ProgressAction):
                     return str(done.get("stdout", ""))
             return ""
 
-        with followed(Path(str(arguments["path"])).name, read):
+        with followed(label(arguments), read):
             yield
 
 

@@ -27,6 +27,8 @@ description:
     carried on, as long as no machine has had the disk.
   - A run that was killed is gone on with by the next one. A copy that is pending is waited for, not begun
     again.
+  - Where it runs on the controller, without C(become) and C(async), it shows every few seconds how far the
+    copy is. Elsewhere, O(progress_file) tells it.
 options:
   source:
     description: What to copy.
@@ -169,7 +171,9 @@ options:
   progress_file:
     description:
       - File to which progress is appended as lines of JSON. C(phase) is C(copying), C(done) and C(total)
-        are bytes of the disk, C(seconds) how long it took. It is created with mode 0600.
+        are bytes of the disk, C(sent) is how much Azure has copied meanwhile, C(resumed) how much it had
+        copied before, C(seconds) how long it took. Each of several copies in succession is told of by
+        itself. The file is created with mode 0600.
     type: path
 extends_documentation_fragment:
   - goldenimage.azure.azure

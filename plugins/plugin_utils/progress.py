@@ -9,10 +9,11 @@ import json
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible import constants
 from ansible.plugins.action import ActionBase
@@ -21,14 +22,16 @@ from ansible.utils.display import Display
 _EVERY = 3.0
 # What is said of the phases in which nothing goes over the network, and of those in which something does.
 _LOCAL = {"reading": "looked at", "checking": "checked"}
-_MOVED = {"sending": "sent", "receiving": "received"}
+_MOVED = {"sending": "sent", "receiving": "received", "copying": "copied"}
+# What says which of several disks a line is about, the first that is given.
+_NAMES = ("path", "disk_name", "snapshot_name", "blob")
 _display = Display()
 
 
 class ProgressAction(ActionBase):
     """Runs a module of the same options; where that runs on this very machine, shows how far it is.
 
-    The module has the options `path` and `progress_file`; `module` is its name.
+    The module has the option `progress_file`; `module` is its name.
     """
 
     module = ""
@@ -83,7 +86,7 @@ class ProgressAction(ActionBase):
             return ""
 
         try:
-            with followed(Path(str(arguments.get("path", ""))).name, read):
+            with followed(label(arguments), read):
                 yield
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -112,6 +115,15 @@ def _follow(name: str, read: Callable[[], str], stop: threading.Event) -> None:
                 _display.display(f"{name}: {sentence(json.loads(line))}")
 
 
+def label(arguments: Mapping[str, Any]) -> str:
+    """What a line of progress begins with, of a module's options: the last part of a name or URL."""
+    given = [str(arguments[name]) for name in _NAMES if arguments.get(name)]
+    if not given and arguments.get("sas_url"):
+        # Its query is a secret.
+        given = [urlsplit(str(arguments["sas_url"])).path]
+    return PurePosixPath(given[0]).name if given else "disk"
+
+
 def sentence(progress: dict[str, Any]) -> str:
     """One line for the user: bytes, percent of the data, MB/s and time left."""
     done, total, seconds = progress["done"], progress["total"], progress["seconds"]
@@ -119,7 +131,10 @@ def sentence(progress: dict[str, Any]) -> str:
     phase = progress["phase"]
     if phase in _LOCAL:
         return f"{_LOCAL[phase]} {percent} % of {total / 1e6:.0f} MB of data"
-    text = f"{_MOVED[phase]} {progress['sent'] / 1e6:.0f} MB, {percent} % of {total / 1e6:.0f} MB of data"
+    text = f"{_MOVED[phase]} {progress['sent'] / 1e6:.0f} MB, {percent} % of {total / 1e6:.0f} MB"
+    # Of a copy within Azure nobody knows how much the disk holds.
+    if phase != "copying":
+        text += " of data"
     # What an earlier run had moved went by at once and tells nothing of what is left.
     passed = done - progress["resumed"]
     if seconds <= 0 or passed <= 0:

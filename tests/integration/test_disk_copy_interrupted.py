@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import time
@@ -24,9 +25,12 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_s
 
 from tests.integration.cloud import LocalAzure
 from tests.integration.disk_copies import SNAPSHOTS, copy, names, started_copy, state
+from tests.integration.plays import Player, PlayResult
 from tests.integration.test_disk_copy_blob import Place
 from tests.integration.uploads import DISKS, raw_disk
 from tests.integration.watched_cloud import watched_cloud
+
+SHOWN = re.compile(r"^far-left: copied \d+ MB, (\d+) % of \d+ MB", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -212,11 +216,24 @@ def test_a_killed_copy_to_another_region_is_gone_on_with(
     assert not copy(session, {"disk_name": "web"}, **options)["changed"]
 
 
+@pytest.fixture(scope="module")
+def far_left(slow: LocalAzure, place: Place, tmp_path_factory: pytest.TempPathFactory) -> PlayResult:
+    """The playbook that copied `web` to `far-left` in another region."""
+    play = Player(tmp_path_factory.mktemp("play"), slow.env)
+    return play.module("disk_copy", {"source": {"disk_name": "web"}, **far(place, "far-left")}).succeeded()
+
+
+def test_a_terminal_shows_how_far_a_copy_is(far_left: PlayResult) -> None:
+    said = [int(percent) for percent in SHOWN.findall(far_left.stdout)]
+    assert len(said) >= 2, far_left.stdout
+    assert said == sorted(said) and any(0 < percent < 100 for percent in said)
+
+
+@pytest.mark.usefixtures("far_left")
 def test_what_a_killed_run_left_beside_a_complete_copy_is_removed(
     slow: LocalAzure, session: AzureSession, place: Place
 ) -> None:
     options = far(place, "far-left")
-    copy(session, {"disk_name": "web"}, **options)
     source = find_resource(session, SourceRequest("disk", "web", place.group, None))
     temporary = Temporary.of(source, slow.id(place.group, DISKS, "far-left"))
     creation = {"createOption": "Copy", "sourceResourceId": source.id}

@@ -20,6 +20,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_t
     find_target,
     sas_target,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_progress import CopyProgress
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_result import (
     Copied,
     CopyOptions,
@@ -39,7 +40,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_a
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import reported
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.interruption import interruptible
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import tls_context
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Progress
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.progress_file import ProgressFile
 
 if TYPE_CHECKING:
@@ -128,15 +128,11 @@ class CopyJob:
         """Copy; `session` may be None when `needs_session` is False."""
         progress = ProgressFile(self._options["progress_file"])
         started = time.monotonic()
-
-        def report(done: int, total: int) -> None:
-            progress.copying(Progress(done, total, done, 0, time.monotonic() - started))
-
         options = CopyOptions(
             waiter=self._waiter,
             force=self._options["force"],
             check_mode=self._check_mode,
-            report=report,
+            report=CopyProgress(progress.copying),
         )
         try:
             with interruptible("The copy was interrupted; what it had created was removed."):

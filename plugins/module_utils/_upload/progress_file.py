@@ -46,7 +46,7 @@ class ProgressFile:
         self._write("checking", progress)
 
     def copying(self, progress: Progress) -> None:
-        """Azure copies; `sent` is what it has copied."""
+        """Azure copies; `sent` is what it has copied since somebody looks."""
         self._write("copying", progress)
 
     def _write(self, phase: str, progress: Progress) -> None:
