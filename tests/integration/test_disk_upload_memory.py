@@ -65,7 +65,7 @@ class Measuring:
     def into_sink(self, path: Path, **options: Any) -> Measured:
         """With as many connections as there may be."""
         with page_sink() as sink:
-            peak, result = self.peak(path=str(path), sas_url=sink.url, connections=16, **options)
+            peak, result = self.peak(path=str(path), sas_url=sink.url, connections=12, **options)
         return Measured(peak, result, len(sink.ranges))
 
 
@@ -109,7 +109,7 @@ def test_the_largest_blob_needs_little_and_so_does_going_on_with_it(
         tmp_path / "disk.raw", LARGEST_BLOB, [(number * TIB, os.urandom(40 * MIB)) for number in range(8)]
     )
     with page_sink() as sink:
-        options = {"path": str(disk), "sas_url": sink.url, "allow_unpartitioned": True, "connections": 16}
+        options = {"path": str(disk), "sas_url": sink.url, "allow_unpartitioned": True, "connections": 12}
         sink.refuses_after = 40
         play.module("disk_upload", options).failed_with("AuthenticationFailed", "was kept")
         sink.refuses_after = None
@@ -159,6 +159,6 @@ def test_what_sends_a_disk_on_another_host_needs_little(
     measuring: Measuring, group: str, dense: Path
 ) -> None:
     disk = {"resource_group": group, "disk_name": "elsewhere", "sign_in_on": "controller"}
-    peak, result = measuring.peak(path=str(dense), connections=16, verify="full", **disk)
+    peak, result = measuring.peak(path=str(dense), connections=12, verify="full", **disk)
     assert result["bytes_sent"] > 120 * MIB
     assert peak <= MOST, f"{peak:.0f} MiB"

@@ -35,7 +35,7 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a device": ({"disk_name": "web", "path": "/dev/null"}, ("no regular file",)),
     "long name": ({"disk_name": "web", "path": "x" * 250}, ("too long a name",)),
     "little bandwidth": ({"disk_name": "web", "bandwidth_limit": 1024}, ("at least 100000",)),
-    "many connections": ({"disk_name": "web", "connections": 99}, ("1 to 16",)),
+    "many connections": ({"disk_name": "web", "connections": 99}, ("1 to 12",)),
     "waits for upload": ({"disk_name": "waiting"}, ("cannot be read", "upload")),
     "in use": ({"disk_name": "read"}, ("somebody else",)),
     "other file": ({"disk_name": "web", "path": "other"}, ("exists", "force")),

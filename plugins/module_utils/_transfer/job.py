@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 # Each needs 4 MiB of memory; more than this would not make one disk faster.
-_MOST_CONNECTIONS = 16
+_MOST_CONNECTIONS = 12
 # A request of 4 MiB has to end within the service's time for one.
 _LEAST_BANDWIDTH = 100_000
 _DISK_OPTIONS = (

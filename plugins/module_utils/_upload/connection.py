@@ -8,7 +8,7 @@ import http.client
 import os
 import socket
 import ssl
-from typing import BinaryIO, Callable, Iterable, Mapping, NamedTuple, Optional, Tuple, cast
+from typing import BinaryIO, Callable, Iterable, Iterator, Mapping, NamedTuple, Optional, Tuple, cast
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
@@ -25,6 +25,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.exchange
 #: Cuts a body into slices and hands each out when it may be sent.
 Paced = Callable[[Body], Iterable[Body]]
 USER_AGENT = "goldenimage.azure"
+# What is handed to the socket at once: small enough to tell how far a request is on a slow line.
+_SLICE = 512 << 10
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -91,6 +93,15 @@ def tls_context(environ: Mapping[str, str], verify: bool = True) -> ssl.SSLConte
     return context
 
 
+def _slices(body: Body) -> Iterator[Body]:
+    if len(body) <= _SLICE:
+        yield body
+        return
+    view = memoryview(body)
+    for start in range(0, len(view), _SLICE):
+        yield view[start : start + _SLICE]
+
+
 class Connection:
     """Requests one after another over one connection, which is opened when it is needed.
 
@@ -106,6 +117,8 @@ class Connection:
         self._http: Optional[http.client.HTTPConnection] = None
         self._answers: Optional[BinaryIO] = None
         self._aborted = False
+        #: Bytes of the present request's body that the socket has taken.
+        self.underway = 0
 
     def request(
         self,
@@ -131,15 +144,22 @@ class Connection:
             # Asked after the socket is there: abort() saw the socket, or this sees the flag.
             if self._aborted:
                 raise ConnectionAbortedError("aborted")
-            send(sock, head, (body,) if paced is None or not len(body) else paced(body))
+            send(sock, head, self._counted(_slices(body) if paced is None or not len(body) else paced(body)))
             answer = receive(answers, method)
         except BaseException:
             # Whatever came in between, the next request must not read the rest of this one's answer.
             self.close()
             raise
+        finally:
+            self.underway = 0
         if answer.last:
             self.close()
         return answer
+
+    def _counted(self, parts: Iterable[Body]) -> Iterator[Body]:
+        for part in parts:
+            yield part
+            self.underway += len(part)
 
     def _connected(self) -> Tuple[socket.socket, BinaryIO]:
         """The socket and what its answers are read from; connects where that was not done yet."""

@@ -32,6 +32,8 @@ _RETRIED = (408, 429, 500, 502, 503, 504)
 _DAMAGED = ("Md5Mismatch",)
 _LONGEST_WAIT = 60.0
 _METADATA = "x-ms-meta-"
+# REST reference, "Get Page Ranges": the most that one answer may be asked to hold.
+_RANGES_AT_ONCE = 10_000
 # A new SAS can be asked for twice in one request.
 _RENEWALS = 2
 
@@ -95,6 +97,11 @@ class PageBlob:
         self._lease = {"x-ms-lease-id": lease} if lease else {}
         self._throttle = throttle
         self._renew = renew
+
+    @property
+    def bytes_underway(self) -> int:
+        """How much of the body that is being written has left; any thread may ask."""
+        return self._connection.underway
 
     def put_pages(self, offset: int, data: Body, checksum: Optional[bytes] = None) -> None:
         """Write pages; their MD5 goes along, so that the service refuses what was damaged on the way.
@@ -196,7 +203,8 @@ class PageBlob:
         """(start, end) of what was written, end exclusive, ascending, as the service cuts it."""
         marker = ""
         while True:
-            query = "comp=pagelist" + ("&marker=" + marker if marker else "")
+            query = "comp=pagelist&maxresults={0}".format(_RANGES_AT_ONCE)
+            query += "&marker=" + marker if marker else ""
             answer = self._call("GET", query, {}, what="read the written ranges")
             try:
                 page = ElementTree.fromstring(answer.body)  # noqa: S314 - from the authenticated service

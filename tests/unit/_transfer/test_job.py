@@ -72,7 +72,7 @@ def raw(tmp_path: Path) -> Path:
         ({"disk_name": "d", "tags": {"GoldenImage_Upload": "c"}}, ("GoldenImage_Upload",)),
         ({"disk_name": "d", "tags": dict.fromkeys(map(str, range(49)), "")}, ("49 tags", "48")),
         ({"disk_name": "d", "connections": 0}, ("connections",)),
-        ({"disk_name": "d", "connections": 17}, ("connections", "16")),
+        ({"disk_name": "d", "connections": 17}, ("connections", "12")),
         ({"disk_name": "d", "bandwidth_limit": 99_999}, ("bandwidth_limit", "100000")),
         ({"disk_name": "d", "wait_timeout": 0}, ("wait_timeout",)),
         ({"disk_name": "d", "resource_group": "a b"}, ("resource_group",)),
