@@ -335,3 +335,14 @@ def test_a_disk_that_waits_for_its_upload_is_no_source(
     azure.put(disk, {"location": "eastus", "properties": {"creationData": creation}})
     options: dict[str, Any] = {"resource_group": group, "disk_name": "of-waiting"}
     assert "waits for its upload" in refusal(lambda: copy(session, {"disk_name": "waiting"}, **options))
+
+
+def test_a_disk_whose_upload_was_given_up_is_no_source_although_azure_takes_it_for_whole(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    disk = azure.disk(group, "given-up")
+    azure.do("PATCH", disk, {"tags": {"goldenimage_upload": "discarded"}})
+    mark = azure.mark()
+    options: dict[str, Any] = {"resource_group": group, "disk_name": "of-given-up"}
+    assert "was not completed" in refusal(lambda: copy(session, {"disk_name": "given-up"}, **options))
+    assert azure.writes(mark) == []

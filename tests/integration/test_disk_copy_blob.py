@@ -193,9 +193,11 @@ def test_disks_that_cannot_be_read_are_refused_before_anything_is_made(
 ) -> None:
     disk = azure.disk(place.group, f"granted-{uuid.uuid4().hex[:6]}")
     azure.do("POST", f"{disk}/beginGetAccess", {"access": "Read", "durationInSeconds": 600})
+    closed = azure.disk(place.group, f"closed-{uuid.uuid4().hex[:6]}", networkAccessPolicy="DenyAll")
     target = place.to("never.vhd")
     mark = azure.mark()
-    assert "is granted to somebody" in refusal(lambda: copy(session, {"disk_name": disk}, **target))
+    assert "read by somebody else" in refusal(lambda: copy(session, {"disk_name": disk}, **target))
+    assert "DenyAll" in refusal(lambda: copy(session, {"disk_name": closed}, **target))
     assert "no managed disk none" in refusal(lambda: copy(session, {"disk_name": "none"}, **target))
     text = refusal(lambda: copy(session, {"disk_name": "web"}, wait=False, **target))
     assert text.startswith("wait:")

@@ -9,10 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.page_blob_upload import (
-    COMPLETE,
-    STATE,
-)
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_state import COMPLETE, STATE
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import (
     CONTENT,
     RESERVED_TAGS,
@@ -21,8 +18,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source
 
 #: Tag or metadata of a copy: the identity of its source.
 COPY_OF = "goldenimage_copy_of"
-#: The state, in metadata, of a blob whose copy has not been verified yet.
-COPYING = "copying"
 OWN_TAGS = (*RESERVED_TAGS, COPY_OF)
 
 

@@ -29,21 +29,22 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer
     FooterError,
     parse_footer,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.disk_state import (
+    check_access,
+    check_content,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.names import (
     check_disk_name,
     check_resource_group_name,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.sources import account_of_blob
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_state import STATE, check_state
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_target import (
     BlobRequest,
     find_source_url,
     sas_target,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import reported
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.page_blob_upload import (
-    COMPLETE,
-    STATE,
-)
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import CONTENT
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import BlobUrl
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blob import PageBlob
@@ -53,11 +54,6 @@ if TYPE_CHECKING:
 
 _COLLECTIONS = {"disk": "disks", "snapshot": "snapshots"}
 _WORDS = {"disk": "managed disk", "snapshot": "snapshot"}
-_NOT_READABLE = {
-    "ReadyToUpload": "it waits for its upload",
-    "ActiveUpload": "an upload into it has not been completed",
-}
-_COMPLETE = 100
 _INHERITED = ("osType", "hyperVGeneration", "supportedCapabilities")
 _DIGEST_LENGTH = 32
 
@@ -158,19 +154,7 @@ class ResourceSource(Source):
 
         :param resumed: whether that access may be what an earlier run has left
         """
-        state = self.properties.get("diskState")
-        if state == "Attached":
-            raise InvalidInput(
-                f"source: {self.name} is attached to {self.resource.get('managedBy')}, which may write to"
-                " it.",
-                remedy="Deallocate the machine, or make a snapshot of the disk and copy that.",
-            )
-        if state == "ActiveSAS" and not resumed:
-            raise InvalidInput(
-                f"source: access to {self.name} is granted to somebody, who would lose it at the end of the"
-                " copy.",
-                remedy=f"Wait for it, or end it: az {self.kind} revoke-access --ids {self.id}",
-            )
+        check_access(f"source: {self.name}", self.kind, self.resource, own=resumed)
 
 
 @dataclass(frozen=True)
@@ -257,16 +241,11 @@ def find_resource(session: AzureSession, request: SourceRequest) -> ResourceSour
             remedy="Correct its name or source.resource_group.",
         )
     properties = resource["properties"]
-    where = f"source: {request.kind} {found.name} cannot be copied now"
-    state = properties.get("diskState", "")
-    if state in _NOT_READABLE:
-        raise InvalidInput(f"{where}, {_NOT_READABLE[state]}.", remedy="Complete the upload first.")
+    what = f"source: {request.kind} {found.name}"
+    check_content(what, resource)
     if properties.get("provisioningState", "Succeeded") != "Succeeded":
-        raise InvalidInput(f"{where}, its provisioning state is {properties['provisioningState']}.")
-    if properties.get("completionPercent", _COMPLETE) < _COMPLETE:
         raise InvalidInput(
-            f"{where}, it is being copied itself and {properties['completionPercent']} percent are done.",
-            remedy="Run the task again when that copy is complete.",
+            f"{what} cannot be copied now, its provisioning state is {properties['provisioningState']}."
         )
     owned = properties.get("LastOwnershipUpdateTime")
     tags = resource.get("tags") or {}
@@ -308,11 +287,7 @@ def find_blob(
                 raise InvalidInput(
                     f"source: {url} is no page blob with a disk, but a {facts.kind} of {facts.size} bytes."
                 )
-            if facts.metadata.get(STATE, COMPLETE) != COMPLETE:
-                raise InvalidInput(
-                    f"source: {url} is not complete, its state is {facts.metadata[STATE]}.",
-                    remedy="Let the upload or copy into it be completed first.",
-                )
+            check_state(f"source: {url}", facts.metadata)
             check_footer(blob, facts.size, f"source: {url}")
         finally:
             blob.close()

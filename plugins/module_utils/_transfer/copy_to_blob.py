@@ -20,6 +20,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
     WaitTimeout,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import FOOTER_SIZE
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_state import (
+    COMPLETE,
+    COPYING,
+    STATE,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_target import BlobTarget
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_blob import (
     ABORTED,
@@ -31,7 +36,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_b
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_result import (
     COPY_OF,
-    COPYING,
     Copied,
     CopyOptions,
     is_copy,
@@ -48,10 +52,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_a
     without_leftovers,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import and_left, reported
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.page_blob_upload import (
-    COMPLETE,
-    STATE,
-)
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import CONTENT, SIZE
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import BlobUrl
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import UploadError

@@ -15,6 +15,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     normalize_location,
     same_resource,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.disk_state import UPLOAD
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.names import (
     check_disk_name,
     check_resource_group_name,
@@ -24,7 +25,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source
     CONTENT,
     RESERVED_TAGS,
     SIZE,
-    UPLOAD,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.sending import Planned
 

@@ -21,6 +21,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import FOOTER_SIZE
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.disk_state import (
+    check_access,
+    check_content,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_state import check_state
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_target import BlobTarget
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_access import (
     DiskAccess,
@@ -48,12 +53,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blo
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.compute import ComputeResources
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
-
-_COMPLETE = 100.0
-_NOT_READABLE = {
-    "ReadyToUpload": "it waits for its upload",
-    "ActiveUpload": "an upload into it has not been completed",
-}
 
 
 class Way(NamedTuple):
@@ -134,6 +133,7 @@ class BlobSource(Source):
                 f"{self.name} is a {self._facts.kind}, and so no disk.",
                 remedy="Give the name of a page blob that holds a VHD.",
             )
+        check_state(self.name, self._facts.metadata)
         blob = self._open(threading.Event())
         try:
             read_footer(blob, self.name, self._facts.size, self._facts.etag)
@@ -178,17 +178,16 @@ class DiskSource(Source):
         properties = resource.get("properties", {})
         self.kind = kind
         self._pace = way.bandwidth_limit
-        self._properties = properties
-        self._owner = resource.get("managedBy")
+        self._resource = resource
         owned = properties.get("LastOwnershipUpdateTime") or properties.get("lastOwnershipUpdateTime")
         tags = resource.get("tags") or {}
         # A machine that the disk was attached to may have written to it.
-        told = None if self._owner or owned else tags.get(CONTENT)
+        told = None if resource.get("managedBy") or owned else tags.get(CONTENT)
         identity = {
             "id": str(resource["id"]).lower(),
             "unique_id": properties.get("uniqueId"),
             "size": properties.get("diskSizeBytes"),
-            "owner": self._owner,
+            "owner": resource.get("managedBy"),
             "owned": owned,
         }
         name = f"The {kind} {resource['name']} in resource group {resource_group}"
@@ -199,35 +198,8 @@ class DiskSource(Source):
         )
 
     def check(self, *, resumed: bool) -> None:
-        state = self._properties.get("diskState")
-        if state in _NOT_READABLE:
-            raise InvalidInput(f"{self.name} cannot be read: {_NOT_READABLE[state]}.")
-        if state == "Attached":
-            raise InvalidInput(
-                f"{self.name} is attached to {self._owner}, which may be writing to it.",
-                remedy="Deallocate the machine, or make a snapshot of the disk and download that.",
-            )
-        if state == "ActiveSAS" and not resumed:
-            raise InvalidInput(
-                f"{self.name} is being read by somebody else, whose access would end with this download.",
-                remedy=f"Wait for it, or end it: az {self.kind} revoke-access --ids {self.identity['id']}",
-            )
-        if self._properties.get("networkAccessPolicy") == "DenyAll":
-            raise InvalidInput(
-                f"{self.name} gives nobody access: its network access policy is DenyAll.",
-                remedy="Set the policy to AllowAll or AllowPrivate for the time of the download.",
-            )
-        if self._properties.get("dataAccessAuthMode") == "AzureActiveDirectory":
-            raise InvalidInput(
-                f"{self.name} wants a Microsoft Entra token beside the SAS (its data access authentication"
-                " mode is AzureActiveDirectory), which this module does not send.",
-                remedy="Set the mode to None for the time of the download.",
-            )
-        done = self._properties.get("completionPercent")
-        if done is not None and done < _COMPLETE:
-            raise InvalidInput(
-                f"{self.name} is still being copied ({done:g} %).", remedy="Wait until the copy is complete."
-            )
+        check_content(self.name, self._resource)
+        check_access(self.name, self.kind, self._resource, own=resumed)
 
     @contextmanager
     def opened(self) -> Iterator[Opened]:

@@ -18,6 +18,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import resource_id
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import FOOTER_SIZE
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.disk_state import UPLOAD
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import (
     group_location,
     known_location,
@@ -46,7 +47,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.resumi
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import (
     CONTENT,
     NOTHING_SENT,
-    UPLOAD,
     Transfer,
     Uploaded,
     sent_in_words,

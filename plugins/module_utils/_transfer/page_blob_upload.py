@@ -16,6 +16,12 @@ from uuid import uuid4
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import FOOTER_SIZE
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.disk_state import UPLOAD
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_state import (
+    COMPLETE,
+    STATE,
+    UPLOADING,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_target import BlobTarget
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_access import (
     Access,
@@ -32,7 +38,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source
     CONTENT,
     NOTHING_SENT,
     SIZE,
-    UPLOAD,
     Transfer,
     Uploaded,
     sent_in_words,
@@ -45,9 +50,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.lease im
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blob import BlobFacts, PageBlob
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import rounded_size
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.sending import Planned
-
-STATE = "goldenimage_state"
-COMPLETE, UPLOADING = "complete", "uploading"
 
 
 class PageBlobUpload:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.disk_state import UPLOAD
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.engine import Sent
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.sending import Planned
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.source_facts import SourceFacts
 
 CONTENT = "goldenimage_content_sha256"
 SIZE = "goldenimage_virtual_size"
-UPLOAD = "goldenimage_upload"
 RESERVED_TAGS = (CONTENT, SIZE, UPLOAD)
 
 

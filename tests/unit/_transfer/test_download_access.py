@@ -16,9 +16,16 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
     WaitTimeout,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_target import BlobTarget
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_source import (
+    BlobSource,
     DiskSource,
     Way,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import parse_blob_url
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blob import (
+    BlobFacts,
+    no_authorization,
 )
 
 SAS = "https://md-1.blob.example.net/c/abcd?sv=1&sig=TOPSECRET"
@@ -93,18 +100,21 @@ def test_access_is_given_back_although_it_could_not_be_renewed() -> None:
 @pytest.mark.parametrize(
     ("properties", "words"),
     [
-        ({"diskState": "ReadyToUpload"}, "it waits for its upload"),
         ({"diskState": "ActiveUpload"}, "has not been completed"),
-        ({"diskState": "Attached"}, "may be writing to it"),
         ({"diskState": "ActiveSAS"}, "somebody else"),
-        ({"completionPercent": 12.5}, r"still being copied \(12.5 %\)"),
-        ({"networkAccessPolicy": "DenyAll"}, "DenyAll"),
-        ({"dataAccessAuthMode": "AzureActiveDirectory"}, "Microsoft Entra token"),
     ],
 )
 def test_a_disk_that_cannot_be_read_is_refused_by_name(properties: dict[str, object], words: str) -> None:
     with pytest.raises(InvalidInput, match=f"The disk web in resource group rg .*{words}"):
         source(Disks(), **properties).check(resumed=False)
+
+
+def test_a_blob_that_is_not_complete_is_refused_whatever_it_holds() -> None:
+    url = parse_blob_url("https://images.blob.example.net/vhds/half.vhd")
+    facts = BlobFacts(1 << 20, "PageBlob", "0x1", {"goldenimage_state": "uploading"})
+    way = Way(Waiter(wait=True, timeout=5), verify_tls=True, bandwidth_limit=None)
+    with pytest.raises(InvalidInput, match=r"half\.vhd is not complete, its state is uploading"):
+        BlobSource(BlobTarget(url, no_authorization), facts, way).check(resumed=False)
 
 
 def test_the_access_of_a_killed_run_is_taken_over() -> None:
