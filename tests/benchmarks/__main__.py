@@ -59,8 +59,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
     parser.add_argument("--disks", nargs="+", choices=_DISKS, default=list(_DISKS))
     parser.add_argument("--uploaders", nargs="+", choices=list(KNOWN), default=list(KNOWN))
-    known = [f"{target}:{disk}" for target in TARGETS for disk in _DISKS]
-    parser.add_argument("--without", nargs="+", choices=known, default=[], help="disks of single targets")
+    parser.add_argument(
+        "--without", nargs="+", default=[], help="TARGET:DISK or TARGET:DISK:UPLOADER, each not measured"
+    )
     parser.add_argument("--limit", type=float, default=900, help="seconds after which an upload is given up")
     parser.add_argument("--output", type=Path, help="file for the report, which is printed in any case")
     return parser.parse_args()
@@ -123,8 +124,13 @@ def _measure_all(
     for name in options.targets:
         with target(name, _FOLDER) as where:
             for disk in disks:
-                able = {n: u for n, u in uploaders.items() if u.fits(name, disk.path)}
-                if f"{name}:{disk.short}" in options.without or not able:
+                able = {
+                    n: u
+                    for n, u in uploaders.items()
+                    if u.fits(name, disk.path)
+                    and not {f"{name}:{disk.short}", f"{name}:{disk.short}:{n}"} & set(options.without)
+                }
+                if not able:
                     continue
                 _warm(disk.path)
                 _say(f"{name}, disk {disk.short}")

@@ -83,7 +83,13 @@ def _converted(build: Path) -> Uploader:
     azcopy = _azcopy(build)
     command = [sys.executable, str(HERE / "peer_convert.py"), *azcopy.command, *azcopy.after]
     return azcopy._replace(
-        name="qemu-img, then azcopy", command=command, takes=frozenset({".qcow2"}), after=(), version=""
+        slow=True,
+        for_limits=True,
+        name="qemu-img, then azcopy",
+        command=command,
+        takes=frozenset({".qcow2"}),
+        after=(),
+        version="",
     )
 
 
