@@ -20,6 +20,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_t
     find_target,
     sas_target,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.common_options import (
+    checks_certificates,
+    waiter_of,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_progress import CopyProgress
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_result import (
     Copied,
@@ -65,14 +69,9 @@ class CopyJob:
 
     def __init__(self, options: Mapping[str, Any], *, check_mode: bool) -> None:
         self._options = options
-        if options["wait_timeout"] < 1:
-            raise InvalidInput(
-                f"wait_timeout is {options['wait_timeout']}; it is a number of seconds above 0."
-            )
-        validation = options.get("cert_validation_mode") or os.environ.get("AZURE_CERT_VALIDATION_MODE")
-        self._verify_tls = validation != "ignore"
+        self._waiter = waiter_of(options, wait=options["wait"])
+        self._verify_tls = checks_certificates(options)
         self._check_mode = check_mode
-        self._waiter = Waiter(wait=options["wait"], timeout=options["wait_timeout"])
         self._source = _source(options["source"], options["resource_group"])
         self._target = self._blob_target() or self._resource_target()
 

@@ -45,7 +45,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_t
     sas_target,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import reported
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import CONTENT
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import (
+    CONTENT,
+    attached_at,
+    known_content,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import BlobUrl
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blob import PageBlob
 
@@ -247,17 +251,15 @@ def find_resource(session: AzureSession, request: SourceRequest) -> ResourceSour
         raise InvalidInput(
             f"{what} cannot be copied now, its provisioning state is {properties['provisioningState']}."
         )
-    owned = properties.get("LastOwnershipUpdateTime")
-    tags = resource.get("tags") or {}
     size = int(properties.get("diskSizeBytes") or int(properties.get("diskSizeGB") or 0) << 30)
-    # A machine that the disk was attached to may have written to it.
-    untouched = not owned and not resource.get("managedBy")
     return ResourceSource(
         kind=request.kind,
         id=str(resource["id"]),
-        identity=_digest(str(resource["id"]).lower(), properties.get("uniqueId"), size, owned),
+        identity=_digest(
+            str(resource["id"]).lower(), properties.get("uniqueId"), size, attached_at(resource)
+        ),
         virtual_size=size,
-        content_sha256=tags.get(CONTENT) if untouched else None,
+        content_sha256=known_content(resource),
         resource=resource,
     )
 

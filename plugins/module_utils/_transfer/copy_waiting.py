@@ -10,9 +10,7 @@ from collections.abc import Callable
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import WaitTimeout
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 
-_FIRST_INTERVAL = 0.5
-_LONGEST_INTERVAL = 15.0
-_GROWTH = 1.3
+_LONGEST_PAUSE = 15.0
 
 
 def wait_for_copy(what: str, is_done: Callable[[], bool], waiter: Waiter) -> None:
@@ -20,15 +18,14 @@ def wait_for_copy(what: str, is_done: Callable[[], bool], waiter: Waiter) -> Non
 
     :param what: the copy, as a sentence begins with it
     """
-    started = waiter.clock()
-    interval = _FIRST_INTERVAL
+
+    def late() -> WaitTimeout:
+        return WaitTimeout(
+            f"{what} was not complete within {waiter.timeout:g} s.",
+            code="WaitTimeout",
+            remedy="Run the task again with more wait_timeout.",
+        )
+
+    pauses = waiter.pauses(_LONGEST_PAUSE, late)
     while not is_done():
-        remaining = waiter.timeout - (waiter.clock() - started)
-        if remaining <= 0:
-            raise WaitTimeout(
-                f"{what} was not complete within {waiter.timeout:g} s.",
-                code="WaitTimeout",
-                remedy="Run the task again with more wait_timeout.",
-            )
-        waiter.sleep(min(interval, remaining))
-        interval = min(interval * _GROWTH, _LONGEST_INTERVAL)
+        next(pauses)

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput, NotFound
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import FOOTER_SIZE
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.writers import (
     BLOCK,
@@ -20,6 +19,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.writers im
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.writers_qcow2 import Qcow2Writer
 from ansible_collections.goldenimage.azure.plugins.module_utils._module import Outcome
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.common_options import (
+    check_pace,
+    checks_certificates,
+    waiter_of,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_blob import read_footer
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_check import check_content
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_engine import (
@@ -45,7 +49,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.downlo
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_sources import SourceFinder
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import reported
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.interruption import interruptible
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.job import check_pace
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.progress_file import ProgressFile
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.throttle import Throttle
 
@@ -72,16 +75,11 @@ class DownloadJob:
     def __init__(self, options: Mapping[str, Any], *, check_mode: bool) -> None:
         self._options = options
         self._check_mode = check_mode
-        check_pace(options["connections"], options["bandwidth_limit"])
-        if options["wait_timeout"] < 1:
-            raise InvalidInput(
-                f"wait_timeout is {options['wait_timeout']}; it is a number of seconds above 0."
-            )
+        check_pace(options)
+        waiter = waiter_of(options)
         self._local = LocalFile(options["path"], format_of(options["path"], options["format"]))
         self._local.check()
-        validation = options.get("cert_validation_mode") or os.environ.get("AZURE_CERT_VALIDATION_MODE")
-        waiter = Waiter(wait=True, timeout=options["wait_timeout"])
-        way = Way(waiter, validation != "ignore", options["bandwidth_limit"])
+        way = Way(waiter, checks_certificates(options), options["bandwidth_limit"])
         with reported():
             self._finder = SourceFinder(options, way)
         self._progress = ProgressFile(None)

@@ -38,7 +38,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.downlo
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_engine import OpenSource
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import and_left
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import CONTENT
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import (
+    CONTENT,
+    attached_at,
+    known_content,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.temporary import (
     build_of,
     is_of_build,
@@ -179,19 +183,15 @@ class DiskSource(Source):
         self.kind = kind
         self._pace = way.bandwidth_limit
         self._resource = resource
-        owned = properties.get("LastOwnershipUpdateTime") or properties.get("lastOwnershipUpdateTime")
-        tags = resource.get("tags") or {}
-        # A machine that the disk was attached to may have written to it.
-        told = None if resource.get("managedBy") or owned else tags.get(CONTENT)
         identity = {
             "id": str(resource["id"]).lower(),
             "unique_id": properties.get("uniqueId"),
             "size": properties.get("diskSizeBytes"),
             "owner": resource.get("managedBy"),
-            "owned": owned,
+            "owned": attached_at(resource),
         }
         name = f"The {kind} {resource['name']} in resource group {resource_group}"
-        super().__init__(name, identity, told, properties.get("diskSizeBytes"))
+        super().__init__(name, identity, known_content(resource), properties.get("diskSizeBytes"))
         self._granted = self._refused = False
         self._access = DiskAccess(
             collection, resource_group, str(resource["name"]), way.waiter, verify_tls=way.verify_tls

@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.open import open_disk
 from ansible_collections.goldenimage.azure.plugins.module_utils._module import Outcome
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.architecture import architecture_for
@@ -20,6 +18,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_t
     BlobRequest,
     find_target,
     sas_target,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.common_options import (
+    check_pace,
+    checks_certificates,
+    waiter_of,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_request import DiskRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import reported
@@ -53,10 +56,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.progress
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
-# Each needs 4 MiB of memory; more than this would not make one disk faster.
-_MOST_CONNECTIONS = 12
-# A request of 4 MiB has to end within the service's time for one.
-_LEAST_BANDWIDTH = 100_000
 _DISK_OPTIONS = (
     "sku",
     "zone",
@@ -87,11 +86,7 @@ class UploadJob:
     ) -> None:
         self._options = options
         self._transfer = _transfer(options, check_mode)
-        if options["wait_timeout"] < 1:
-            raise InvalidInput(
-                f"wait_timeout is {options['wait_timeout']}; it is a number of seconds above 0."
-            )
-        self._waiter = Waiter(wait=True, timeout=options["wait_timeout"])
+        self._waiter = waiter_of(options)
         # A remote host's progress is in a file of its own.
         self._progress = ProgressFile(options["progress_file"] if run_step is None else None)
         self._opened = ExitStack()
@@ -215,30 +210,15 @@ class UploadJob:
         }
 
 
-def check_pace(connections: int, bandwidth_limit: int | None) -> None:
-    """Refuse numbers that make no sense; raises InvalidInput."""
-    if not 1 <= connections <= _MOST_CONNECTIONS:
-        raise InvalidInput(
-            f"connections is {connections}.", remedy=f"It is a number from 1 to {_MOST_CONNECTIONS}."
-        )
-    if bandwidth_limit is not None and bandwidth_limit < _LEAST_BANDWIDTH:
-        raise InvalidInput(
-            f"bandwidth_limit is {bandwidth_limit} bytes per second.",
-            remedy=f"It is at least {_LEAST_BANDWIDTH}.",
-        )
-
-
 def _transfer(options: Mapping[str, Any], check_mode: bool) -> Transfer:
-    connections, limit = options["connections"], options["bandwidth_limit"]
-    check_pace(connections, limit)
-    validation = options.get("cert_validation_mode") or os.environ.get("AZURE_CERT_VALIDATION_MODE")
+    check_pace(options)
     return Transfer(
-        connections=connections,
+        connections=options["connections"],
         verify=options["verify"],
         force=options["force"],
         check_mode=check_mode,
-        verify_tls=validation != "ignore",
+        verify_tls=checks_certificates(options),
         resume=options["resume"],
         journal_dir=options["journal_dir"] or None,
-        bandwidth_limit=limit,
+        bandwidth_limit=options["bandwidth_limit"],
     )

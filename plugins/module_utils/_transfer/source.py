@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
@@ -52,6 +53,23 @@ class Uploaded(NamedTuple):
 
 
 NOTHING_SENT = Sent(0, 0, 0.0)
+
+
+def attached_at(resource: Mapping[str, Any]) -> str | None:
+    """When a disk or snapshot, in wire shape, was attached to a machine or detached from it last, if ever.
+
+    Compute's REST API writes the property's name with a capital letter, other than all else.
+    """
+    found = resource["properties"].get("LastOwnershipUpdateTime")
+    return None if found is None else str(found)
+
+
+def known_content(resource: Mapping[str, Any]) -> str | None:
+    """The digest of the content that an upload has left; None where a machine may have changed that."""
+    if resource.get("managedBy") or attached_at(resource) is not None:
+        return None
+    found = (resource.get("tags") or {}).get(CONTENT)
+    return None if found is None else str(found)
 
 
 def check_system(disk: SourceFacts, os_type: str | None) -> None:
