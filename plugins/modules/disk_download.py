@@ -100,7 +100,7 @@ options:
   connections:
     description: How many connections fetch at the same time, 1 to 12.
     type: int
-    default: 12
+    default: 8
   bandwidth_limit:
     description: How many bytes per second are fetched at most on average, by all connections together, for
       example V(20M). At least 100000. Each request fetches up to 4 MiB at once.
@@ -279,7 +279,7 @@ def main() -> None:
             "blob": {"type": "str"},
             "auth_mode": {"type": "str", "choices": ["key", "login"], "default": "key"},
             "sas_url": {"type": "str", "no_log": True},
-            "connections": {"type": "int", "default": 12},
+            "connections": {"type": "int", "default": 8},
             "bandwidth_limit": {"type": "bytes"},
             "force": {"type": "bool", "default": False},
             "progress_file": {"type": "path"},

@@ -69,7 +69,7 @@ options:
   connections:
     description: How many connections send at the same time.
     type: int
-    default: 12
+    default: 8
   bandwidth_limit:
     description: How many bytes per second are sent at most.
     type: int
@@ -162,7 +162,7 @@ def main() -> None:
             "url": {"type": "str"},
             "sas": {"type": "str", "no_log": True},
             "lease": {"type": "str"},
-            "connections": {"type": "int", "default": 12},
+            "connections": {"type": "int", "default": 8},
             "bandwidth_limit": {"type": "int"},
             "verify": {"type": "str", "choices": ["ranges", "full", "none"], "default": "ranges"},
             "verify_tls": {"type": "bool", "default": True},

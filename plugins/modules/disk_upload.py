@@ -170,7 +170,7 @@ options:
   connections:
     description: How many connections send at the same time, 1 to 12. Each needs 4 MiB of memory.
     type: int
-    default: 12
+    default: 8
   verify:
     description:
       - With V(ranges) the service is asked after the upload which ranges of the disk were written, and a

@@ -18,6 +18,16 @@ OpenParent = Callable[[SourceFile, str, Optional[str]], DiskReader]
 #: Hyper-V, VMware and libvirt stop much earlier; a longer chain is a mistake.
 MAX_CHAIN = 64
 
+#: What the names of files end in that may name other files, by format.
+_ENDINGS = {
+    "qcow2": (".qcow2", ".qcow"),
+    "vhd": (".vhd", ".avhd"),
+    "vhdx": (".vhdx", ".avhdx"),
+    "vmdk": (".vmdk",),
+}
+# The content of a disk, whose descriptor is a file of its own.
+_FLAT_VMDK = "-flat.vmdk"
+
 Identity = Tuple[int, int]
 
 
@@ -43,6 +53,23 @@ class Chain:
                 )
             )
         return Chain(self._seen | {identity})
+
+
+def check_may_name_others(child: SourceFile, disk_format: str) -> None:
+    """Refuse a file that names other files, unless its own name says that it is of such a format.
+
+    A guest writes what it likes to the beginning of its raw disk, also the header of another format that
+    names files or devices of the host, which would become part of the disk.
+    """
+    name = os.path.basename(child.path).lower()
+    endings = _ENDINGS[disk_format]
+    if name.endswith(endings) and not name.endswith(_FLAT_VMDK):
+        return
+    raise DiskError(
+        "{0}: its content is that of a {1} disk that names other files, but its own name does not say so, and "
+        "a guest can write such content to a raw disk; if it is a {1} disk, use a name that ends in {2} (a "
+        "symbolic link beside it will do)".format(child.path, disk_format, endings[0])
+    )
 
 
 def parent_path(child: SourceFile, name: str, what: str = "parent") -> str:

@@ -116,7 +116,7 @@ class _Work:
 def send(
     reader: DiskReader,
     open_blob: OpenBlob,
-    connections: int = 12,
+    connections: int = 8,
     progress: Optional[Report] = None,
     *,
     journal: Optional[Journal] = None,
