@@ -248,11 +248,12 @@ def test_a_disk_whose_upload_was_killed_when_it_was_whole_and_not_marked_is_comp
     state: str,
 ) -> None:
     nth = {"nth": 2} if method == "POST" else {}
-    stalled = rule("stalled", {"method": method, "path": path, **nth}, "stall", seconds=100, then="drop")
+    # A refusal that is waited out: the request must not have been carried out when the kill comes.
+    refused = rule("refused", {"method": method, "path": path, **nth}, "throttle", retry_after=100)
     journals = tmp_path / "journals"
     journals.mkdir()
     options = disk.options(name, journal_dir=str(journals), **given)
-    with faults(azure, stalled):
+    with faults(azure, refused):
         running = Running(play, options)
         wait_for(lambda: disk.state(name) == state, 120)
         running.kill()
