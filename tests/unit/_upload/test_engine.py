@@ -193,6 +193,25 @@ def test_the_first_refusal_stops_everything_and_is_told_without_the_signature(
     assert threading.active_count() < 20
 
 
+def test_a_refusal_is_not_held_up_by_an_answer_that_does_not_come(
+    server: PageBlobServer, plan: Plan, reader: DiskReader
+) -> None:
+    server.add(plan.blob_size)
+    release = threading.Event()
+
+    def refuse_one_and_keep_another_waiting(number: int, _seen: Seen) -> Answer | None:
+        if number == 1:
+            release.wait(20)
+        return Answer(403, {}, "AuthenticationFailed") if number > 2 else None
+
+    server.fault = refuse_one_and_keep_another_waiting
+    started = time.monotonic()
+    with pytest.raises(UploadError, match="AuthenticationFailed"):
+        sent_by(server, reader, connections=3)
+    assert time.monotonic() - started < 10
+    release.set()
+
+
 def test_an_untrusted_certificate_is_named_at_once(server: PageBlobServer, reader: DiskReader) -> None:
     with pytest.raises(UploadError, match="certificate is not trusted"):
         send(reader, lambda c: PageBlob(parse_blob_url(server.url()), tls_context({}), cancel=c))
