@@ -205,7 +205,8 @@ class DiskSource(Source):
             access = RenewedAccess(self._grant)
 
             def open_blob(cancel: threading.Event) -> SourceBlob:
-                return SourceBlob(access.url, self._access.context, cancel=cancel, renew=access.renew)
+                context = self._access.trust.context_for(access.url)
+                return SourceBlob(access.url, context, cancel=cancel, renew=access.renew)
 
             yield Opened(open_blob, "")
 
