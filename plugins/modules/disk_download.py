@@ -98,7 +98,7 @@ options:
     description: URL of a page blob with a SAS that permits to read. No other credential is used.
     type: str
   connections:
-    description: How many connections fetch at the same time, 1 to 12.
+    description: How many connections fetch at the same time at most, 1 to 12.
     type: int
     default: 8
   bandwidth_limit:

@@ -171,9 +171,11 @@ options:
     choices: [controller, host]
     version_added: 0.2.0
   connections:
-    description: How many connections send at the same time, 1 to 12. Each needs 4 MiB of memory.
+    description:
+      - How many connections send at the same time at most, 1 to 12. Each needs 4 MiB of memory.
+      - A few begin; the others join in where the processors would otherwise wait for the network.
     type: int
-    default: 8
+    default: 12
   verify:
     description:
       - With V(ranges) the service is asked after the upload which ranges of the disk were written, and a

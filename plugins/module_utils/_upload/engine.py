@@ -103,7 +103,7 @@ class _Work:
 def send(
     reader: DiskReader,
     open_blob: OpenBlob,
-    connections: int = 8,
+    connections: int = 12,
     progress: Optional[Report] = None,
     *,
     journal: Optional[Journal] = None,
