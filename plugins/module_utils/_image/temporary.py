@@ -20,6 +20,7 @@ PURPOSE_TAG = "goldenimage_temporary"
 BUILD_TAG = "goldenimage_build"
 EXPIRES_TAG = "goldenimage_expires"
 SOURCE_TAG = "goldenimage_source"
+TAG_NAMES = (PURPOSE_TAG, BUILD_TAG, EXPIRES_TAG, SOURCE_TAG)
 
 DEFAULT_HOURS = 24
 # Beyond ten years something is mistyped; the figure keeps the sum within what datetime can hold.
