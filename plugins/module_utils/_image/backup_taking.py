@@ -24,6 +24,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup im
     SNAPSHOTS,
     Backup,
     default_backup_name,
+    moment,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_machine import (
     Machine,
@@ -169,9 +170,8 @@ def _current(machine: Machine, backups: Sequence[Backup], options: BackupOptions
 def _stopped_before(machine: Machine, created: datetime) -> bool:
     """Whether nothing was done to the machine since: its instance view has the time of the last change."""
     statuses = (machine.properties.get("instanceView") or {}).get("statuses") or []
-    times = [str(status["time"]) for status in statuses if status.get("time")]
-    stamp = created.strftime("%Y-%m-%dT%H:%M:%S")
-    return bool(times) and all(time[:19] < stamp for time in times)
+    times = [moment(str(status["time"])) for status in statuses if status.get("time")]
+    return bool(times) and all(time < created for time in times)
 
 
 def _outdated(others: Sequence[Backup], keep: int | None) -> list[Backup]:

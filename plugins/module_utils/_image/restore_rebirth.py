@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""Makes a generalized machine anew, with its name, interfaces, identities and settings, from restored disks.
+
+Azure neither starts nor changes a machine that was marked generalized, nor takes the mark away. So it is
+deleted and made again of disks as they are (createOption Attach). What Azure deletes with it is saved before:
+its description stands in the tags of the new operating system disk until it is there again, old disks that go
+with it are kept as snapshots, public addresses are told to stay, and interfaces are made again as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import parse_resource_id
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_machine import (
+    AttachedDisk,
+    Machine,
+    get_by_id,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_snapshots import (
+    same_protection,
+    wait_for_snapshots,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_waiting import wait_until_done
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_disks import (
+    replaced_tags,
+    saved_copy_name,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_plan import (
+    NewDisk,
+    RestorePlan,
+    goes_with,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_swap import attachment
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_network import NETWORK_API
+
+if TYPE_CHECKING:
+    from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+
+_BODY = ("location", "extendedLocation", "zones", "plan", "tags")
+# Without osProfile, which a machine of disks as they are cannot have, and without what Azure fills in.
+_PROPERTIES = (
+    "hardwareProfile",
+    "scheduledEventsPolicy",
+    "additionalCapabilities",
+    "securityProfile",
+    "diagnosticsProfile",
+    "availabilitySet",
+    "virtualMachineScaleSet",
+    "proximityPlacementGroup",
+    "priority",
+    "evictionPolicy",
+    "billingProfile",
+    "host",
+    "hostGroup",
+    "licenseType",
+    "extensionsTimeBudget",
+    "platformFaultDomain",
+    "scheduledEventsProfile",
+    "capacityReservation",
+    "applicationProfile",
+)
+_INTERFACE = (
+    "networkSecurityGroup",
+    "dnsSettings",
+    "enableAcceleratedNetworking",
+    "enableIPForwarding",
+    "disableTcpStateTracking",
+    "auxiliaryMode",
+    "auxiliarySku",
+    "nicType",
+    "workloadType",
+)
+_CONFIGURATION = (
+    "subnet",
+    "primary",
+    "privateIPAddressVersion",
+    "privateIPAddressPrefixLength",
+    "publicIPAddress",
+    "loadBalancerBackendAddressPools",
+    "loadBalancerInboundNatRules",
+    "applicationGatewayBackendAddressPools",
+    "applicationSecurityGroups",
+    "virtualNetworkTaps",
+    "gatewayLoadBalancer",
+)
+
+
+def describe_machine(session: AzureSession, plan: RestorePlan) -> dict[str, Any]:
+    """All that it takes to make the machine anew: `body` for its PUT, and of what goes with it `interfaces`
+    and `addresses`, by id; `lost`, sentences about what cannot be made anew."""
+    machine = plan.machine
+    if machine is None:
+        raise AssertionError("there is a machine to describe")
+    going = [
+        str(each["id"])
+        for each in (machine.properties.get("networkProfile") or {}).get("networkInterfaces") or []
+        if (each.get("properties") or {}).get("deleteOption") == "Delete"
+    ]
+    noted = (plan.description or {}).get("addresses") or []
+    found = in_parallel(lambda each: session.arm.get(each, NETWORK_API), going)
+    interfaces = {each["id"]: _interface_body(each) for each in found if each is not None}
+    return {
+        "body": _machine_body(session, plan, machine),
+        "interfaces": interfaces,
+        # A run that was interrupted may have told some of them to stay already.
+        "addresses": sorted({*_addresses_going(session, interfaces.values()), *noted}),
+        "lost": _lost(machine),
+    }
+
+
+def _machine_body(session: AzureSession, plan: RestorePlan, machine: Machine) -> dict[str, Any]:
+    properties = {name: machine.properties[name] for name in _PROPERTIES if machine.properties.get(name)}
+    storage = machine.properties.get("storageProfile") or {}
+    new = {disk.lun: attachment(disk, machine) for disk in plan.disks}
+    os_disk = {**new[None], "osType": (storage.get("osDisk") or {}).get("osType")}
+    staying = [
+        {**attachment(_as_new(attached), machine)}
+        for attached in machine.disks
+        if attached.lun is not None and attached.lun not in new
+    ]
+    coming = [entry for lun, entry in new.items() if lun is not None]
+    properties["storageProfile"] = {
+        "osDisk": os_disk,
+        "dataDisks": sorted([*staying, *coming], key=lambda entry: int(entry["lun"])),
+        **(
+            {"diskControllerType": storage["diskControllerType"]} if storage.get("diskControllerType") else {}
+        ),
+    }
+    network = machine.properties.get("networkProfile") or {}
+    properties["networkProfile"] = {
+        "networkInterfaces": [
+            {key: each[key] for key in ("id", "properties") if each.get(key)}
+            for each in network.get("networkInterfaces") or []
+        ]
+    }
+    user_data = _user_data(session, machine)
+    if user_data:
+        properties["userData"] = user_data
+    identity = machine.body.get("identity")
+    return {
+        **{name: machine.body[name] for name in _BODY if machine.body.get(name)},
+        **({"identity": _identity(identity)} if identity else {}),
+        "properties": properties,
+    }
+
+
+def _as_new(attached: AttachedDisk) -> NewDisk:
+    """A data disk that stays, in the form of one that comes."""
+    return NewDisk(attached.lun, str(attached.id), "", "", None, None, attached.disk, None)
+
+
+def _user_data(session: AzureSession, machine: Machine) -> str | None:
+    found = session.compute.virtual_machines.get(machine.resource_group, machine.name, expand="userData")
+    data = ((found or {}).get("properties") or {}).get("userData")
+    return str(data) if data else None
+
+
+def _identity(identity: Mapping[str, Any]) -> dict[str, Any]:
+    assigned: dict[str, Any] = {name: {} for name in identity.get("userAssignedIdentities") or {}}
+    return {"type": identity["type"], **({"userAssignedIdentities": assigned} if assigned else {})}
+
+
+def _interface_body(interface: Mapping[str, Any]) -> dict[str, Any]:
+    """For its PUT. Its private addresses are asked for by number, so that it gets the same ones again."""
+    properties = interface["properties"]
+    configurations = []
+    for configuration in properties.get("ipConfigurations") or []:
+        inner = configuration["properties"]
+        settings = {name: _reference(inner[name]) for name in _CONFIGURATION if inner.get(name)}
+        if inner.get("privateIPAddress"):
+            settings["privateIPAddress"] = inner["privateIPAddress"]
+            settings["privateIPAllocationMethod"] = "Static"
+        configurations.append({"name": configuration["name"], "properties": settings})
+    kept = {name: _reference(properties[name]) for name in _INTERFACE if properties.get(name)}
+    servers = (properties.get("dnsSettings") or {}).get("dnsServers")
+    kept.pop("dnsSettings", None)
+    label = (properties.get("dnsSettings") or {}).get("internalDnsNameLabel")
+    dns = {
+        **({"dnsServers": servers} if servers else {}),
+        **({"internalDnsNameLabel": label} if label else {}),
+    }
+    return {
+        "location": interface["location"],
+        **{name: interface[name] for name in ("tags", "extendedLocation") if interface.get(name)},
+        "properties": {**kept, **({"dnsSettings": dns} if dns else {}), "ipConfigurations": configurations},
+    }
+
+
+def _reference(value: Any) -> Any:
+    """What another resource is only named by: its id."""
+    if isinstance(value, Mapping) and "id" in value:
+        return {"id": value["id"]}
+    if isinstance(value, list):
+        return [_reference(each) for each in value]
+    return value
+
+
+def _addresses_going(session: AzureSession, interfaces: Any) -> list[str]:
+    """Public addresses that Azure deletes with the interfaces."""
+    ids = [
+        configuration["properties"]["publicIPAddress"]["id"]
+        for interface in interfaces
+        for configuration in interface["properties"]["ipConfigurations"]
+        if configuration["properties"].get("publicIPAddress")
+    ]
+    found = in_parallel(lambda each: session.arm.get(each, NETWORK_API), ids)
+    return [
+        str(each["id"])
+        for each in found
+        if each is not None and (each.get("properties") or {}).get("deleteOption") == "Delete"
+    ]
+
+
+def _lost(machine: Machine) -> list[str]:
+    lost = []
+    extensions = [
+        str(each.get("name") or each["id"].rpartition("/")[2]) for each in machine.body.get("resources") or []
+    ]
+    if extensions:
+        lost.append(f"Its extensions have to be installed again: {', '.join(extensions)}.")
+    if "systemassigned" in str((machine.body.get("identity") or {}).get("type", "")).casefold():
+        lost.append("Its system-assigned identity is a new one, without the roles of the old one.")
+    return lost
+
+
+def disks_to_save(plan: RestorePlan) -> list[NewDisk]:
+    """New disks in places of disks that Azure deletes with the machine: a snapshot is kept of those."""
+    machine = plan.machine
+    if machine is None or not plan.reborn:
+        return []
+    return [
+        disk
+        for disk in plan.disks
+        if disk.saved is not None
+        and (present := machine.disk_at(disk.lun)) is not None
+        and present.id
+        and goes_with(present)
+    ]
+
+
+def save_old_disks(session: AzureSession, plan: RestorePlan, waiter: Waiter) -> None:
+    """Snapshots of them, tagged like the disks that stay."""
+    machine = plan.machine
+    if machine is None:
+        return
+
+    def save(disk: NewDisk) -> str:
+        old = get_by_id(session.compute.disks, str(disk.replaces)) or {}
+        parsed = parse_resource_id(str(disk.replaces))
+        name = saved_copy_name(disk, plan.restore_id)
+        present = session.compute.snapshots.get(parsed.resource_group, name)
+        if present is None:
+            body = {
+                "location": machine.location,
+                "sku": {"name": "Standard_LRS"},
+                "tags": replaced_tags(plan.vm_id),
+                "properties": {
+                    "creationData": {"createOption": "Copy", "sourceResourceId": disk.replaces},
+                    "incremental": True,
+                    **same_protection(old.get("properties") or {}),
+                },
+            }
+            present = session.compute.snapshots.put(parsed.resource_group, name, body, waiter)
+        return str(present["id"])
+
+    wait_for_snapshots(session, in_parallel(save, disks_to_save(plan)), waiter)
+
+
+def delete_machine(
+    session: AzureSession, machine: Machine, description: Mapping[str, Any], waiter: Waiter
+) -> None:
+    """The point of no return; the description has to be safe by now."""
+    keep_addresses(session, description, "Detach", waiter)
+    session.compute.virtual_machines.delete(machine.resource_group, machine.name, waiter)
+
+
+def keep_addresses(
+    session: AzureSession, description: Mapping[str, Any], option: str, waiter: Waiter
+) -> None:
+    """Whether public addresses go with the machine: Detach while it is away, Delete as before."""
+
+    def change(address_id: str) -> None:
+        address = session.arm.get(address_id, NETWORK_API)
+        if address is None or (address.get("properties") or {}).get("deleteOption") == option:
+            return
+        body: dict[str, Any] = {
+            name: address[name]
+            for name in ("location", "tags", "sku", "zones", "extendedLocation")
+            if name in address
+        }
+        kept = {
+            name: value
+            for name, value in address["properties"].items()
+            if name not in ("provisioningState", "resourceGuid", "ipConfiguration", "ipAddress")
+        }
+        body["properties"] = {**kept, "deleteOption": option}
+        session.arm.put(address_id, body, NETWORK_API, waiter)
+
+    in_parallel(change, description.get("addresses") or [])
+
+
+def create_machine(session: AzureSession, vm_id: str, description: Mapping[str, Any], waiter: Waiter) -> None:
+    """Make the interfaces that went with the machine, then the machine, which runs at once."""
+    in_parallel(
+        lambda item: _create_interface(session, item[0], item[1], waiter),
+        list((description.get("interfaces") or {}).items()),
+    )
+    parsed = parse_resource_id(vm_id)
+    session.compute.virtual_machines.put(parsed.resource_group, parsed.name, description["body"], waiter)
+
+
+def _create_interface(
+    session: AzureSession, interface_id: str, body: Mapping[str, Any], waiter: Waiter
+) -> None:
+    """Azure deletes interfaces some time after their machine: the old one has to be gone, or free."""
+    seen: list[dict[str, Any] | None] = []
+
+    def look() -> str | None:
+        found = session.arm.get(interface_id, NETWORK_API)
+        seen[:] = [found]
+        state = str(((found or {}).get("properties") or {}).get("provisioningState", ""))
+        held = bool(((found or {}).get("properties") or {}).get("virtualMachine"))
+        return f"{interface_id.rpartition('/')[2]} is {state}" if held or state == "Deleting" else None
+
+    wait_until_done(f"The deletion of interface {interface_id.rpartition('/')[2]}", look, waiter)
+    if not seen or seen[0] is None:
+        session.arm.put(interface_id, body, NETWORK_API, waiter)
+
+
+def deletable(machine: Machine) -> Sequence[str]:
+    """Ids of all that Azure deletes with the machine, itself included: a lock on them stands in the way."""
+    disks = [str(disk.id) for disk in machine.disks if disk.id and goes_with(disk)]
+    interfaces = [
+        str(each["id"])
+        for each in (machine.properties.get("networkProfile") or {}).get("networkInterfaces") or []
+        if (each.get("properties") or {}).get("deleteOption") == "Delete"
+    ]
+    return [machine.id, *disks, *interfaces]
