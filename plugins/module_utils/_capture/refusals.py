@@ -10,6 +10,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceDisk, SourceVm
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target import Target
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import in_transition
 
 _OWN_RULES = {
     # No copies of these by image or by snapshot that could be read ("Azure managed disk types").
@@ -36,8 +37,16 @@ def vm_missing(request: CaptureRequest) -> Finding:
 def machine_findings(request: CaptureRequest, source: SourceVm, targets: Iterable[Target]) -> list[Finding]:
     """What speaks against the machine, its disks, and its being on or off."""
     found = _power(request, source, targets)
-    if source.state.provisioning.lower() == "deleting":
-        found.append(Finding("vm-deleting", f"{source.name} is being deleted.", "source_vm", ""))
+    if in_transition(dict(source.machine)):
+        state = source.state.provisioning
+        found.append(
+            Finding(
+                "vm-busy",
+                f"another operation is changing {source.name} (provisioning state {state}).",
+                "source_vm",
+                "Run the task again when it is over, or with wait.",
+            )
+        )
     if source.state.generalized and not request.generalized:
         found.append(
             Finding(

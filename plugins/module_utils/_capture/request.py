@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
@@ -260,6 +260,8 @@ def _target(option: str, given: Mapping[str, Any], group: str) -> TargetRequest:
     regions = tuple(
         _region(f"{option}.regions[{place}]", each) for place, each in enumerate(said.pop("regions", ()))
     )
+    if "end_of_life" in said:
+        said["end_of_life"] = _future(f"{option}.end_of_life", str(said["end_of_life"]))
     target = TargetRequest(option=option, type=kind, group=own_group, regions=regions, **said)
     {MANAGED_IMAGE: _check_image, GALLERY_VERSION: _check_version, VHD_BLOBS: _check_blobs}[kind](target)
     return target
@@ -299,18 +301,21 @@ def _check_version(target: TargetRequest) -> None:
     repeated = [name for name, count in Counter(each.name for each in target.regions).items() if count > 1]
     if repeated:
         raise InvalidInput(f"{target.option}.regions: {repeated[0]} is given more than once.")
-    if target.end_of_life is not None:
-        _check_time(f"{target.option}.end_of_life", target.end_of_life)
 
 
-def _check_time(option: str, text: str) -> None:
+def _future(option: str, text: str) -> str:
+    """A date of the user's as Azure takes it, in UTC where it names no zone."""
     try:
         # Python 3.10 does not read the Z that stands for +00:00.
-        datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
+        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
     except ValueError as error:
         raise InvalidInput(
             f"{option}: {text!r} is no date.", remedy="It reads 2030-01-31 or 2030-01-31T12:00:00Z."
         ) from error
+    moment = moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
+    if moment <= datetime.now(timezone.utc):
+        raise InvalidInput(f"{option}: {text} is in the past.", remedy="Give a date to come.")
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _check_blobs(target: TargetRequest) -> None:
