@@ -77,7 +77,7 @@ def test_a_twin_is_predicted_made_once_and_removed_with_everything_and_its_sourc
         assert set(tags) >= TAGS, kind
         assert (tags["goldenimage_build"], tags["team"]) == (build, "shop"), kind
 
-    absent = {"build_id": build, "state": "absent"}
+    absent: dict[str, Any] = {"build_id": build, "state": "absent"}
     steps = [{**absent, "check_mode": True}, absent, absent]
     predicted, gone, again = play.each("vm_twin", steps, diff=True)
     assert [result.changed for result in (predicted, gone, again)] == [True, True, False]

@@ -109,6 +109,11 @@ def purpose_of(resource: Mapping[str, Any]) -> str:
     return _tag(resource, PURPOSE_TAG)
 
 
+def source_of(resource: Mapping[str, Any]) -> str:
+    """What `source_tag` made of the id of what the build works on; "" where the tag is missing."""
+    return _tag(resource, SOURCE_TAG)
+
+
 def belongs_to(resource: Mapping[str, Any], build_id: str, source_id: str | None = None) -> bool:
     """Whether a resource, in wire shape, was made temporarily by this build, and of this source if named."""
     if build_of(resource) != build_id:

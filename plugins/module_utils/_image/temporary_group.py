@@ -56,6 +56,7 @@ KIND_APIS = {
 }
 # As long as such a signature is valid Azure deletes neither the disk nor the group it is in.
 _READABLE_STATES = ("ActiveSAS", "ActiveSASFrozen", "ActiveUpload")
+_MACHINE = "microsoft.compute/virtualmachines"
 _UNTAGGED_KINDS = ("microsoft.compute/restorepointcollections/restorepoints",)
 
 
@@ -75,16 +76,52 @@ def read_group(session: AzureSession, name: str) -> dict[str, Any] | None:
         raise
 
 
-def foreign_resources(resources: Iterable[Mapping[str, Any]], build_id: str) -> list[str]:
-    """Ids of what is not the build's. What is part of one of its resources, an extension of its machine for
-    instance, is the build's too, whatever its tags."""
+def resources_in(session: AzureSession, group_id: str) -> list[dict[str, Any]]:
+    """What is in a group: id, name, type, location and tags of each."""
+    return session.arm.list(f"{group_id}/resources", GROUPS_API)
+
+
+def foreign_resources(
+    session: AzureSession, resources: Iterable[Mapping[str, Any]], build_id: str
+) -> list[str]:
+    """Ids of what is not the build's, and of what is elsewhere and would be deleted with one of its machines.
+
+    What is part of one of its resources, an extension of its machine for instance, is the build's too,
+    whatever its tags.
+    """
     listed = list(resources)
     own = [str(each["id"]).casefold() + "/" for each in listed if belongs_to(each, build_id)]
-    return [
+    foreign = [
         str(each["id"])
         for each in listed
         if not any((str(each["id"]).casefold() + "/").startswith(parent) for parent in own)
     ]
+    return foreign + attached_elsewhere(session, listed)
+
+
+def attached_elsewhere(session: AzureSession, resources: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Ids of disks and interfaces that Azure deletes with a machine among the resources, and that are not
+    among them."""
+    listed = list(resources)
+    known = {str(each["id"]).casefold() for each in listed}
+    machines = [each for each in listed if str(each["type"]).casefold() == _MACHINE]
+    found: list[str] = []
+    for machine in in_parallel(lambda each: session.arm.get(each["id"], COMPUTE_API), machines):
+        properties = (machine or {}).get("properties") or {}
+        storage = properties.get("storageProfile") or {}
+        for disk in (storage.get("osDisk") or {}, *(storage.get("dataDisks") or [])):
+            if disk.get("deleteOption") == "Delete":
+                found.append(str((disk.get("managedDisk") or {}).get("id", "")))
+        for interface in (properties.get("networkProfile") or {}).get("networkInterfaces") or []:
+            if (interface.get("properties") or {}).get("deleteOption") == "Delete":
+                found.append(str(interface["id"]))
+    return [each for each in found if each and each.casefold() not in known]
+
+
+def delete_group(session: AzureSession, group_id: str, waiter: Waiter) -> None:
+    """Delete a group with all that is in it, and wait. Look first whether all of that may go."""
+    in_parallel(lambda each: end_access(session, each, waiter), resources_in(session, group_id))
+    session.arm.delete(group_id, GROUPS_API, waiter)
 
 
 class TemporaryGroup:
@@ -210,26 +247,22 @@ class TemporaryGroup:
         with self._lock:
             self.made.append(made_id)
 
-    def contents(self) -> list[dict[str, Any]]:
-        """What is in the group: id, name, type, location and tags of each."""
-        return self.session.arm.list(f"{self.id}/resources", GROUPS_API)
-
-    def check_own(self, contents: Iterable[Mapping[str, Any]]) -> None:
-        """Raises InvalidInput when something in the group is not the build's."""
-        foreign = foreign_resources(contents, self.build.id)
+    def check_own(self) -> list[str]:
+        """Ids of what is in the group. Raises InvalidInput when something of it is not the build's."""
+        contents = resources_in(self.session, self.id)
+        foreign = foreign_resources(self.session, contents, self.build.id)
         if foreign:
             raise InvalidInput(
-                f"Resource group {self.name} is not removed: it holds what build {self.build.id} did not make"
-                f" ({', '.join(foreign)}).",
-                remedy="Move or remove that first.",
+                f"Resource group {self.name} is not removed: with it would go what build {self.build.id} did"
+                f" not make ({', '.join(foreign)}).",
+                remedy="Move, detach or remove that first.",
             )
+        return sorted(str(each["id"]) for each in contents)
 
     def remove(self) -> None:
         """Delete the group with all that is in it, and wait; it must hold nothing but the build's."""
-        contents = self.contents()
-        self.check_own(contents)
-        in_parallel(lambda each: end_access(self.session, each, self.waiter), contents)
-        self.session.arm.delete(self.id, GROUPS_API, self.waiter)
+        self.check_own()
+        delete_group(self.session, self.id, self.waiter)
 
 
 def end_access(session: AzureSession, listed: Mapping[str, Any], waiter: Waiter) -> None:

@@ -97,9 +97,7 @@ def remove_twin(session: AzureSession, request: TwinRequest, *, check_mode: bool
     group = _group(session, request, waiter)
     if group.find() is None:
         return Ensured(False, None, {}, {})
-    contents = group.contents()
-    group.check_own(contents)
-    gone = sorted(str(each["id"]) for each in contents)
+    gone = group.check_own()
     if not check_mode:
         group.remove()
     actions = [f"Deleted {each}" for each in (*gone, group.id)]
