@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""Backups of machines against the local Azure (no guests): made, kept, restored, removed."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError, InvalidInput
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+
+from tests.integration.backups import COLLECTION, SNAPSHOT, BackedUp, saved_contents
+from tests.integration.cloud import LocalAzure
+from tests.integration.machines import golden_image
+
+
+@pytest.fixture(scope="module", autouse=True)
+def image(azure: LocalAzure, group: str) -> str:
+    return golden_image(azure, group)
+
+
+@pytest.fixture(scope="module")
+def running(azure: LocalAzure, session: AzureSession, group: str) -> BackedUp:
+    """A machine for tests that leave it running with its disks."""
+    return BackedUp(azure, session, group)
+
+
+@pytest.mark.parametrize("method", ["restore_point", "snapshots"])
+def test_backup_is_made_once_by_its_name_and_restored_with_all_settings(
+    azure: LocalAzure, session: AzureSession, group: str, method: str
+) -> None:
+    vm = BackedUp(azure, session, group)
+    before, old = vm.settings(), vm.disks()
+    predicted = vm("present", backup="first", method=method, check=True)
+    assert predicted.changed and vm.backups() == []
+    made = vm("present", backup="first", method=method)
+    assert (made.changed, made.result["backup"]["complete"]) == (True, True)
+    assert predicted.actions == made.actions
+    mark = azure.mark()
+    again = vm("present", backup="first", method=method)
+    assert not again.changed and again.result["backup"] == made.result["backup"]
+    assert azure.writes(mark) == []
+    (backup,) = vm.backups()
+    assert [disk.lun for disk in backup.disks] == [None, 3, 7]
+    assert backup.was_running is True
+
+    checked = vm("restored", backup="first", check=True)
+    assert checked.changed and azure.writes(mark) == []
+    done = vm("restored", backup="first")
+    assert done.changed and not done.result["recreated"]
+    assert checked.after == done.after
+    assert checked.result["disks"] == done.result["disks"]
+    assert vm.contents() == saved_contents(backup)
+    assert vm.settings() == before
+    assert vm.runs()
+    # The old disks are kept, and say so.
+    kept = [azure.get(each) for each in done.result["kept_disks"]]
+    assert sorted(each["id"] for each in kept) == sorted(disk["id"] for disk in old.values())
+    assert all("goldenimage_replaced" in each["tags"] and "managedBy" not in each for each in kept)
+    for disk in vm.disks().values():
+        assert not [tag for tag in disk["tags"] if "restore_" in tag or "temporary" in tag], disk["tags"]
+        assert disk["tags"]["team"] == "shop"
+
+    mark = azure.mark()
+    assert not vm("restored", backup="first").changed
+    assert azure.writes(mark) == []
+    forced = vm("restored", backup="first", force=True, remove_replaced_disks=True, start=False)
+    assert forced.result["kept_disks"] == [] and not vm.runs()
+    assert vm.contents() == saved_contents(backup)
+    assert all(azure.get(each) is None for each in done.result["disks"].values())
+    assert all(azure.get(each) is not None for each in done.result["kept_disks"])
+
+    removed = vm("absent", backup="first")
+    assert removed.changed and removed.result["removed"] == ["first"]
+    assert not vm("absent", backup="first").changed
+    left = azure.get(azure.id(group) + f"/providers/{COLLECTION}")["value"]
+    assert not [each for each in left if each["properties"]["source"]["id"].lower() == vm.id.lower()]
+    named = azure.get(azure.id(group) + f"/providers/{SNAPSHOT}")["value"]
+    assert not [each for each in named if each["name"].startswith(f"{vm.name}-")]
+
+
+def test_generalized_machine_is_made_anew_with_everything_that_azure_deletes_with_it(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    vm = BackedUp(azure, session, group, public_ip=True, open_ports=[22])
+    before, old, vm_id = vm.settings(), vm.disks(), vm.body()["properties"]["vmId"]
+    vm("present", backup="good")
+    vm.generalize()
+    assert "OSState/generalized" in vm.statuses()
+    checked = vm("restored", check=True)
+    assert checked.result["recreated"]
+    done = vm("restored")
+    assert done.result["recreated"] and done.result["running"]
+    assert checked.actions == done.actions
+    assert vm.settings() == before
+    assert vm.contents() == saved_contents(vm.backups()[0])
+    assert vm.runs() and "OSState/generalized" not in vm.statuses()
+    assert vm.body()["properties"]["vmId"] != vm_id
+    # Azure deleted the old disks with the machine, as it was told to; snapshots are left of them.
+    assert len(done.result["kept_disks"]) == 3
+    sources = [
+        azure.get(each)["properties"]["creationData"]["sourceResourceId"]
+        for each in done.result["kept_disks"]
+    ]
+    assert sorted(map(str.lower, sources)) == sorted(disk["id"].lower() for disk in old.values())
+    address = before["addresses"][0][1]
+    assert azure.get(address)["properties"]["deleteOption"] == "Delete"
+    assert not vm("restored").changed
+
+
+def test_newest_backups_are_kept_and_others_backups_are_left_alone(
+    azure: LocalAzure, session: AzureSession, group: str, running: BackedUp
+) -> None:
+    other = BackedUp(azure, session, group)
+    other("present", backup="mine")
+    strange = azure.id(group, SNAPSHOT, "strange")
+    disk = running.disks()["os"]["id"]
+    creation = {"createOption": "Copy", "sourceResourceId": disk}
+    azure.put(strange, {"location": "eastus", "properties": {"creationData": creation}})
+    for number in range(3):
+        running("present", backup=f"b{number}", method="snapshots" if number == 1 else "restore_point")
+        time.sleep(1.1)
+    done = running("present", backup="b3", keep=2)
+    assert sorted(done.result["removed"]) == ["b0", "b1"]
+    assert [each.name for each in running.backups()] == ["b3", "b2"]
+    assert [each.name for each in other.backups()] == ["mine"]
+    assert azure.get(strange) is not None
+    mark = azure.mark()
+    assert not running("present", backup="b3", keep=2).changed
+    assert azure.writes(mark) == []
+    with pytest.raises(InvalidInput, match="what to remove is not said"):
+        running("absent")
+    assert sorted(running("absent", keep=0).result["removed"]) == ["b2", "b3"]
+    assert running.backups() == []
+
+
+def test_stopped_machine_is_not_backed_up_again_unless_something_has_happened_to_it(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    vm = BackedUp(azure, session, group)
+    vm("present")
+    time.sleep(1.1)
+    assert vm("present").changed  # it runs, and may have written
+    vm.power("deallocate")
+    time.sleep(1.1)
+    first = vm("present")
+    assert first.changed
+    assert not vm("present").changed
+    time.sleep(1.1)
+    vm.power("start")
+    vm.power("deallocate")
+    time.sleep(1.1)
+    assert vm("present").changed
+    assert vm("restored", start=None).result["running"] is False
+
+
+def test_data_disk_attached_after_the_backup_stays_and_one_detached_since_comes_back(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    vm = BackedUp(azure, session, group)
+    vm("present", backup="b")
+    later = azure.disk(group, f"later-{vm.name}")
+    storage = vm.body()["properties"]["storageProfile"]
+    kept = [disk for disk in storage["dataDisks"] if disk["lun"] != 3]
+    added = {"lun": 9, "createOption": "Attach", "managedDisk": {"id": later}}
+    azure.do("PATCH", vm.id, {"properties": {"storageProfile": {"dataDisks": [*kept, added]}}})
+    vm("restored")
+    assert vm.contents() == {**saved_contents(vm.backups()[0]), "lun 9": None}
+    assert vm.disks()["lun 9"]["id"] == later
+
+    # Made anew, a generalized machine has it too: a copy, where Azure deletes the disk with the machine.
+    entry = {**vm.body()["properties"]["storageProfile"]["dataDisks"][-1], "deleteOption": "Delete"}
+    others = vm.body()["properties"]["storageProfile"]["dataDisks"][:-1]
+    azure.do("PATCH", vm.id, {"properties": {"storageProfile": {"dataDisks": [*others, entry]}}})
+    vm.generalize()
+    vm("restored")
+    assert vm.contents() == {**saved_contents(vm.backups()[0]), "lun 9": later}
+    assert azure.get(later) is None
+
+
+def test_backups_may_be_in_another_group_and_outlive_their_machine(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    vm = BackedUp(azure, session, group)
+    elsewhere = azure.group(f"{group}-backups", "westus")
+    where = {"backup_resource_group": elsewhere}
+    for method in ("snapshots", "restore_point"):
+        vm("present", backup=method.replace("_", "-"), method=method, **where)
+    assert vm.backups() == []
+    azure.do("DELETE", vm.id)
+    with pytest.raises(AzureError, match="no virtual machine"):
+        vm("restored", **where)
+    assert sorted(vm("absent", keep=0, **where).result["removed"]) == ["restore-point", "snapshots"]
+
+
+def test_unfinished_backup_is_waited_for_and_a_broken_one_is_made_anew(
+    azure: LocalAzure, running: BackedUp
+) -> None:
+    begun = running("present", backup="slow", wait=False)
+    assert begun.changed
+    ended = running("present", backup="slow")
+    assert not ended.changed and ended.result["backup"]["complete"]
+    with pytest.raises(InvalidInput, match="no backup gone"):
+        running("restored", backup="gone")
+
+    made = running("present", backup="holed", method="snapshots").result["backup"]
+    azure.do("DELETE", made["disks"][1]["content_id"])
+    with pytest.raises(InvalidInput, match=r"holed .* has failed"):
+        running("restored", backup="holed")
+    again = running("present", backup="holed", method="snapshots")
+    assert again.changed and again.result["backup"]["complete"]
+    assert again.result["removed"] == ["holed"]
+    running("absent", keep=0)
