@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import itertools
+import json
+import ssl
+import urllib.request
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -96,6 +99,19 @@ def mark_generalized(azure: LocalAzure, vm: str, vm_id: str | None = None) -> No
     own = str(azure.get(vm)["properties"]["vmId"])
     value = mark(vm_id or own, datetime.now(timezone.utc))
     azure.do("PATCH", vm, {"tags": {MARK_TAG: value}})
+
+
+def answer_commands(azure: LocalAzure, answer: Mapping[str, Any]) -> None:
+    """What scripts that run commands send to a machine answer from now on."""
+    request = urllib.request.Request(  # noqa: S310 - https, loopback
+        f"{azure.url}/local-azure/run-command-answers",
+        method="POST",
+        data=json.dumps(answer).encode(),
+        headers={"x-local-azure-control-key": azure.env["LOCAL_AZURE_CONTROL_KEY"]},
+    )
+    context = ssl.create_default_context(cafile=azure.env["SSL_CERT_FILE"])
+    with urllib.request.urlopen(request, context=context, timeout=30) as reply:  # noqa: S310
+        assert reply.status < 300
 
 
 def power_and_flag(azure: LocalAzure, vm: str) -> tuple[str, bool]:

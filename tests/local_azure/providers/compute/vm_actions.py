@@ -113,6 +113,7 @@ class MachineActions:
         except ArmError:
             self._state.done(machine, "stopped")
             raise
+        self._disks.moved(machine)
         self._state.done(machine, "running")
 
     async def _finish_restart(self, machine: Resource, arguments: Json) -> None:
@@ -139,6 +140,7 @@ class MachineActions:
     async def _finish_deallocate(self, machine: Resource, _arguments: Json) -> None:
         await self._power.stop(machine)
         self._power.release_addresses(machine)
+        self._disks.moved(machine)
         self._state.done(machine, "deallocated")
 
     # Generalizing: a mark on the machine, set at once and never taken away.
