@@ -149,6 +149,24 @@ options:
         running guest is asked for through its agent; or that the machine is marked generalized already.
     type: bool
     default: false
+  backup:
+    description:
+      - Whether to take a backup of the machine first, as M(goldenimage.azure.vm_backup) does, and to begin
+        only when it is complete. It stays afterwards.
+    type: bool
+    default: false
+  backup_name:
+    description:
+      - Name of the backup. If there is one of that name, that is what is gone back to, and none is taken; so
+        name the backup here that was taken before the guest was generalized.
+      - Without a name a backup is taken of a machine that this build has not touched yet.
+    type: str
+  rescue:
+    description:
+      - Whether to restore the machine from the backup when anything fails later. Running into
+        O(wait_timeout) is no failure - Azure goes on then.
+    type: bool
+    default: false
   awx_job_id:
     description:
       - Number of the AWX job this runs in, for the tags. In AWX it is the variable C(awx_job_id).
@@ -174,6 +192,7 @@ extends_documentation_fragment:
 seealso:
   - module: goldenimage.azure.managed_image
   - module: goldenimage.azure.vm
+  - module: goldenimage.azure.vm_backup
 """
 
 EXAMPLES = r"""
@@ -341,6 +360,11 @@ evidence:
   returned: success
   type: str
   sample: tag
+backup:
+  description: The backup, with O(backup=true), see RV(goldenimage.azure.vm_backup#module:backup). Null
+    without.
+  returned: success
+  type: dict
 build_id:
   description: The build's id in the tags.
   returned: success
@@ -428,6 +452,7 @@ def work(module: AnsibleModule, session: AzureSession) -> Outcome:
             "targets": done.targets,
             "vm": done.vm,
             "evidence": done.evidence,
+            "backup": done.backup,
             "build_id": done.build_id,
         },
         before=done.before,
@@ -449,6 +474,9 @@ def main() -> None:
             "stop": {"type": "bool", "default": False},
             "allow_running": {"type": "bool", "default": False},
             "assume_generalized": {"type": "bool", "default": False},
+            "backup": {"type": "bool", "default": False},
+            "backup_name": {"type": "str"},
+            "rescue": {"type": "bool", "default": False},
             "awx_job_id": {"type": "str"},
             "build_id": {"type": "str"},
             "expires_after": {"type": "int", "default": 24},

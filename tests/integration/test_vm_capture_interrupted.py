@@ -158,3 +158,44 @@ def test_throttling_and_lost_answers_do_not_show(
             session, group, "shaky", image("shaky"), version("shaky"), stop=True, assume_generalized=True
         )
     assert [target["provisioning_state"] for target in done.targets] == ["Succeeded", "Succeeded"]
+
+
+def test_a_killed_run_s_backup_is_the_one_that_is_gone_back_to(
+    azure: LocalAzure, session: AzureSession, group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(azure, group, "kept", luns=(), power="running", marked=False)
+    options: dict[str, Any] = {"stop": True, "assume_generalized": True, "backup": True}
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        images = session.compute.images
+        patch.setattr(images, "put", Kill(set(), sent=False).at(images.put))
+        captured(session, group, "kept", image("kept"), **options)
+    foreseen = captured(session, group, "kept", image("kept"), check=True, **options)
+    assert foreseen.backup is not None
+    assert foreseen.backup["complete"], "made before the machine was marked"
+    assert not any(action.startswith("Made backup") for action in foreseen.actions)
+
+
+def test_a_capture_that_fails_gives_the_machine_back_as_it_was(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    vm = machine(azure, group, "rescued", power="running", marked=False)
+    storage = azure.get(vm)["properties"]["storageProfile"]
+    put = {"method": "PUT", "path": f"**/{IMAGES}/rescued"}
+    failing = rule("fails", put, "fail_operation", code="InternalExecutionError", message="No.")
+    options: dict[str, Any] = {"stop": True, "assume_generalized": True, "backup": True, "rescue": True}
+    foreseen = captured(session, group, "rescued", image("rescued"), check=True, **options)
+    assert foreseen.actions[0].startswith("Made backup")
+    with faults(azure, failing), pytest.raises(OperationFailed) as failure:
+        captured(session, group, "rescued", image("rescued"), **options)
+    assert "InternalExecutionError" in str(failure.value)
+    assert f"The machine was restored from backup {foreseen.build_id}-" in str(failure.value)
+    assert power_and_flag(azure, vm) == ("running", False)
+    now = azure.get(vm)["properties"]["storageProfile"]
+    assert [(disk["lun"], disk["caching"]) for disk in now["dataDisks"]] == [
+        (disk["lun"], disk["caching"]) for disk in storage["dataDisks"]
+    ]
+    done = captured(session, group, "rescued", image("rescued"), **options)
+    assert done.backup is not None
+    assert done.backup["complete"]
+    assert done.backup["name"] not in str(failure.value), "it may have been written to since"
+    assert power_and_flag(azure, vm) == ("deallocated", True)

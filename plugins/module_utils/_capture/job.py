@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError, WaitTimeout
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.allowed import (
@@ -43,6 +44,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source 
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target import RIGHT, Needs, Target
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target_gallery import GalleryTarget
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target_image import ImageTarget
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.way_back import WayBack
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding, refuse_if_any
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ class Captured(NamedTuple):
     changed: bool
     build_id: str
     evidence: str | None
+    backup: dict[str, Any] | None
     vm: dict[str, Any] | None
     targets: list[dict[str, Any]]
     before: dict[str, Any]
@@ -86,6 +89,7 @@ class Capture:
         # What others build upon has to be complete before they begin, also when the end is not waited for.
         self._to_its_end = Waiter(True, waiter.timeout, waiter.progress)
         self._source: SourceVm | None = None
+        self._way_back = WayBack(session, request, waiter)
         self._targets = [_TARGETS[wanted.type](session, request, wanted) for wanted in request.targets]
 
     def run(self, *, check_mode: bool) -> Captured:
@@ -94,7 +98,7 @@ class Capture:
         plan = self._plan(check_mode=check_mode)
         before = self._picture([])
         if not check_mode and plan.todo and self._source is not None:
-            self._carry_out(plan, self._source)
+            self._carry_out_or_back(plan, self._source)
         return self._outcome(plan, before)
 
     def _look(self) -> None:
@@ -147,10 +151,24 @@ class Capture:
             lambda: place_findings(self._session, wanted, source.location),
             lambda: quota_findings(self._session, source.location, snapshots),
         ]
+        if self._request.backup:
+            looks.append(lambda: self._way_back.findings(source))
         found = machine_findings(self._request, source, plan.todo)
         for target in plan.todo:
             found += target.findings(source)
         return found + [finding for each in in_parallel(_call, looks) for finding in each]
+
+    def _carry_out_or_back(self, plan: _Plan, source: SourceVm) -> None:
+        self._way_back.take()
+        try:
+            self._carry_out(plan, source)
+        except WaitTimeout:
+            # No failure: Azure goes on with what the machine is needed for.
+            raise
+        except AzureError as failure:
+            if self._request.rescue:
+                self._way_back.go_back(failure)
+            raise
 
     def _carry_out(self, plan: _Plan, source: SourceVm) -> None:
         machines = self._session.compute.virtual_machines
@@ -178,6 +196,7 @@ class Capture:
             changed=bool(plan.todo),
             build_id=self._request.build_id,
             evidence=plan.evidence.how,
+            backup=self._way_back.facts,
             vm=self._vm(plan),
             targets=[
                 {
@@ -219,6 +238,7 @@ class Capture:
         name = self._request.vm_name
         asked = plan.evidence.ask_guest or plan.evidence.how == GUEST
         said = [f"Asked the guest of {name} whether it is generalized"] * asked
+        said += [self._way_back.action] * bool(self._way_back.action)
         said += [f"Deallocated virtual machine {name}"] * plan.deallocate
         said += [f"Marked virtual machine {name} generalized, Azure does not start it any more"] * plan.flag
         return said + [f"Captured {name} to {target.title}" for target in plan.todo]

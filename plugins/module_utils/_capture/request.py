@@ -18,6 +18,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     parse_resource_id,
     resource_id,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import check_backup_name
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_request import HIGHEST_LUN
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.names import (
     check_image_name,
@@ -142,6 +143,7 @@ class CaptureRequest:
     expires_after: int
     awx_job_id: str | None
     backup: bool
+    backup_name: str | None
     rescue: bool
 
     @property
@@ -177,6 +179,10 @@ class CaptureRequest:
             raise InvalidInput("targets: nothing is to be made.", remedy="Name at least one target.")
         _check_distinct(targets, subscription)
         ids = [target.id(subscription) for target in targets]
+        build_id = checked_build_id(options.get("build_id") or derived_build_id(vm_id, *ids))
+        backup_name = options.get("backup_name") or None
+        if backup_name:
+            check_backup_name(backup_name)
         request = cls(
             vm_id=vm_id,
             kind=options.get("kind") or VM_IMAGE,
@@ -187,10 +193,11 @@ class CaptureRequest:
             allow_running=bool(options.get("allow_running")),
             assume_generalized=bool(options.get("assume_generalized")),
             tags={name: str(value) for name, value in (options.get("tags") or {}).items()},
-            build_id=checked_build_id(options.get("build_id") or derived_build_id(vm_id, *ids)),
+            build_id=build_id,
             expires_after=options.get("expires_after") or DEFAULT_HOURS,
             awx_job_id=str(options["awx_job_id"]) if options.get("awx_job_id") else None,
             backup=bool(options.get("backup")),
+            backup_name=backup_name,
             rescue=bool(options.get("rescue")),
         )
         request._check_together()
