@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError, InvalidInput
@@ -184,7 +185,7 @@ def test_backups_may_be_in_another_group_and_outlive_their_machine(
 ) -> None:
     vm = BackedUp(azure, session, group)
     elsewhere = azure.group(f"{group}-backups", "westus")
-    where = {"backup_resource_group": elsewhere}
+    where: dict[str, Any] = {"backup_resource_group": elsewhere}
     for method in ("snapshots", "restore_point"):
         vm("present", backup=method.replace("_", "-"), method=method, **where)
     assert vm.backups() == []

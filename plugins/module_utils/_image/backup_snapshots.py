@@ -72,15 +72,15 @@ def _backup(vm_id: str, name: str, members: Sequence[Mapping[str, Any]]) -> Back
     first = by_lun[order[0]]
     facts = unpacked_facts(tag_of(first, FACTS_TAG))
     states = [str(member["properties"].get("provisioningState", "")).casefold() for member in members]
-    all_there = None in by_lun and len(members) == facts.get("disks")
+    failed = "failed" in states or None not in by_lun or len(members) != facts.get("disks")
     return Backup(
         id=first["id"],
         name=name,
         method=SNAPSHOTS,
         vm_id=vm_id,
         created=min(moment(member["properties"].get("timeCreated")) for member in members),
-        complete=all_there and all(_progress(member) is None for member in members),
-        failed=not all_there or "failed" in states,
+        complete=not failed and all(_progress(member) is None for member in members),
+        failed=failed,
         disks=[_disk(lun, by_lun[lun]) for lun in order],
         parts=[by_lun[lun]["id"] for lun in order],
         build_id=tag_of(first, BUILD_TAG),

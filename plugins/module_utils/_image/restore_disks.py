@@ -13,7 +13,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import parse_resource_id
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import disk_key
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import disk_key, tag_of
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_machine import get_by_id
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_snapshots import same_protection
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_plan import (
@@ -22,6 +22,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_p
     RestorePlan,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_tags import (
+    DELETE_OPTION_TAG,
     PLACE_TAG,
     REPLACED_OF_TAG,
     REPLACED_TAG,
@@ -127,12 +128,16 @@ def _body(plan: RestorePlan, disk: NewDisk, options: RestoreOptions) -> dict[str
 
 
 def _own_tags(plan: RestorePlan, disk: NewDisk) -> dict[str, str]:
+    present = plan.machine.disk_at(disk.lun) if plan.machine else None
+    noted = tag_of(disk.made or {}, DELETE_OPTION_TAG)
+    option = present.entry.get("deleteOption") if present else noted
     return {
         RESTORE_OF_TAG: source_tag(plan.vm_id),
         RESTORE_TAG: plan.restore_id,
         PLACE_TAG: disk_key(disk.lun),
         RESTORED_FROM_TAG: source_tag(plan.backup.id),
         **replaces_tag(disk.replaces),
+        **({DELETE_OPTION_TAG: option} if option else {}),
     }
 
 
@@ -202,8 +207,9 @@ def _put_away(session: AzureSession, plan: RestorePlan, disk: NewDisk, options: 
     if options.remove_replaced_disks:
         collection.delete(parsed.resource_group, parsed.name, Waiter(True, options.waiter.timeout))
         return None
-    wanted = {**lasting_tags(old), **replaced_tags(plan.vm_id)}
-    collection.update(parsed.resource_group, parsed.name, {"tags": wanted}, Waiter(True))
+    if tag_of(old, REPLACED_OF_TAG) is None:
+        wanted = {**lasting_tags(old), **replaced_tags(plan.vm_id)}
+        collection.update(parsed.resource_group, parsed.name, {"tags": wanted}, Waiter(True))
     return str(old["id"])
 
 

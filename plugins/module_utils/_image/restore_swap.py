@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import same_resource
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import tag_of
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_machine import Machine
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_plan import (
     NewDisk,
     RestorePlan,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_tags import DELETE_OPTION_TAG
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
@@ -34,6 +36,9 @@ def attachment(disk: NewDisk, machine: Machine) -> dict[str, Any]:
         for name in _SETTINGS
         if present is not None and present.entry.get(name) is not None
     }
+    noted = tag_of(disk.made or {}, DELETE_OPTION_TAG)
+    if present is None and noted:
+        settings["deleteOption"] = noted
     if disk.saved is not None:
         settings["caching"] = disk.saved.caching or settings.get("caching", "None")
         settings["writeAcceleratorEnabled"] = disk.saved.write_accelerator

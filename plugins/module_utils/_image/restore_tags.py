@@ -28,11 +28,12 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary
     SOURCE_TAG,
 )
 
-# While the restore goes on: whose disk it will be, in which restore, at which place, the disk that is there
-# so far, what is to be done at the end, and a machine that has to be made anew.
+# While the restore goes on: whose disk it will be, in which restore, at which place, whether it goes with the
+# machine, the disk that is there so far, what is to be done at the end, and a machine to be made anew.
 RESTORE_OF_TAG = "goldenimage_restore_of"
 RESTORE_TAG = "goldenimage_restore"
 PLACE_TAG = "goldenimage_restore_disk"
+DELETE_OPTION_TAG = "goldenimage_restore_delete_option"
 REPLACES_TAG = "goldenimage_restore_replaces"
 START_TAG = "goldenimage_restore_facts"
 _MACHINE_TAG = "goldenimage_restore_machine_"
@@ -47,6 +48,7 @@ _PASSING = (
     RESTORE_OF_TAG,
     RESTORE_TAG,
     PLACE_TAG,
+    DELETE_OPTION_TAG,
     REPLACES_TAG,
     START_TAG,
     PURPOSE_TAG,
