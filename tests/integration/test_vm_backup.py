@@ -36,6 +36,9 @@ def test_backup_is_made_once_by_its_name_and_restored_with_all_settings(
     predicted = vm("present", backup="first", method=method, check=True)
     assert predicted.changed and vm.backups() == []
     made = vm("present", backup="first", method=method)
+    azure.do(
+        "PATCH", vm.id, {"tags": {"team": "shop", "goldenimage_generalized": "a proof that holds no more"}}
+    )
     assert (made.changed, made.result["backup"]["complete"]) == (True, True)
     assert predicted.actions == made.actions
     mark = azure.mark()
@@ -87,6 +90,9 @@ def test_generalized_machine_is_made_anew_with_everything_that_azure_deletes_wit
     vm = BackedUp(azure, session, group, public_ip=True, open_ports=[22])
     before, old, vm_id = vm.settings(), vm.disks(), vm.body()["properties"]["vmId"]
     vm("present", backup="good")
+    azure.do(
+        "PATCH", vm.id, {"tags": {"team": "shop", "goldenimage_generalized": "a proof that holds no more"}}
+    )
     vm.generalize()
     assert "OSState/generalized" in vm.statuses()
     checked = vm("restored", check=True)

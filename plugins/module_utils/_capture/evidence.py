@@ -19,11 +19,12 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import CaptureRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_state import GENERALIZED_TAG
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
-MARK_TAG = "goldenimage_generalized"
+MARK_TAG = GENERALIZED_TAG
 # Where the last step of generalizing reports; the directory is in the guest's memory and gone after a start.
 _REPORT = "/run/goldenimage-generalize/report.json"
 FLAG, TAG, ASSUMED, GUEST = "flag", "tag", "assumed", "guest"

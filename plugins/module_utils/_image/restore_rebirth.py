@@ -35,13 +35,16 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_p
     RestorePlan,
     goes_with,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_swap import attachment
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_swap import (
+    attachment,
+    lasting_machine_tags,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_network import NETWORK_API
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
-_BODY = ("location", "extendedLocation", "zones", "plan", "tags")
+_BODY = ("location", "extendedLocation", "zones", "plan")
 # Without osProfile, which a machine of disks as they are cannot have, and without what Azure fills in.
 _PROPERTIES = (
     "hardwareProfile",
@@ -145,6 +148,7 @@ def _machine_body(session: AzureSession, plan: RestorePlan, machine: Machine) ->
     return {
         **{name: machine.body[name] for name in _BODY if machine.body.get(name)},
         **({"identity": _identity(identity)} if identity else {}),
+        "tags": lasting_machine_tags(machine),
         "properties": properties,
     }
 

@@ -20,6 +20,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_p
     RestorePlan,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_tags import DELETE_OPTION_TAG
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_state import GENERALIZED_TAG
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
@@ -82,11 +83,20 @@ def swap_disks(session: AzureSession, plan: RestorePlan, waiter: Waiter) -> None
     if len(staying) < len(leaving):
         first["dataDisks"] = staying
     if first:
-        machines.update(group, name, {"properties": {"storageProfile": first}}, waiter)
+        change: dict[str, Any] = {"properties": {"storageProfile": first}}
+        if lasting_machine_tags(machine) != (machine.body.get("tags") or {}):
+            change["tags"] = lasting_machine_tags(machine)
+        machines.update(group, name, change, waiter)
     coming = [attachment(disk, machine) for disk in plan.to_attach() if disk.lun is not None]
     if coming:
         wanted = sorted([*staying, *coming], key=lambda entry: int(entry["lun"]))
         machines.update(group, name, {"properties": {"storageProfile": {"dataDisks": wanted}}}, waiter)
+
+
+def lasting_machine_tags(machine: Machine) -> dict[str, str]:
+    """The machine's tags without the proof that its guest was generalized: its new disks are not."""
+    tags = machine.body.get("tags") or {}
+    return {name: value for name, value in tags.items() if name.casefold() != GENERALIZED_TAG}
 
 
 def _as_it_is(entry: Mapping[str, Any]) -> dict[str, Any]:
