@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""capture_vm.yml and its role against the local Azure, without guests.
+
+What would generalize a guest is a role of the test's own, which runs on the controller.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.cloud import CHECKOUT, LocalAzure
+from tests.integration.faults import faults, rule
+from tests.integration.plays import Player
+from tests.integration.twins import Source, make_source
+
+COMPUTE = "Microsoft.Compute"
+PLAYBOOK = CHECKOUT / "playbooks" / "capture_vm.yml"
+# A host that is this machine.
+HERE = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+IMAGES = f"{COMPUTE}/images"
+
+
+@pytest.fixture(scope="module")
+def source(azure: LocalAzure, group: str) -> Source:
+    return make_source(azure, group, "origin")
+
+
+class Guests:
+    """`role` is what generalizes: it notes on which hosts it ran, and fails on demand."""
+
+    def __init__(self, directory: Path) -> None:
+        self.trace = directory / "ran-on"
+        self.role = directory / "roles" / "pretend"
+        (self.role / "tasks").mkdir(parents=True)
+        tasks = [
+            {
+                "name": "Pretend to generalize",
+                "ansible.builtin.lineinfile": {
+                    "path": str(self.trace),
+                    "line": "{{ inventory_hostname }} {{ ansible_host | default('') }}",
+                    "create": True,
+                    "mode": "0600",
+                },
+                "failed_when": "pretend_failure | default(false)",
+            }
+        ]
+        (self.role / "tasks" / "main.yml").write_text(json.dumps(tasks), encoding="utf-8")
+
+    def ran_on(self) -> list[str]:
+        lines = self.trace.read_text(encoding="utf-8").splitlines() if self.trace.exists() else []
+        self.trace.unlink(missing_ok=True)
+        return lines
+
+
+@pytest.fixture(scope="module")
+def guests(tmp_path_factory: pytest.TempPathFactory) -> Guests:
+    return Guests(tmp_path_factory.mktemp("guests"))
+
+
+def survey(group: str, guests: Guests, **more: Any) -> dict[str, Any]:
+    """As AWX would give it."""
+    return {
+        "capture_vm_resource_group": group,
+        "capture_vm_name": "origin",
+        "capture_vm_generalize_role": str(guests.role),
+        "capture_vm_twin_variables": HERE,
+        "capture_vm_strategy": "twin",
+        "capture_vm_backup": "",
+        "capture_vm_data_disks": "",
+        "capture_vm_tags": "release=1.0, team = shop",
+        "vm_capture_check_identity": False,
+        "vm_capture_off_timeout": 1,
+        "vm_capture_connection_timeout": 20,
+        **more,
+    }
+
+
+def twin_groups(azure: LocalAzure) -> list[str]:
+    groups = azure.get(f"/subscriptions/{azure.subscription_id}/resourcegroups")["value"]
+    return [group["name"] for group in groups if group["name"].startswith("goldenimage-twin-")]
+
+
+def test_a_twin_is_generalized_captured_and_removed_and_its_source_not_written_to(
+    azure: LocalAzure, play: Player, group: str, source: Source, guests: Guests
+) -> None:
+    args = survey(group, guests, capture_vm_image="of-twin")
+    before = source.state()
+    mark = azure.mark()
+    predicted = play(PLAYBOOK, check=True, **args).succeeded()
+    assert azure.writes(mark) == []
+    assert "Generalize the guest of origin-twin" in predicted.stdout
+    made = play(PLAYBOOK, **args).succeeded()
+    ran_on = guests.ran_on()
+    assert len(ran_on) == 1
+    assert ran_on[0].startswith("origin-twin-")
+    image = azure.get(azure.id(group, IMAGES, "of-twin"))
+    disks = image["properties"]["storageProfile"]["dataDisks"]
+    assert [disk["lun"] for disk in disks] == [0, 5]
+    assert image["tags"]["goldenimage_source"] == source.id
+    assert (image["tags"]["release"], image["tags"]["team"]) == ("1.0", "shop")
+    assert "goldenimage_temporary" not in image["tags"]
+    assert made.custom_stats["provision_vm_image"] == image["id"]
+    assert [target["id"] for target in made.custom_stats["capture_vm_targets"]] == [image["id"]]
+    assert twin_groups(azure) == []
+    assert source.state() == before
+    outside = [write for write in azure.writes(mark) if "/goldenimage-twin-" not in write]
+    assert outside == [f"PUT {image['id']}"]
+
+    mark = azure.mark()
+    again = play(PLAYBOOK, **args).succeeded()
+    assert azure.writes(mark) == []
+    assert guests.ran_on() == []
+    assert again.custom_stats["provision_vm_image"] == image["id"]
+    assert again.stats["localhost"]["changed"] == 0
+
+
+def test_a_guest_that_cannot_be_generalized_leaves_no_image_and_no_twin(
+    azure: LocalAzure, play: Player, group: str, source: Source, guests: Guests
+) -> None:
+    args = survey(group, guests, capture_vm_image="never", pretend_failure=True)
+    before = source.state()
+    play(PLAYBOOK, **args).failed_with("not generalized", "Pretend to generalize")
+    assert len(guests.ran_on()) == 1
+    assert azure.get(azure.id(group, IMAGES, "never")) is None
+    assert twin_groups(azure) == []
+    assert source.state() == before
+
+
+def test_a_capture_that_fails_removes_the_twin_unless_it_is_to_be_kept(
+    azure: LocalAzure, play: Player, group: str, source: Source, guests: Guests
+) -> None:
+    args = survey(group, guests, capture_vm_image="broken", capture_vm_build_id="kept")
+    broken = rule("broken", {"method": "PUT", "path": "**/images/broken"}, "error", status=409, code="Nope")
+    with faults(azure, broken):
+        play(PLAYBOOK, capture_vm_keep_twin_on_failure=True, **args).failed_with("Nope", "is kept")
+    assert twin_groups(azure) == ["goldenimage-twin-kept"]
+    assert len(guests.ran_on()) == 1
+
+    # The twin has been generalized already: the next run goes on with it.
+    made = play(PLAYBOOK, **args).succeeded()
+    assert guests.ran_on() == []
+    assert made.custom_stats["provision_vm_image"].endswith("/images/broken")
+    assert twin_groups(azure) == []
+    assert source.state()
+
+
+def test_targets_that_do_not_fit_are_refused_before_a_twin_is_made(
+    azure: LocalAzure, play: Player, group: str, source: Source, guests: Guests
+) -> None:
+    args = survey(
+        group,
+        guests,
+        capture_vm_gallery="nowhere",
+        capture_vm_definition="none",
+        capture_vm_version="1.0.0",
+        capture_vm_regions="eastus",
+    )
+    mark = azure.mark()
+    play(PLAYBOOK, **args).failed_with("nowhere")
+    play(PLAYBOOK, **{**args, "capture_vm_gallery": ""}).failed_with("capture_vm_image")
+    assert azure.writes(mark) == []
+    assert guests.ran_on() == []
+    assert source.id
+
+
+def test_the_machine_itself_is_generalized_and_captured_and_not_before_everything_fits(
+    azure: LocalAzure, play: Player, group: str, guests: Guests
+) -> None:
+    machine = make_source(azure, group, "second")
+    inventory = guests.role.parent / "inventory.yml"
+    hosts = {"second-host": {**HERE, "ansible_host": "127.0.0.1"}}
+    inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+    env = {"ANSIBLE_INVENTORY": str(inventory)}
+    args = survey(group, guests, capture_vm_name=machine.id, capture_vm_strategy="")
+    args |= {"capture_vm_host": "second-host", "capture_vm_image": "in-place"}
+    mark = azure.mark()
+    play(PLAYBOOK, env=env, **{**args, "capture_vm_data_disks": "0, 7"}).failed_with("LUN 7")
+    play(PLAYBOOK, env=env, **{**args, "capture_vm_host": ""}).failed_with("vm_capture_host")
+    play(PLAYBOOK, env=env, check=True, **args).succeeded()
+    assert azure.writes(mark) == []
+    assert guests.ran_on() == []
+    play(PLAYBOOK, env=env, **args).succeeded()
+    assert guests.ran_on() == ["second-host 127.0.0.1"]
+    image = azure.get(azure.id(group, IMAGES, "in-place"))
+    assert image["properties"]["sourceVirtualMachine"]["id"] == machine.id
+    mark = azure.mark()
+    play(PLAYBOOK, env=env, **args).succeeded()
+    assert azure.writes(mark) == []
+    assert guests.ran_on() == []
