@@ -23,7 +23,8 @@ description:
     anew under its name, with its network interfaces, identities, tags and settings, from the restored disks.
     Its C(vm_id) is a new one then, extensions have to be installed again, a system-assigned identity is
     another one, and Azure does not show its administrator's name any more; the module says what concerns the
-    machine. Disks, interfaces and public addresses that Azure would delete with the machine are saved first.
+    machine. cloud-init goes by the C(vm_id) and sets such a machine up as a new one, with new SSH host keys
+    unless it is told otherwise (C(manual_cache_clean)). Disks, interfaces and public addresses that Azure would delete with the machine are saved first.
   - Old disks are not touched before the machine is as it was. Then they stay, with the tags
     C(goldenimage_replaced) and C(goldenimage_replaced_of), or are deleted with O(remove_replaced_disks=true).
   - Everything that can be checked is checked before the first change, and all that was found is told at once.
