@@ -22,9 +22,9 @@ description:
   - Azure neither starts nor changes a machine that is marked generalized. Such a machine is deleted and made
     anew under its name, with its network interfaces, identities, tags and settings, from the restored disks.
     Disks, interfaces and public addresses that Azure would delete with the machine are saved first.
-  - A machine made anew has another C(vm_id), by which cloud-init takes it for a new one and makes new SSH host
-    keys, unless it is told otherwise (C(manual_cache_clean)). Its extensions have to be installed again, a
-    system-assigned identity is another one, and Azure does not show its administrator's name any more. The
+  - A machine made anew has another C(vm_id), by which cloud-init takes it for a new one and makes new SSH
+    host keys, unless it is told otherwise (C(manual_cache_clean)). Its extensions have to be installed again,
+    a system-assigned identity is another one, and Azure does not show its administrator's name any more. The
     module warns of what concerns the machine.
   - Old disks are not touched before the machine is as it was. Then they stay, with the tags
     C(goldenimage_replaced) and C(goldenimage_replaced_of), or are deleted with O(remove_replaced_disks=true).
