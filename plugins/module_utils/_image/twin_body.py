@@ -33,7 +33,7 @@ def twin_body(
         "storageProfile": _storage(source, disk_id),
         "networkProfile": {
             "networkInterfaces": [
-                {"id": interface, "properties": {"primary": True, "deleteOption": "Delete"}}
+                {"id": interface, "properties": {"primary": True, "deleteOption": "Detach"}}
             ]
         },
         "diagnosticsProfile": {"bootDiagnostics": {"enabled": True}},
@@ -67,6 +67,7 @@ def _attached(disk: SourceDisk, copy_id: str) -> dict[str, Any]:
     return {
         "createOption": "Attach",
         "managedDisk": {"id": copy_id},
-        "deleteOption": "Delete",
+        # What a twin that failed was made of is there for the next one; all of it goes with the group.
+        "deleteOption": "Detach",
         **{name: given[name] for name in _ATTACHED if given.get(name) is not None},
     }
