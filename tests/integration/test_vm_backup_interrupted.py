@@ -170,3 +170,36 @@ def test_failed_backup_leaves_nothing(azure: LocalAzure, session: AzureSession, 
         with faults(azure, wrong), pytest.raises(AzureError, match="Sorry"):
             vm("present", backup="b", method=method)
         assert vm.backups() == []
+
+
+def test_machine_that_does_not_start_again_loses_no_disk_and_is_restored_by_the_next_run(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    vm = BackedUp(azure, session, group)
+    before, old = vm.settings(), [disk["id"] for disk in vm.disks().values()]
+    vm("present", backup="b")
+    start = {"method": "POST", "path": "**/virtualMachines/*/start"}
+    wrong = rule("no capacity", start, "fail_operation", code="AllocationFailed")
+    with faults(azure, wrong), pytest.raises(AzureError, match="AllocationFailed"):
+        vm("restored", remove_replaced_disks=True)
+    assert all(azure.get(each) is not None for each in old)
+    vm("restored", remove_replaced_disks=True)
+    assert_restored(vm, before)
+    assert all(azure.get(each) is None for each in old)
+
+
+def test_machine_made_anew_that_never_comes_up_is_made_again_by_the_next_run(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    vm = BackedUp(azure, session, group, public_ip=True, open_ports=[22])
+    before = vm.settings()
+    vm("present", backup="b")
+    vm.generalize()
+    birth = {"method": "PUT", "path": "**/virtualMachines/*", "nth": 1}
+    wrong = rule("no capacity", birth, "fail_operation", code="AllocationFailed")
+    with faults(azure, wrong), pytest.raises(AzureError, match="AllocationFailed"):
+        vm("restored")
+    assert azure.get(vm.id)["properties"]["provisioningState"] == "Failed"
+    vm("restored")
+    assert_restored(vm, before)
+    assert azure.get(before["addresses"][0][1])["properties"]["deleteOption"] == "Delete"

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 _KIND = "restorePointCollections"
+# Of the 50 tags a resource may have.
+_MOST_FACTS = 40
 _MODES = {"crash": "CrashConsistent", "application": None}
 
 
@@ -119,10 +121,10 @@ def begin_point(  # noqa: PLR0917 - what a backup is made of
     collection_id = resource_id(
         session.subscription_id, resource_group, "Microsoft.Compute", _KIND, collection_name(machine.body)
     )
-    present = session.arm.get(collection_id, COMPUTE_API)
+    present = session.arm.get(collection_id, COMPUTE_API, **{"$expand": "restorePoints"})
     facts = packed_facts(build=build_id, running=machine.state.power == "running")
     wanted = {
-        **((present or {}).get("tags") or {}),
+        **_worth_keeping(present),
         **tags,
         BACKUP_OF_TAG: source_tag(machine.id),
         point_tag(name): facts,
@@ -137,6 +139,19 @@ def begin_point(  # noqa: PLR0917 - what a backup is made of
     mode = _MODES[consistency]
     session.arm.put(point_id, {"properties": {"consistencyMode": mode} if mode else {}}, COMPUTE_API, waiter)
     return point_id
+
+
+def _worth_keeping(collection: Mapping[str, Any] | None) -> dict[str, str]:
+    """The collection's tags, with the facts of so many of its restore points only as there is room for."""
+    points = ((collection or {}).get("properties") or {}).get("restorePoints") or []
+    newest = sorted(points, key=lambda point: str(point["properties"].get("timeCreated")), reverse=True)
+    told = {point["name"].casefold() for point in newest[:_MOST_FACTS]}
+    prefix = point_tag("").casefold()
+    return {
+        tag: value
+        for tag, value in ((collection or {}).get("tags") or {}).items()
+        if not tag.casefold().startswith(prefix) or tag.casefold().removeprefix(prefix) in told
+    }
 
 
 def wait_for_point(session: AzureSession, point_id: str, waiter: Waiter) -> None:
@@ -168,12 +183,6 @@ def remove_point(session: AzureSession, backup: Backup, waiter: Waiter) -> None:
     if not left - {backup.name.casefold()}:
         session.arm.delete(collection_id, COMPUTE_API, waiter)
         return
-    tags = collection.get("tags") or {}
-    prefix = point_tag("").casefold()
-    kept = {
-        tag: value
-        for tag, value in tags.items()
-        if not tag.casefold().startswith(prefix) or tag.casefold().removeprefix(prefix) in left
-    }
-    if kept != tags:
+    kept = _worth_keeping(collection)
+    if kept != (collection.get("tags") or {}):
         session.arm.patch(collection_id, {"tags": kept}, COMPUTE_API, at_once)

@@ -46,8 +46,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_r
     delete_machine,
     describe_machine,
     disks_to_save,
-    keep_addresses,
     save_old_disks,
+    settle_machine,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_swap import swap_disks
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_tags import fits, machine_tags
@@ -101,7 +101,7 @@ def _needs(session: AzureSession, plan: RestorePlan, options: RestoreOptions) ->
     actions: dict[str, list[str]] = {home: [f"{machines}/read", f"{machines}/write"]}
     actions[home] += [f"{machines}/{verb}/action" for verb in ("deallocate", "start")]
     away = plan.machine is None
-    if plan.reborn:
+    if plan.reborn or plan.stillborn:
         actions[home].append(f"{machines}/delete")
     if plan.reborn or away:
         actions[home] += [f"Microsoft.Network/networkInterfaces/{verb}" for verb in ("write", "join/action")]
@@ -161,9 +161,11 @@ def carry_out_restore(session: AzureSession, plan: RestorePlan, options: Restore
                 commit_disks(session, plan, {})
             swap_disks(session, plan, waiter)
     if description is not None:
+        if plan.stillborn:
+            delete_machine(session, plan.vm_id, description, waiter)
         if plan.machine is None or plan.reborn:
             create_machine(session, plan.vm_id, description, waiter)
-        keep_addresses(session, description, "Delete", waiter)
+        settle_machine(session, plan.vm_id, description, waiter)
     _set_power(session, plan, waiter)
     kept = finish_disks(session, plan, options)
     lost = list((description or {}).get("lost") or [])
@@ -185,7 +187,7 @@ def _deleted(session: AzureSession, plan: RestorePlan, waiter: Waiter) -> dict[s
         )
     save_old_disks(session, plan, waiter)
     commit_disks(session, plan, tags)
-    delete_machine(session, machine, description, waiter)
+    delete_machine(session, plan.vm_id, description, waiter)
     return description
 
 

@@ -81,6 +81,7 @@ class RestorePlan(NamedTuple):
     make it of.
 
     `done`: there is nothing to do. `abandoned`: unattached disks of other restores that were interrupted.
+    `stillborn`: what has been made anew never came up, and counts as not there.
     """
 
     vm_id: str
@@ -92,6 +93,7 @@ class RestorePlan(NamedTuple):
     abandoned: Sequence[Mapping[str, Any]]
     start: bool
     done: bool
+    stillborn: bool = False
 
     @property
     def reborn(self) -> bool:
@@ -121,13 +123,13 @@ def plan_restore(session: AzureSession, vm_id: str, backup: Backup, options: Res
     own = _disks_under_way(session, vm_id, backup)
     source = source_tag(backup.id).casefold()
     current = [disk for disk in own if (tag_of(disk, RESTORED_FROM_TAG) or "").casefold() == source]
-    description: Mapping[str, Any] | None = None
-    if machine is None:
+    noted = next((each for each in map(machine_described, current) if each is not None), None)
+    stillborn = machine is not None and noted is not None and _never_came_up(machine)
+    machine = None if stillborn else machine
+    description = noted
+    if machine is None and not stillborn:
         description = _described(vm_id, own, current)
-    elif current:
-        noted = [machine_described(disk) for disk in current]
-        description = next((each for each in noted if each is not None), None)
-    elif not options.force and _restored_already(machine, backup):
+    elif machine is not None and not current and not options.force and _restored_already(machine, backup):
         return RestorePlan(vm_id, machine, None, backup, "", (), (), False, True)
     restore_id = _restore_id(machine, backup, current)
     disks = _new_disks(session, machine, backup, restore_id, current)
@@ -143,7 +145,12 @@ def plan_restore(session: AzureSession, vm_id: str, backup: Backup, options: Res
         abandoned=[disk for disk in own if disk["id"].casefold() not in ids and not disk.get("managedBy")],
         start=_start(machine, backup, options.start if options.start is not None else started),
         done=False,
+        stillborn=stillborn,
     )
+
+
+def _never_came_up(machine: Machine) -> bool:
+    return machine.state.provisioning.casefold() == "failed" and machine.state.power is None
 
 
 def _start(machine: Machine | None, backup: Backup, asked: bool | None) -> bool:
@@ -254,7 +261,7 @@ def _new_disks(
             for extra in machine.disks
             if extra.lun is not None
             and not any(disk.lun == extra.lun for disk in backup.disks)
-            and goes_with(extra)
+            and goes(extra.entry)
         ]
     elif machine is None:
         planned_ids = {disk.id.casefold() for disk in disks}
@@ -262,9 +269,9 @@ def _new_disks(
     return disks
 
 
-def goes_with(attached: AttachedDisk) -> bool:
-    """Whether Azure deletes the disk with its machine."""
-    return bool(attached.entry.get("deleteOption") == "Delete")
+def goes(entry: Mapping[str, Any]) -> bool:
+    """Whether Azure deletes a disk, interface or address with its machine, by what the machine says of it."""
+    return bool(entry.get("deleteOption") == "Delete")
 
 
 def _tagged(disk: Mapping[str, Any] | None) -> str | None:

@@ -19,7 +19,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_machine import (
     AttachedDisk,
     Machine,
+    disk_entries,
     get_by_id,
+    read_machine,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_snapshots import (
     same_protection,
@@ -33,7 +35,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_d
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_plan import (
     NewDisk,
     RestorePlan,
-    goes_with,
+    goes,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_swap import (
     attachment,
@@ -102,7 +104,7 @@ def describe_machine(session: AzureSession, plan: RestorePlan) -> dict[str, Any]
     going = [
         str(each["id"])
         for each in (machine.properties.get("networkProfile") or {}).get("networkInterfaces") or []
-        if (each.get("properties") or {}).get("deleteOption") == "Delete"
+        if goes(each.get("properties") or {})
     ]
     noted = (plan.description or {}).get("addresses") or []
     found = in_parallel(lambda each: session.arm.get(each, NETWORK_API), going)
@@ -243,7 +245,7 @@ def disks_to_save(plan: RestorePlan) -> list[NewDisk]:
         if disk.saved is not None
         and (present := machine.disk_at(disk.lun)) is not None
         and present.id
-        and goes_with(present)
+        and goes(present.entry)
     ]
 
 
@@ -275,12 +277,11 @@ def save_old_disks(session: AzureSession, plan: RestorePlan, waiter: Waiter) -> 
     wait_for_snapshots(session, in_parallel(save, disks_to_save(plan)), waiter)
 
 
-def delete_machine(
-    session: AzureSession, machine: Machine, description: Mapping[str, Any], waiter: Waiter
-) -> None:
+def delete_machine(session: AzureSession, vm_id: str, description: Mapping[str, Any], waiter: Waiter) -> None:
     """The point of no return; the description has to be safe by now."""
     keep_addresses(session, description, "Detach", waiter)
-    session.compute.virtual_machines.delete(machine.resource_group, machine.name, waiter)
+    parsed = parse_resource_id(vm_id)
+    session.compute.virtual_machines.delete(parsed.resource_group, parsed.name, waiter)
 
 
 def keep_addresses(
@@ -309,13 +310,58 @@ def keep_addresses(
 
 
 def create_machine(session: AzureSession, vm_id: str, description: Mapping[str, Any], waiter: Waiter) -> None:
-    """Make the interfaces that went with the machine, then the machine, which runs at once."""
+    """Make the interfaces that went with the machine, then the machine, which runs at once.
+
+    Nothing goes with it before `settle_machine`: should it not come up, it can be deleted and made again.
+    """
     in_parallel(
         lambda item: _create_interface(session, item[0], item[1], waiter),
         list((description.get("interfaces") or {}).items()),
     )
     parsed = parse_resource_id(vm_id)
-    session.compute.virtual_machines.put(parsed.resource_group, parsed.name, description["body"], waiter)
+    body = {**description["body"], "properties": _with_parts_staying(description["body"]["properties"])}
+    session.compute.virtual_machines.put(parsed.resource_group, parsed.name, body, waiter)
+
+
+def _with_parts_staying(properties: Mapping[str, Any]) -> dict[str, Any]:
+    storage = properties["storageProfile"]
+    return {
+        **properties,
+        "storageProfile": {
+            **storage,
+            "osDisk": {**storage["osDisk"], "deleteOption": "Detach"},
+            "dataDisks": [{**disk, "deleteOption": "Detach"} for disk in storage["dataDisks"]],
+        },
+        "networkProfile": {
+            "networkInterfaces": [
+                {**each, "properties": {**(each.get("properties") or {}), "deleteOption": "Detach"}}
+                for each in properties["networkProfile"]["networkInterfaces"]
+            ]
+        },
+    }
+
+
+def settle_machine(session: AzureSession, vm_id: str, description: Mapping[str, Any], waiter: Waiter) -> None:
+    """Have Azure delete with the machine what it would have deleted with it before."""
+    wanted = description["body"]["properties"]
+    present = read_machine(session, vm_id, waiter) or {"properties": {}}
+    if _delete_options(present["properties"]) != _delete_options(wanted):
+        storage = {name: wanted["storageProfile"][name] for name in ("osDisk", "dataDisks")}
+        change = {"storageProfile": storage, "networkProfile": wanted["networkProfile"]}
+        parsed = parse_resource_id(vm_id)
+        session.compute.virtual_machines.update(
+            parsed.resource_group, parsed.name, {"properties": change}, waiter
+        )
+    keep_addresses(session, description, "Delete", waiter)
+
+
+def _delete_options(properties: Mapping[str, Any]) -> set[str]:
+    """Ids of the machine's disks and interfaces that Azure deletes with it, in small letters."""
+    going = [entry for _lun, entry in disk_entries({"properties": properties}) if goes(entry)]
+    interfaces = (properties.get("networkProfile") or {}).get("networkInterfaces") or []
+    ids = [entry["managedDisk"]["id"] for entry in going]
+    ids += [each["id"] for each in interfaces if goes(each.get("properties") or {})]
+    return {str(each).casefold() for each in ids}
 
 
 def _create_interface(
@@ -338,10 +384,10 @@ def _create_interface(
 
 def deletable(machine: Machine) -> Sequence[str]:
     """Ids of all that Azure deletes with the machine, itself included: a lock on them stands in the way."""
-    disks = [str(disk.id) for disk in machine.disks if disk.id and goes_with(disk)]
+    disks = [str(disk.id) for disk in machine.disks if disk.id and goes(disk.entry)]
     interfaces = [
         str(each["id"])
         for each in (machine.properties.get("networkProfile") or {}).get("networkInterfaces") or []
-        if (each.get("properties") or {}).get("deleteOption") == "Delete"
+        if goes(each.get("properties") or {})
     ]
     return [machine.id, *disks, *interfaces]
