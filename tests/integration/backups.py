@@ -5,8 +5,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import pytest
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure import operations
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import Backup
@@ -33,6 +37,14 @@ _names = itertools.count(1)
 _STATES = {"present": ensure_backup, "restored": ensure_restored, "absent": ensure_no_backup}
 
 
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Inside, operations are looked at sooner than the local Azure asks for: there are many of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(operations, "retry_after", lambda _headers, _now=None: 0.05)
+        yield
+
+
 class BackedUp:
     """A machine with data disks at LUNs 3 and 7, and the module's states for it without ansible-playbook."""
 
@@ -56,7 +68,8 @@ class BackedUp:
 
     def set(self, options: dict[str, Any]) -> None:
         """By the module vm."""
-        ensure_vm(self.session, VmRequest.from_options(options), check_mode=False, waiter=Waiter())
+        with impatient():
+            ensure_vm(self.session, VmRequest.from_options(options), check_mode=False, waiter=Waiter())
 
     def generalize(self) -> None:
         self.set(
@@ -73,7 +86,8 @@ class BackedUp:
 
     def __call__(self, state: str, *, check: bool = False, wait: bool = True, **options: Any) -> Done:
         request = VmBackupRequest.from_options({"resource_group": self.group, "name": self.name, **options})
-        return _STATES[state](self.session, request, check_mode=check, waiter=Waiter(wait, 60))
+        with impatient():
+            return _STATES[state](self.session, request, check_mode=check, waiter=Waiter(wait, 60))
 
     def backups(self) -> list[Backup]:
         return find_backups(self.session, self.id)
