@@ -121,6 +121,14 @@ lint: setup ## Run the quick linters only (ruff, mypy, yamllint)
 demo: setup ## A real machine becomes an image, and two machines are born from it
 	$(BIN)/python -m tests.demo
 
+# How many captures the drill makes, and the first one's seed.
+RUNS ?= 200
+SEED ?= 1
+
+.PHONY: drill
+drill: setup ## Capture machines with faults and kills at random points, and judge what is left each time
+	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python -m tests.drill --runs $(RUNS) --seed $(SEED)
+
 .PHONY: local-azure
 local-azure: setup ## Start the local Azure in the background
 	$(BIN)/python -m tests.local_azure start
