@@ -14,6 +14,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session i
 from tests.integration.backups import COLLECTION, SNAPSHOT, BackedUp, saved_contents
 from tests.integration.cloud import LocalAzure
 from tests.integration.machines import golden_image
+from tests.integration.plays import Player, Task
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -219,3 +220,42 @@ def test_unfinished_backup_is_waited_for_and_a_broken_one_is_made_anew(
     assert again.changed and again.result["backup"]["complete"]
     assert again.result["removed"] == ["holed"]
     running("absent", keep=0)
+
+
+def test_modules_say_the_same_in_check_mode_and_list_what_there_is(play: Player, running: BackedUp) -> None:
+    named = {"resource_group": running.group, "name": running.name}
+    options = {**named, "backup": "played", "tags": {"team": "shop"}}
+    tasks: list[Task] = [
+        {"name": "foresee", "goldenimage.azure.vm_backup": options, "check_mode": True, "diff": True},
+        {"name": "back up", "goldenimage.azure.vm_backup": options, "diff": True},
+        {"name": "again", "goldenimage.azure.vm_backup": options, "diff": True},
+        {"name": "list", "goldenimage.azure.vm_backup_info": named},
+        {"name": "none", "goldenimage.azure.vm_backup_info": {**named, "backup": "other"}},
+        {"name": "restore", "goldenimage.azure.vm_backup": {**named, "state": "restored"}, "diff": True},
+        {"name": "remove", "goldenimage.azure.vm_backup": {**named, "state": "absent", "backup": "played"}},
+    ]
+    done = play(tasks).succeeded().tasks
+    assert [done[name].changed for name in ("foresee", "back up", "again", "restore", "remove")] == [
+        True,
+        True,
+        False,
+        True,
+        True,
+    ]
+    assert done["foresee"]["actions"] == done["back up"]["actions"]
+    assert done["foresee"]["diff"] == done["back up"]["diff"]
+    assert done["again"]["diff"]["before"] == done["again"]["diff"]["after"]
+    assert done["list"]["backups"] == [done["back up"]["backup"]]
+    assert done["none"]["backups"] == []
+    difference = done["restore"]["diff"]
+    assert set(difference["before"]["disks"]) == set(difference["after"]["disks"]) == {"os", "lun 3", "lun 7"}
+    assert difference["after"]["disks"] == done["restore"]["disks"]
+    assert running.backups() == []
+
+
+def test_role_backs_nothing_up_that_it_cannot_name(play: Player) -> None:
+    for option in ("backup", "rescue"):
+        role = {"name": "goldenimage.azure.linux_generalize"}
+        variables = {"linux_generalize_confirm": "x", f"linux_generalize_{option}": True}
+        tasks: list[Task] = [{"name": "role", "ansible.builtin.include_role": role, "vars": variables}]
+        play(tasks).failed_with("linux_generalize_vm_id is ''", "Nothing was changed")
