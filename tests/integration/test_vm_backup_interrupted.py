@@ -203,3 +203,23 @@ def test_machine_made_anew_that_never_comes_up_is_made_again_by_the_next_run(
     vm("restored")
     assert_restored(vm, before)
     assert azure.get(before["addresses"][0][1])["properties"]["deleteOption"] == "Delete"
+
+
+def test_half_restored_machine_is_not_backed_up_and_keeps_the_backup_it_needs(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    vm = BackedUp(azure, session, group)
+    before = vm.settings()
+    vm("present", backup="b")
+    start = {"method": "POST", "path": "**/virtualMachines/*/start"}
+    wrong = rule("no capacity", start, "fail_operation", code="AllocationFailed")
+    with faults(azure, wrong), pytest.raises(AzureError, match="AllocationFailed"):
+        vm("restored")
+    for state, name in (("present", "c"), ("absent", "b")):
+        mark = azure.mark()
+        with pytest.raises(AzureError, match=r"interrupted\. Complete it first"):
+            vm(state, backup=name)
+        assert azure.writes(mark) == []
+    vm("restored", backup="b")
+    assert_restored(vm, before)
+    assert vm("absent", backup="b").changed

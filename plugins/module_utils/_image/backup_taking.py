@@ -25,6 +25,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup im
     Backup,
     default_backup_name,
     moment,
+    tag_of,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_machine import (
     Machine,
@@ -51,6 +52,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings 
     Finding,
     refuse_if_any,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_tags import RESTORE_OF_TAG
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
@@ -191,7 +193,7 @@ def _refuse(session: AzureSession, machine: Machine, options: BackupOptions, met
         delete=[],
         quotas=snapshots_wanted(len(machine.disks)) if method == SNAPSHOTS else {},
     )
-    found = machine_findings(machine)
+    found = machine_findings(machine) + _half_restored(machine)
     if method == RESTORE_POINT and options.consistency == "crash":
         found += [
             Finding(
@@ -204,6 +206,20 @@ def _refuse(session: AzureSession, machine: Machine, options: BackupOptions, met
             if (disk.storage_account_type or "").casefold() == "premiumv2_lrs"
         ]
     refuse_if_any(f"back up virtual machine {machine.name}", found + needs_findings(session, needs))
+
+
+def _half_restored(machine: Machine) -> list[Finding]:
+    """A backup of a machine with some of its disks restored, others not, is of no moment there ever was."""
+    if not any(tag_of(disk.disk or {}, RESTORE_OF_TAG) for disk in machine.disks):
+        return []
+    return [
+        Finding(
+            "restore-under-way",
+            "A restore of it was interrupted.",
+            machine.name,
+            "Complete it first, with state: restored.",
+        )
+    ]
 
 
 def _actions(method: str, removing: bool) -> list[str]:

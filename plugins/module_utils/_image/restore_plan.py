@@ -120,7 +120,7 @@ def plan_restore(session: AzureSession, vm_id: str, backup: Backup, options: Res
     """
     body = read_machine(session, vm_id, Waiter(True, options.waiter.timeout, options.waiter.progress))
     machine = machine_with_disks(session, body) if body else None
-    own = _disks_under_way(session, vm_id, backup)
+    own = disks_under_way(session, vm_id, backup)
     source = source_tag(backup.id).casefold()
     current = [disk for disk in own if (tag_of(disk, RESTORED_FROM_TAG) or "").casefold() == source]
     noted = next((each for each in map(machine_described, current) if each is not None), None)
@@ -159,7 +159,8 @@ def _start(machine: Machine | None, backup: Backup, asked: bool | None) -> bool:
     return backup.was_running is True or (machine is not None and machine.state.power == "running")
 
 
-def _disks_under_way(session: AzureSession, vm_id: str, backup: Backup) -> list[dict[str, Any]]:
+def disks_under_way(session: AzureSession, vm_id: str, backup: Backup) -> list[dict[str, Any]]:
+    """Disks that restores of the machine have made, or given to it, and are not done with."""
     groups = {
         parse_resource_id(found).resource_group.casefold(): parse_resource_id(found).resource_group
         for found in (vm_id, *(disk.source_id for disk in backup.disks))

@@ -16,7 +16,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     resource_group_id,
     resource_id,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import Backup, check_backup_name
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import (
+    Backup,
+    check_backup_name,
+    tag_of,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_machine import read_machine
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_refusals import (
     Needs,
@@ -31,7 +35,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_ta
     plan_backup,
     remove_backup,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import refuse_if_any
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import (
+    Finding,
+    refuse_if_any,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.names import (
     check_resource_group_name,
     check_tags,
@@ -43,10 +50,15 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore i
     disks_by_place,
     planned_actions,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_plan import RestoreOptions
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_plan import (
+    RestoreOptions,
+    disks_under_way,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_tags import RESTORED_FROM_TAG
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
     derived_build_id,
     new_build,
+    source_tag,
 )
 
 if TYPE_CHECKING:
@@ -262,4 +274,18 @@ def _refuse_removal(session: AzureSession, request: VmBackupRequest, going: Sequ
         delete=[part for each in going for part in each.parts],
         quotas={},
     )
-    refuse_if_any(f"remove backups of virtual machine {request.name}", needs_findings(session, needs))
+    found = needs_findings(session, needs)
+    vm_id = request.vm_id(session.subscription_id)
+    for backup in going:
+        used = source_tag(backup.id).casefold()
+        disks = disks_under_way(session, vm_id, backup)
+        if any((tag_of(disk, RESTORED_FROM_TAG) or "").casefold() == used for disk in disks):
+            found.append(
+                Finding(
+                    "restore-under-way",
+                    "A restore from it was interrupted.",
+                    f"backup {backup.name}",
+                    "Complete it first, with state: restored.",
+                )
+            )
+    refuse_if_any(f"remove backups of virtual machine {request.name}", found)
