@@ -197,6 +197,17 @@ def test_what_the_machine_or_a_disk_is_refused_for(  # noqa: PLR0917 - two thing
     assert said in " ".join(what for each, what, _remedy in found if each == finding)
 
 
+def test_a_managed_image_of_a_machine_with_a_plan_is_made_with_a_warning(
+    session: AzureSession, group: str, plain: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = session.compute.virtual_machines
+    bought = seen_through(machines.get, lambda seen: seen.update(plan=MARKETPLACE))
+    monkeypatch.setattr(machines, "get", bought)
+    done = captured(session, group, plain, image("bought"), check=True)
+    assert done.targets[0]["tags"]["goldenimage_plan"] == "p:o:s"
+    assert "need the plan p:o:s" in done.warnings[0]
+
+
 def seen_through(
     get: Callable[..., dict[str, Any] | None], change: Callable[[dict[str, Any]], None]
 ) -> Callable[..., dict[str, Any] | None]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import plan_name
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import CaptureRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
@@ -100,9 +101,9 @@ def _plan(where: str, name: str, wanted: Mapping[str, Any] | None, source: Sourc
     if mine == theirs:
         return []
     if not source.plan:
-        what = f"definition {name} is for plan {_said(wanted or {})}, {source.name} has none."
+        what = f"definition {name} is for plan {plan_name(wanted or {})}, {source.name} has none."
         return [Finding("plan-mismatch", what, where, "Use a definition without a purchase plan.")]
-    has = _said(source.plan)
+    has = plan_name(source.plan)
     if not wanted:
         return [
             Finding(
@@ -113,9 +114,5 @@ def _plan(where: str, name: str, wanted: Mapping[str, Any] | None, source: Sourc
                 f"Use a definition with purchase plan {has}.",
             )
         ]
-    what = f"{source.name} has Marketplace plan {has}, definition {name} is for {_said(wanted)}."
+    what = f"{source.name} has Marketplace plan {has}, definition {name} is for {plan_name(wanted)}."
     return [Finding("plan-mismatch", what, where, f"Use a definition with purchase plan {has}.")]
-
-
-def _said(plan: Mapping[str, Any]) -> str:
-    return ":".join(str(plan.get(part) or "") for part in _PLAN_PARTS)

@@ -58,10 +58,15 @@ def provenance_tags(request: CaptureRequest, source: SourceVm, now: datetime) ->
     if image:
         tags[IMAGE_TAG] = source_tag(image)
     if source.plan:
-        tags[PLAN_TAG] = ":".join(str(source.plan.get(part, "")) for part in ("publisher", "product", "name"))
+        tags[PLAN_TAG] = plan_name(source.plan)
     if request.awx_job_id:
         tags[JOB_TAG] = request.awx_job_id
     return tags
+
+
+def plan_name(plan: Mapping[str, Any]) -> str:
+    """A Marketplace plan as publisher:product:name."""
+    return ":".join(str(plan.get(part) or "") for part in ("publisher", "product", "name"))
 
 
 def _image_name(reference: Mapping[str, Any]) -> str:

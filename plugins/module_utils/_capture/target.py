@@ -16,8 +16,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import (
     CONTENT_TAG,
+    PLAN_TAG,
     content_digest,
     made_by,
+    plan_name,
     provenance_tags,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import (
@@ -110,6 +112,14 @@ class Target(ABC):
         """Its facts for a diff: without what changes by itself."""
         facts = self.facts(source)
         return {name: value for name, value in facts.items() if name not in _VOLATILE}
+
+    def warn_of_plan(self, source: SourceVm) -> None:
+        """Say that the machine's Marketplace plan is not kept by what is made of it."""
+        if source.plan:
+            self.warnings.append(
+                f"Machines made of {self.title} need the plan {plan_name(source.plan)}, which Azure does not"
+                f" keep there; {PLAN_TAG} in its tags or metadata names it."
+            )
 
     def finding(self, name: str, what: str, remedy: str, part: str = "") -> Finding:
         option = f"{self.wanted.option}.{part}" if part else self.wanted.option

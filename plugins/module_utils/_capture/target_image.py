@@ -60,6 +60,7 @@ class ImageTarget(Target):
         return super().of_whole_machine(source) and not own_disks
 
     def findings(self, source: SourceVm) -> list[Finding]:
+        self.warn_of_plan(source)
         found = list(self.missing)
         if not self.request.generalized:
             found.append(
