@@ -193,3 +193,34 @@ def test_the_machine_itself_is_generalized_and_captured_and_not_before_everythin
     play(PLAYBOOK, env=env, **args).succeeded()
     assert azure.writes(mark) == []
     assert guests.ran_on() == []
+
+
+def test_the_role_alone_captures_a_machine_as_it_is_while_it_runs(
+    azure: LocalAzure, play: Player, group: str, source: Source
+) -> None:
+    gallery = azure.id(group, f"{COMPUTE}/galleries", "golden")
+    azure.put(gallery, {"location": "eastus", "properties": {}})
+    definition = {
+        "osType": "Linux",
+        "osState": "Specialized",
+        "hyperVGeneration": "V1",
+        "identifier": {"publisher": "p", "offer": "o", "sku": "s"},
+    }
+    azure.put(f"{gallery}/images/as-it-is", {"location": "eastus", "properties": definition})
+    role = {"name": "goldenimage.azure.vm_capture"}
+    variables = {
+        "vm_capture_strategy": "twin",
+        "vm_capture_os_state": "specialized",
+        "vm_capture_resource_group": group,
+        "vm_capture_source_vm": "origin",
+        "vm_capture_targets": [
+            {"type": "gallery_version", "gallery": "golden", "definition": "as-it-is", "version": "1.0.0"}
+        ],
+    }
+    before = source.state()
+    play([{"name": "Capture", "ansible.builtin.include_role": role, "vars": variables}]).succeeded()
+    version = azure.get(f"{gallery}/images/as-it-is/versions/1.0.0")
+    assert version["properties"]["provisioningState"] == "Succeeded"
+    assert version["tags"]["goldenimage_source"] == source.id
+    assert twin_groups(azure) == []
+    assert source.state() == before

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration.cloud import LocalAzure
-from tests.integration.machines import golden_image
+from tests.integration.faults import faults, rule
 from tests.integration.plays import Player
 from tests.integration.twins import Source, make_source, of_twin, temporary_resources
 
@@ -22,7 +22,6 @@ TAGS = {"goldenimage_temporary", "goldenimage_build", "goldenimage_expires", "go
 @pytest.fixture(scope="module")
 def source(azure: LocalAzure, group: str) -> Source:
     """A running machine with data disks at LUNs 0 and 5."""
-    golden_image(azure, group)
     return make_source(azure, group, "origin")
 
 
@@ -86,3 +85,85 @@ def test_a_twin_is_predicted_made_once_and_removed_with_everything_and_its_sourc
     assert azure.request("GET", home).status == 404
     assert {write.split()[1].split("/")[4] for write in azure.writes(mark)} == {f"goldenimage-twin-{build}"}
     assert source.state() == before
+
+
+def rules_of(azure: LocalAzure, group: str) -> dict[str, dict[str, Any]]:
+    found = azure.get(azure.id(group, f"{NETWORK}/networkSecurityGroups", "origin-twin-nsg"))
+    return {rule["name"]: rule["properties"] for rule in found["properties"]["securityRules"]}
+
+
+@pytest.mark.usefixtures("source")
+def test_a_twin_is_closed_to_both_sides_unless_asked_and_can_be_in_an_existing_subnet(
+    azure: LocalAzure, play: Player, group: str
+) -> None:
+    base = {"resource_group": group, "source_vm": "origin"}
+    subnet = azure.id(group, f"{NETWORK}/virtualNetworks", "origin-net") + "/subnets/default"
+    opened = {"public_ip": True, "open_ports": [22], "open_ports_from": ["127.0.0.0/8"]}
+    closed, reached, inside = play.each(
+        "vm_twin",
+        [
+            {**base, "build_id": "closed"},
+            {**base, "build_id": "reached", **opened, "internet_access": True},
+            {
+                **base,
+                "build_id": "inside",
+                "subnet": subnet,
+                "name": "origin-twin",
+                "size": "Standard_DS2_v2",
+            },
+        ],
+    )
+    rules = rules_of(azure, "goldenimage-twin-closed")
+    assert set(rules) == {"nothing-out"}
+    out = rules["nothing-out"]
+    assert (out["direction"], out["access"]) == ("Outbound", "Deny")
+    assert out["destinationAddressPrefix"] == "Internet"
+    assert closed["twin"]["public_ip_addresses"] == []
+
+    assert len(reached["twin"]["public_ip_addresses"]) == 1
+    rules = rules_of(azure, "goldenimage-twin-reached")
+    assert set(rules) == {"allow-22"}
+    assert rules["allow-22"]["sourceAddressPrefix"] == "127.0.0.0/8"
+    kinds = dict(temporary_resources(azure, "goldenimage-twin-reached"))
+    assert set(kinds[f"{NETWORK}/publicIPAddresses"]) >= TAGS
+
+    assert inside["twin"]["size"] == "Standard_DS2_v2"
+    assert inside["twin"]["private_ip_addresses"][0].startswith("10.6.0.")
+    kinds = dict(temporary_resources(azure, "goldenimage-twin-inside"))
+    assert f"{NETWORK}/virtualNetworks" not in kinds
+    gone = play.each(
+        "vm_twin", [{"build_id": build, "state": "absent"} for build in ("closed", "reached", "inside")]
+    )
+    assert [result.changed for result in gone] == [True] * 3
+    assert azure.get(subnet) is not None
+
+
+@pytest.mark.usefixtures("source")
+def test_snapshots_are_incremental_where_azure_makes_those_and_whole_elsewhere(
+    azure: LocalAzure, play: Player, group: str
+) -> None:
+    args = {"resource_group": group, "source_vm": "origin", "build_id": "whole", "method": "snapshots"}
+    match = {"method": "PUT", "path": "**/snapshots/origin-twin-data-5", "nth": 1}
+    full = rule("full", match, "error", status=409, code="OperationNotAllowed", message="No more of those.")
+    with faults(azure, full):
+        made = play.module("vm_twin", args).last
+    assert made["twin"]["copied_by"] == "snapshots"
+    assert "one by one while it runs" in made["warnings"][0]
+    names = {"os": True, "data-0": True, "data-5": False}
+    for ending, incremental in names.items():
+        path = azure.id("goldenimage-twin-whole", f"{COMPUTE}/snapshots", f"origin-twin-{ending}")
+        assert azure.get(path)["properties"]["incremental"] is incremental, ending
+    play.module("vm_twin", {"build_id": "whole", "state": "absent"}).succeeded()
+
+
+@pytest.mark.usefixtures("source")
+def test_what_takes_longer_than_was_to_be_waited_is_kept_for_the_next_run(
+    azure: LocalAzure, play: Player, group: str
+) -> None:
+    args = {"resource_group": group, "source_vm": "origin", "build_id": "slow"}
+    match = {"method": "PUT", "path": "**/goldenimage-twin-slow/**/virtualMachines/*"}
+    with faults(azure, rule("slow", match, "slow_operation", seconds=12)):
+        play.module("vm_twin", {**args, "wait_timeout": 2}).failed_with("run the task again to go on")
+        done = play.module("vm_twin", args).succeeded().last
+    assert done["twin"]["power_state"] == "running"
+    play.module("vm_twin", {"build_id": "slow", "state": "absent"}).succeeded()

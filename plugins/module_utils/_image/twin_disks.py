@@ -68,13 +68,13 @@ def ensure_disks(group: TemporaryGroup, request: TwinRequest, source: SourceMach
         option, contents = "Copy", _of_snapshots(group, request, source)
 
     def make(disk: SourceDisk) -> None:
-        body = _disk_body(source, disk, {"createOption": option, "sourceResourceId": contents[disk.lun]})
+        body = disk_body(source, disk, {"createOption": option, "sourceResourceId": contents[disk.lun]})
         group.ensure(disk_id(group, request, disk), body)
 
     in_parallel(make, source.disks)
 
 
-def _disk_body(source: SourceMachine, disk: SourceDisk, creation: dict[str, Any]) -> dict[str, Any]:
+def disk_body(source: SourceMachine, disk: SourceDisk, creation: dict[str, Any]) -> dict[str, Any]:
     """The body of a new disk that is as the source's: kind of storage, size, zone, encryption, security."""
     given = disk.properties
     properties: dict[str, Any] = {name: given[name] for name in _KEPT if given.get(name) is not None}

@@ -151,7 +151,7 @@ def findings_about(session: AzureSession, request: TwinRequest, source: SourceMa
         asked_locks = pool.submit(locks_in_subscription, session)
         about_subnet = list(_about_subnet(session, request, source))
     missing, locks = asked_rights.result(), asked_locks.result()
-    found = [*_about_machine(request, source), *about_subnet]
+    found = [*findings_about_machine(request, source), *about_subnet]
     lock = forbidding(locks, group_id, deleting=True)
     if lock is not None:
         found.append(
@@ -171,7 +171,8 @@ def findings_about(session: AzureSession, request: TwinRequest, source: SourceMa
     return found
 
 
-def _about_machine(request: TwinRequest, source: SourceMachine) -> Iterator[Finding]:
+def findings_about_machine(request: TwinRequest, source: SourceMachine) -> Iterator[Finding]:
+    """What speaks against a twin by the machine and its disks alone."""
     where = f"source_vm {request.source_name}"
     state = read_state(source.machine)
     if in_transition(dict(source.machine)) and state.provisioning.casefold() != "updating":
