@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import base64
+import random
 import time
 from typing import Any
 
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError, InvalidInput
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Refused
 
 from tests.integration.backups import COLLECTION, SNAPSHOT, BackedUp, saved_contents
 from tests.integration.cloud import LocalAzure
@@ -259,3 +262,39 @@ def test_role_backs_nothing_up_that_it_cannot_name(play: Player) -> None:
         variables = {"linux_generalize_confirm": "x", f"linux_generalize_{option}": True}
         tasks: list[Task] = [{"name": "role", "ansible.builtin.include_role": role, "vars": variables}]
         play(tasks).failed_with("linux_generalize_vm_id is ''", "Nothing was changed")
+
+
+def test_what_a_machine_made_anew_loses_is_told_beforehand_and_what_cannot_be_noted_is_refused(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    vm = BackedUp(azure, session, group)
+    azure.do("PATCH", vm.id, {"identity": {"type": "SystemAssigned"}})
+    noise = base64.b64encode(random.Random(1).randbytes(20000)).decode()
+    azure.do("PATCH", vm.id, {"properties": {"userData": noise}})
+    vm("present", backup="b")
+    vm.generalize()
+    mark = azure.mark()
+    with pytest.raises(Refused, match="does not fit into the tags"):
+        vm("restored")
+    assert azure.writes(mark) == []
+
+
+def test_user_data_and_identities_are_those_of_before(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    vm = BackedUp(azure, session, group)
+    identity = azure.id(group, "Microsoft.ManagedIdentity/userAssignedIdentities", "worker")
+    place = f"{azure.url}{identity}?api-version=2023-01-31"
+    assert azure.request("PUT", place, {"location": "eastus"}).status < 300
+    both = {"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": {identity: {}}}
+    azure.do("PATCH", vm.id, {"identity": both})
+    data = base64.b64encode(b"#cloud-config\n{}\n").decode()
+    azure.do("PATCH", vm.id, {"properties": {"userData": data}})
+    before = vm.settings()
+    vm("present", backup="b")
+    vm.generalize()
+    for check in (True, False):
+        done = vm("restored", check=check)
+        assert any("system-assigned identity" in warning for warning in done.warnings)
+    assert vm.settings() == before
+    assert azure.get(vm.id, query="&$expand=userData")["properties"]["userData"] == data

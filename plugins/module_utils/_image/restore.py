@@ -50,7 +50,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_r
     settle_machine,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_swap import swap_disks
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_tags import fits, machine_tags
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_tags import (
+    fits,
+    machine_tags,
+    users_tags,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_state import read_state
 
 if TYPE_CHECKING:
@@ -87,12 +91,31 @@ def checked_restore(
                 "Wait for it, or give another one.",
             )
         )
+    if plan.reborn:
+        plan = plan._replace(description=describe_machine(session, plan))
+        findings += _too_much_to_note(plan)
     if machine is not None:
         luns = {disk.lun for disk in plan.disks}
         findings += machine_findings(machine._replace(disks=[d for d in machine.disks if d.lun in luns]))
     findings += needs_findings(session, _needs(session, plan, options))
     refuse_if_any(f"restore virtual machine {parse_resource_id(vm_id).name}", findings)
     return plan
+
+
+def _too_much_to_note(plan: RestorePlan) -> list[Finding]:
+    """The tags of one disk have to hold all that it takes to make the machine anew."""
+    os_disk = plan.disks[0]
+    noted = committed_tags(plan, os_disk, machine_tags(plan.description or {}))
+    if fits({**users_tags(os_disk.model or {}), **noted}):
+        return []
+    return [
+        Finding(
+            "too-much-to-note",
+            "What it takes to make it anew does not fit into the tags of its disk.",
+            parse_resource_id(plan.vm_id).name,
+            "Remove tags of its operating system disk, or user data that is not needed any more.",
+        )
+    ]
 
 
 def _needs(session: AzureSession, plan: RestorePlan, options: RestoreOptions) -> Needs:
@@ -104,7 +127,10 @@ def _needs(session: AzureSession, plan: RestorePlan, options: RestoreOptions) ->
     if plan.reborn or plan.stillborn:
         actions[home].append(f"{machines}/delete")
     if plan.reborn or away:
-        actions[home] += [f"Microsoft.Network/networkInterfaces/{verb}" for verb in ("write", "join/action")]
+        description = plan.description or {}
+        actions[home].append("Microsoft.Network/networkInterfaces/join/action")
+        for part, kind in (("interfaces", "networkInterfaces"), ("addresses", "publicIPAddresses")):
+            actions[home] += [f"Microsoft.Network/{kind}/write"] if description.get(part) else []
     for disk in plan.disks:
         group = resource_group_id(session.subscription_id, parse_resource_id(disk.id).resource_group)
         wanted = actions.setdefault(group if group.casefold() != home.casefold() else home, [])
@@ -150,45 +176,27 @@ def carry_out_restore(session: AzureSession, plan: RestorePlan, options: Restore
         return Restored(False, present, [], running, [], [])
     waiter = Waiter(True, options.waiter.timeout, options.waiter.progress)
     actions = planned_actions(plan, options)
-    description = plan.description
     # The disks of a machine that is away have all been made: its description names them.
     if plan.machine is not None:
         plan = plan._replace(disks=make_disks(session, plan, options))
-        if plan.reborn:
-            description = _deleted(session, plan, waiter)
-        else:
-            if plan.to_attach():
-                commit_disks(session, plan, {})
-            swap_disks(session, plan, waiter)
+    description = plan.description
+    if plan.reborn:
+        save_old_disks(session, plan, waiter)
+        commit_disks(session, plan, machine_tags(description or {}))
+    elif plan.machine is not None and plan.to_attach():
+        description = None  # of a machine that somebody has replaced since
+        commit_disks(session, plan, {})
+        swap_disks(session, plan, waiter)
     if description is not None:
-        if plan.stillborn:
+        if plan.reborn or plan.stillborn:
             delete_machine(session, plan.vm_id, description, waiter)
-        if plan.machine is None or plan.reborn:
+        if plan.reborn or plan.machine is None:
             create_machine(session, plan.vm_id, description, waiter)
         settle_machine(session, plan.vm_id, description, waiter)
     _set_power(session, plan, waiter)
     kept = finish_disks(session, plan, options)
     lost = list((description or {}).get("lost") or [])
     return Restored(True, disks, kept, plan.start, actions, lost)
-
-
-def _deleted(session: AzureSession, plan: RestorePlan, waiter: Waiter) -> dict[str, Any]:
-    """Delete the generalized machine, when everything is safe to make it anew; returns its description."""
-    machine = plan.machine
-    if machine is None:
-        raise AssertionError("a machine that is to be deleted is there")
-    description = describe_machine(session, plan)
-    tags = machine_tags(description)
-    if not fits(committed_tags(plan, plan.disks[0], tags)):
-        raise OperationFailed(
-            f"Virtual machine {machine.name} cannot be made anew: what has to be known of it does not fit"
-            " into the tags of its disk. Nothing was changed.",
-            remedy="Remove tags of the operating system disk, or user data that is not needed any more.",
-        )
-    save_old_disks(session, plan, waiter)
-    commit_disks(session, plan, tags)
-    delete_machine(session, plan.vm_id, description, waiter)
-    return description
 
 
 def _set_power(session: AzureSession, plan: RestorePlan, waiter: Waiter) -> None:

@@ -219,7 +219,8 @@ def ensure_restored(
             kept = [disk.replaces for disk in plan.disks if disk.replaces]
         result.update(kept_disks=kept, recreated=plan.reborn or plan.machine is None, running=plan.start)
         actions = planned_actions(plan, options)
-        return Done(not plan.done, result, {"disks": before}, {"disks": after}, actions, [])
+        lost = list((plan.description or {}).get("lost") or [])
+        return Done(not plan.done, result, {"disks": before}, {"disks": after}, actions, lost)
     done = carry_out_restore(session, plan, options)
     result.update(
         kept_disks=list(done.kept),
