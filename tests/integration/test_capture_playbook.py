@@ -38,7 +38,17 @@ class Guests:
         self.trace = directory / "ran-on"
         self.role = directory / "roles" / "pretend"
         (self.role / "tasks").mkdir(parents=True)
-        tasks = [
+        tasks: list[dict[str, Any]] = [
+            {
+                "name": "Lose the machine",
+                "ansible.builtin.set_fact": {
+                    "ansible_connection": "ssh",
+                    "ansible_host": "127.0.0.1",
+                    "ansible_port": 1,
+                    "ansible_ssh_common_args": "",
+                },
+                "when": "pretend_loss | default(false)",
+            },
             {
                 "name": "Pretend to generalize",
                 "ansible.builtin.lineinfile": {
@@ -48,7 +58,7 @@ class Guests:
                     "mode": "0600",
                 },
                 "failed_when": "pretend_failure | default(false)",
-            }
+            },
         ]
         (self.role / "tasks" / "main.yml").write_text(json.dumps(tasks), encoding="utf-8")
 
@@ -224,3 +234,44 @@ def test_the_role_alone_captures_a_machine_as_it_is_while_it_runs(
     assert version["tags"]["goldenimage_source"] == source.id
     assert twin_groups(azure) == []
     assert source.state() == before
+
+
+@pytest.mark.parametrize("lost", ["before", "meanwhile"])
+def test_a_twin_that_cannot_be_reached_is_removed_all_the_same(
+    azure: LocalAzure, play: Player, source: Source, guests: Guests, lost: str
+) -> None:
+    group = source.id.split("/")[4]
+    args = survey(group, guests, capture_vm_image="unreached")
+    if lost == "before":
+        nowhere = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+        args |= {"capture_vm_twin_variables": nowhere, "vm_capture_connection_timeout": 2}
+    else:
+        args["pretend_loss"] = True
+    play(PLAYBOOK, **args).failed_with("not generalized")
+    assert guests.ran_on() == []
+    assert azure.get(azure.id(group, IMAGES, "unreached")) is None
+    assert twin_groups(azure) == []
+    assert azure.get(source.id) is not None
+
+
+def test_a_machine_whose_capture_fails_is_restored_from_the_backup_made_before(
+    azure: LocalAzure, play: Player, group: str, guests: Guests
+) -> None:
+    machine = make_source(azure, group, "third")
+    inventory = guests.role.parent / "third.yml"
+    hosts = {"third-host": {**HERE, "ansible_host": "127.0.0.1"}}
+    inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+    args = survey(group, guests, capture_vm_name="third", capture_vm_strategy="in_place")
+    args |= {"capture_vm_host": "third-host", "capture_vm_image": "third", "capture_vm_build_id": "third"}
+    args |= {"capture_vm_backup": "yes", "capture_vm_rescue": "yes"}
+    disks = machine.disk_ids()
+    broken = rule("broken", {"method": "PUT", "path": "**/images/third"}, "error", status=409, code="Nope")
+    with faults(azure, broken):
+        env = {"ANSIBLE_INVENTORY": str(inventory)}
+        play(PLAYBOOK, env=env, **args).failed_with("Nope", "restored from backup third")
+    assert guests.ran_on() == ["third-host 127.0.0.1"]
+    now = azure.get(machine.id, query="&$expand=instanceView")
+    statuses = {status["code"] for status in now["properties"]["instanceView"]["statuses"]}
+    assert "PowerState/running" in statuses
+    assert "OSState/generalized" not in statuses
+    assert not set(machine.disk_ids(now)) & set(disks)
