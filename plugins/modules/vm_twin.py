@@ -18,7 +18,8 @@ description:
     address, and carries the tags C(goldenimage_temporary), C(goldenimage_build), C(goldenimage_expires) and
     C(goldenimage_source) from the request that makes it. M(goldenimage.azure.garbage) removes what was left
     behind once it has expired.
-  - A run that was interrupted, at whatever point, is gone on with by the next run with the same O(build_id).
+  - A run that was interrupted, at whatever point, is gone on with by the next run with the same O(build_id),
+    unless what it left has expired; then that is removed and everything made anew.
   - Everything that can be checked is checked before the first change, and all that speaks against the twin is
     told together. When Azure refuses something afterwards, what had been made is removed again.
 options:
@@ -49,7 +50,7 @@ options:
   expires_after:
     description:
       - Hours after which M(goldenimage.azure.garbage) may remove the twin. Counted from the creation, and
-        anew when an interrupted run is gone on with.
+        anew when an interrupted run is gone on with, or a twin found that has expired.
     type: int
     default: 24
   name:

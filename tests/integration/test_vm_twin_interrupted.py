@@ -154,6 +154,23 @@ def test_a_failure_undoes_everything_unless_it_is_to_be_kept_for_a_look(
     assert source.state() == before
 
 
+def test_what_an_interrupted_run_left_is_of_no_use_when_it_has_expired(
+    azure: LocalAzure, session: AzureSession, source: Source
+) -> None:
+    options = {"source_vm": source.id, "build_id": "stale", "expires_after": 1, "keep_on_failure": True}
+    match = {"method": "PUT", "path": "**/goldenimage-twin-stale/**/virtualMachines/*"}
+    with faults(azure, rule("refused", match, "error", status=409, code="Nope")), pytest.raises(AzureError):
+        ensure(session, options)
+    point = azure.id(
+        "goldenimage-twin-stale", f"{COMPUTE}/restorePointCollections", "origin-twin-restore-points"
+    )
+    old = azure.get(point)["properties"]["restorePointCollectionId"]
+    done = ensure(session, options, datetime.now(timezone.utc) + timedelta(hours=2))
+    assert f"Deleted {azure.id('goldenimage-twin-stale')}" in done.actions
+    assert azure.get(point)["properties"]["restorePointCollectionId"] != old
+    assert remove(session, "stale").changed
+
+
 def test_nothing_that_the_build_did_not_make_goes_with_the_twin(
     azure: LocalAzure, session: AzureSession, group: str, source: Source
 ) -> None:

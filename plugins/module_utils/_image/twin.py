@@ -77,6 +77,12 @@ def ensure_twin(
         predicted = {"id": twin_id, "name": request.name, "tags": group.tags, **body}
         facts = twin_facts(session, group, predicted, source_machine, source.method(request), predicted=True)
         return Ensured(True, facts, {}, comparable_vm(facts), [f"Created {twin_id}"], warnings)
+    gone = []
+    if existing is not None and has_expired(existing, now):
+        # Its copies are of a time that nobody has in mind any more.
+        gone = [*group.check_own(), group.id]
+        group.remove()
+        existing = None
     made = _build(group, request, source, body, existing)
     facts = twin_facts(session, group, made, source_machine, source.method(request))
     return Ensured(
@@ -84,7 +90,7 @@ def ensure_twin(
         facts=facts,
         before={},
         after=comparable_vm(facts),
-        actions=[f"Created {each}" for each in group.made],
+        actions=[*(f"Deleted {each}" for each in gone), *(f"Created {each}" for each in group.made)],
         warnings=warnings,
     )
 
