@@ -223,3 +223,41 @@ def test_half_restored_machine_is_not_backed_up_and_keeps_the_backup_it_needs(
     vm("restored", backup="b")
     assert_restored(vm, before)
     assert vm("absent", backup="b").changed
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_backup_and_restore_come_through_bad_weather(
+    azure: LocalAzure, session: AzureSession, group: str, seed: int
+) -> None:
+    """Throttled, unavailable, unheard and cut off at random; what gives up is run again."""
+    vm = BackedUp(azure, session, group)
+    before = vm.settings()
+    weather = (
+        rule("throttled", {"probability": 0.1}, "throttle", retry_after=0),
+        rule("unavailable", {"method": "GET", "probability": 0.1}, "error", status=503),
+        rule(
+            "unheard",
+            {"method": ["PUT", "PATCH", "POST", "DELETE"], "probability": 0.1},
+            "drop",
+            when="after",
+        ),
+        rule("failed", {"method": ["PUT", "POST"], "probability": 0.05}, "fail_operation", code="Sorry"),
+    )
+    with faults(azure, *weather, seed=seed) as hits:
+        for state in ("present", "restored"):
+            for _run in range(_MOST_RUNS):
+                try:
+                    vm(state, backup="b", remove_replaced_disks=True)
+                except AzureError:
+                    continue
+                break
+            else:
+                raise AssertionError(f"{state} never ends")
+    assert sum(hits.by_rule.values()) > 5
+    assert_restored(vm, before)
+    ours = [
+        each
+        for each in azure.get(azure.id(group) + f"/providers/{DISK}")["value"]
+        if each["name"].startswith(f"{vm.name}_")
+    ]
+    assert len(ours) == 3
