@@ -14,8 +14,9 @@ description:
     Azure Compute Gallery, and VHD blobs.
   - Everything that speaks against it is looked for before the first change and told together, in
     RV(failure.findings). Nothing was changed then.
-  - For a generalized image the machine is deallocated if it runs (only with O(stop=true)), and marked
-    generalized where the target needs it. Azure never starts a machine again that is marked generalized.
+  - For a generalized image the machine is deallocated if it runs (only with O(stop=true)), powered off if
+    its guest has switched itself off, and marked generalized where the target needs it. Azure never starts a
+    machine again that is marked generalized.
   - Azure's mark says nothing about the operating system. So a generalized capture wants proof that the guest
     was generalized, see O(assume_generalized).
   - Every image carries tags that say where it comes from - C(goldenimage_source),

@@ -100,6 +100,7 @@ def test_a_machine_that_is_off_and_marked_by_the_role_is_not_deallocated(
     done = captured(session, group, "marked", image("marked"))
     assert done.evidence == "tag"
     assert [write.partition("/providers/")[2] for write in azure.writes(mark)] == [
+        f"{VMS}/marked/powerOff",
         f"{VMS}/marked/generalize",
         f"{IMAGES}/marked",
     ]

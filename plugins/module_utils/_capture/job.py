@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 _VM = "Microsoft.Compute/virtualMachines"
+_STOPPED = {"deallocate": "Deallocated", "powerOff": "Powered off"}
 _TARGETS: Mapping[str, type[Target]] = {MANAGED_IMAGE: ImageTarget, GALLERY_VERSION: GalleryTarget}
 
 
@@ -71,10 +72,11 @@ class Captured(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """What is left to do: the targets to make, and what happens to the machine before."""
+    """What is left to do: the targets to make, and what happens to the machine before. `verb` is deallocate,
+    powerOff, or None; `flag`: whether the machine is marked generalized."""
 
     todo: list[Target]
-    deallocate: bool
+    verb: str | None
     flag: bool
     evidence: Evidence
 
@@ -112,7 +114,7 @@ class Capture:
         task = f"capture virtual machine {self._request.vm_name}"
         todo = [target for target in self._targets if target.status(source) != RIGHT]
         if not todo:
-            return _Plan([], False, False, Evidence(None))
+            return _Plan([], None, False, Evidence(None))
         if source is None:
             missing = [finding for target in todo for finding in target.missing]
             refuse_if_any(task, [vm_missing(self._request), *missing])
@@ -120,7 +122,7 @@ class Capture:
         evidence = find_evidence(self._request, source) if self._request.generalized else Evidence(None)
         plan = _Plan(
             todo=todo,
-            deallocate=source.running and self._request.stop,
+            verb=self._verb(source),
             flag=not source.state.generalized and any(target.needs_flag(source) for target in todo),
             evidence=evidence,
         )
@@ -136,10 +138,23 @@ class Capture:
                 refuse_if_any(task, [not_generalized(source, plan.evidence.why)])
         return plan
 
+    def _verb(self, source: SourceVm) -> str | None:
+        """How the machine is stopped.
+
+        One whose guest has switched itself off looks stopped and is not, for Azure: "Please power off
+        explicitly in case you shut down the VM from inside the guest operating system". That leaves the time
+        alone when its disks changed hands last, by which the proof of its generalization is judged.
+        """
+        if source.running:
+            return "deallocate" if self._request.stop else None
+        off_by_itself = source.state.power == "stopped" and not source.state.generalized
+        return "powerOff" if off_by_itself and self._request.generalized else None
+
     def _findings(self, plan: _Plan, source: SourceVm) -> list[Finding]:
         needs = [need for target in plan.todo for need in target.needs(source)]
-        actions = [f"{_VM}/deallocate/action"] * plan.deallocate + [f"{_VM}/generalize/action"] * plan.flag
-        if plan.deallocate and plan.evidence.ask_guest:
+        verbs = [*([plan.verb] if plan.verb else []), *["generalize"] * plan.flag]
+        actions = [f"{_VM}/{verb}/action" for verb in verbs]
+        if plan.verb and plan.evidence.ask_guest:
             actions += [f"{_VM}/runCommand/action", f"{_VM}/write"]
         if actions:
             needs.append(Needs(source.id, actions, source.id))
@@ -173,10 +188,11 @@ class Capture:
     def _carry_out(self, plan: _Plan, source: SourceVm) -> None:
         machines = self._session.compute.virtual_machines
         group, name = self._request.vm_group, self._request.vm_name
-        if plan.deallocate:
-            if plan.evidence.how == GUEST:
-                self._note_own_stop(source)
-            machines.action(group, name, "deallocate", None, self._to_its_end)
+        if plan.evidence.how == GUEST:
+            self._note_own_stop(source)
+        if plan.verb:
+            query = {"skip_shutdown": False} if plan.verb == "powerOff" else {}
+            machines.action(group, name, plan.verb, None, self._to_its_end, **query)
         if plan.flag:
             machines.action(group, name, "generalize", None, self._to_its_end)
         for target in plan.todo:
@@ -216,7 +232,7 @@ class Capture:
         source = self._source
         if source is None:
             return None
-        stopped = plan is not None and plan.deallocate
+        stopped = plan is not None and plan.verb == "deallocate"
         return {
             "id": source.id,
             "power_state": "deallocated" if stopped else source.state.power,
@@ -239,7 +255,7 @@ class Capture:
         asked = plan.evidence.ask_guest or plan.evidence.how == GUEST
         said = [f"Asked the guest of {name} whether it is generalized"] * asked
         said += [self._way_back.action] * bool(self._way_back.action)
-        said += [f"Deallocated virtual machine {name}"] * plan.deallocate
+        said += [f"{_STOPPED[plan.verb]} virtual machine {name}"] if plan.verb else []
         said += [f"Marked virtual machine {name} generalized, Azure does not start it any more"] * plan.flag
         return said + [f"Captured {name} to {target.title}" for target in plan.todo]
 

@@ -38,11 +38,11 @@ def machine_findings(request: CaptureRequest, source: SourceVm, targets: Iterabl
     """What speaks against the machine, its disks, and its being on or off."""
     found = _power(request, source, targets)
     if in_transition(dict(source.machine)):
-        state = source.state.provisioning
         found.append(
             Finding(
                 "vm-busy",
-                f"another operation is changing {source.name} (provisioning state {state}).",
+                f"another operation is changing {source.name} (provisioning state"
+                f" {source.state.provisioning}, {source.state.power}).",
                 "source_vm",
                 "Run the task again when it is over, or with wait.",
             )
