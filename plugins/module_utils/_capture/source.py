@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 _NOT_RUNNING = ("stopped", "deallocated")
+# What a run leaves that was killed meanwhile: an operation is at work, whatever the provisioning state says.
+_SWITCHING = ("starting", "stopping", "deallocating")
 
 
 class SourceDisk(NamedTuple):
@@ -153,11 +155,14 @@ def read_source(session: AzureSession, request: CaptureRequest, waiter: Waiter) 
 
     def read() -> dict[str, Any] | None:
         try:
-            return session.compute.virtual_machines.get(
+            found = session.compute.virtual_machines.get(
                 request.vm_group, request.vm_name, expand="instanceView"
             )
         except NotFound:
             return None
+        if found is not None and read_state(found).power in _SWITCHING:
+            found["properties"]["provisioningState"] = "Updating"
+        return found
 
     machine = settled(f"Virtual machine {request.vm_name}", read(), read, waiter)
     if machine is None:

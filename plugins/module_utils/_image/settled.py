@@ -15,26 +15,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 
 _PASSING = ("creating", "updating", "deleting", "migrating")
-_SWITCHING = ("starting", "stopping", "deallocating")
 _FIRST_INTERVAL = 0.5
 _LONGEST_INTERVAL = 10.0
 
 
 def in_transition(resource: dict[str, Any] | None) -> bool:
-    return _passing_state(resource) is not None
-
-
-def _passing_state(resource: dict[str, Any] | None) -> str | None:
-    """Its provisioning state, or a machine's power state, while that will not last."""
-    properties = (resource or {}).get("properties") or {}
-    state = str(properties.get("provisioningState", ""))
-    if state.lower() in _PASSING:
-        return state
-    statuses = (properties.get("instanceView") or {}).get("statuses") or []
-    codes = [str(status.get("code", "")).lower().partition("/") for status in statuses]
-    return next(
-        (value for kind, _unused, value in codes if kind == "powerstate" and value in _SWITCHING), None
-    )
+    state = ((resource or {}).get("properties") or {}).get("provisioningState", "")
+    return str(state).lower() in _PASSING
 
 
 def settled(
@@ -46,8 +33,9 @@ def settled(
     """
     interval = _FIRST_INTERVAL
     started = time.monotonic()
-    while waiter.wait and (state := _passing_state(resource)) is not None:
+    while waiter.wait and in_transition(resource):
         waited = time.monotonic() - started
+        state = (resource or {})["properties"]["provisioningState"]
         if waited >= waiter.timeout:
             raise WaitTimeout(
                 f"{what} is still in state {state} after {waiter.timeout:g} s.",
