@@ -101,6 +101,20 @@ class BackedUp:
     def runs(self) -> bool:
         return "PowerState/running" in self.statuses()
 
+    def named_like_it(self, kind: str) -> list[str]:
+        """Ids of the group's disks or snapshots whose names begin with the machine's, over all pages."""
+        ids: list[str] = []
+        page = self.azure.get(f"{self.azure.id(self.group)}/providers/{kind}")
+        while True:
+            ids += [
+                each["id"]
+                for each in page["value"]
+                if each["name"].startswith((f"{self.name}_", f"{self.name}-"))
+            ]
+            if not page.get("nextLink"):
+                return ids
+            page = self.azure.request("GET", page["nextLink"]).body
+
     def disks(self) -> dict[str, Any]:
         """What is at each place: the managed disks, each with the machine's entry of it as `entry`."""
         storage = self.body()["properties"]["storageProfile"]

@@ -106,10 +106,7 @@ def test_restore_killed_after_each_write_ends_as_one_that_was_not(
     assert_restored(vm, before)
     assert all("goldenimage_replaced" in azure.get(each)["tags"] for each in old)
     # Nothing else was made on the way.
-    ours = [
-        each for each in azure.get(azure.id(group) + f"/providers/{DISK}")["value"] if vm.name in each["name"]
-    ]
-    assert len(ours) == 2 * len(old)
+    assert len(vm.named_like_it(DISK)) == 2 * len(old)
 
 
 def test_restore_of_a_generalized_machine_killed_after_each_write_ends_as_one_that_was_not(
@@ -123,12 +120,7 @@ def test_restore_of_a_generalized_machine_killed_after_each_write_ends_as_one_th
     assert runs > 12, runs
     assert_restored(vm, before)
     assert azure.get(before["addresses"][0][1])["properties"]["deleteOption"] == "Delete"
-    kept = [
-        each
-        for each in azure.get(azure.id(group) + f"/providers/{SNAPSHOT}")["value"]
-        if each["name"].startswith(vm.name)
-    ]
-    assert len(kept) == 3
+    assert len(vm.named_like_it(SNAPSHOT)) == 3
 
 
 def assert_restored(vm: BackedUp, before: dict[str, Any]) -> None:
@@ -157,10 +149,7 @@ def test_disks_of_a_restore_that_failed_are_removed_and_the_machine_is_as_it_was
     assert vm.settings() == before
     assert {place: disk["id"] for place, disk in vm.disks().items()} == present
     assert vm.runs()
-    ours = [
-        each for each in azure.get(azure.id(group) + f"/providers/{DISK}")["value"] if vm.name in each["name"]
-    ]
-    assert len(ours) == 3
+    assert len(vm.named_like_it(DISK)) == 3
 
 
 def test_failed_backup_leaves_nothing(azure: LocalAzure, session: AzureSession, group: str) -> None:
@@ -195,6 +184,10 @@ def test_machine_made_anew_that_never_comes_up_is_made_again_by_the_next_run(
     before = vm.settings()
     vm("present", backup="b")
     vm.generalize()
+    copies = {"method": "PUT", "path": "**/snapshots/*", "nth": 1}
+    wrong = rule("no copy", copies, "fail_operation", code="Sorry")
+    with faults(azure, wrong), pytest.raises(AzureError, match="Sorry"):
+        vm("restored")
     birth = {"method": "PUT", "path": "**/virtualMachines/*", "nth": 1}
     wrong = rule("no capacity", birth, "fail_operation", code="AllocationFailed")
     with faults(azure, wrong), pytest.raises(AzureError, match="AllocationFailed"):
@@ -255,9 +248,4 @@ def test_backup_and_restore_come_through_bad_weather(
                 raise AssertionError(f"{state} never ends")
     assert sum(hits.by_rule.values()) > 5
     assert_restored(vm, before)
-    ours = [
-        each
-        for each in azure.get(azure.id(group) + f"/providers/{DISK}")["value"]
-        if each["name"].startswith(f"{vm.name}_")
-    ]
-    assert len(ours) == 3
+    assert len(vm.named_like_it(DISK)) == 3

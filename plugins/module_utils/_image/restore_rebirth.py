@@ -259,7 +259,11 @@ def save_old_disks(session: AzureSession, plan: RestorePlan, waiter: Waiter) -> 
         old = get_by_id(session.compute.disks, str(disk.replaces)) or {}
         parsed = parse_resource_id(str(disk.replaces))
         name = saved_copy_name(disk, plan.restore_id)
-        present = session.compute.snapshots.get(parsed.resource_group, name)
+        snapshots = session.compute.snapshots
+        present = snapshots.get(parsed.resource_group, name)
+        if present is not None and present["properties"].get("provisioningState") == "Failed":
+            snapshots.delete(parsed.resource_group, name, waiter)
+            present = None
         if present is None:
             body = {
                 "location": machine.location,
@@ -271,7 +275,7 @@ def save_old_disks(session: AzureSession, plan: RestorePlan, waiter: Waiter) -> 
                     **same_protection(old.get("properties") or {}),
                 },
             }
-            present = session.compute.snapshots.put(parsed.resource_group, name, body, waiter)
+            present = snapshots.put(parsed.resource_group, name, body, waiter)
         return str(present["id"])
 
     wait_for_snapshots(session, in_parallel(save, disks_to_save(plan)), waiter)
