@@ -130,10 +130,10 @@ def for_diff(value: Any) -> Any:
     return value
 
 
-def _results(module: AnsibleModule, outcome: Outcome) -> dict[str, Any]:
+def results_of(outcome: Outcome, *, with_diff: bool) -> dict[str, Any]:
+    """What a task returns of an outcome; `with_diff` in diff mode."""
     results: dict[str, Any] = {**outcome.result, "changed": outcome.changed, "actions": outcome.actions}
-    # AnsibleModule offers the mode only under this name.
-    if module._diff:
+    if with_diff:
         results["diff"] = {"before": for_diff(outcome.before or {}), "after": for_diff(outcome.after or {})}
     return results
 
@@ -150,6 +150,15 @@ def fail(module: AnsibleModule, error: AzureError) -> NoReturn:
     raise AssertionError("fail_json does not return")
 
 
+def finish(module: AnsibleModule, outcome: Outcome) -> NoReturn:
+    """End the module with the outcome of work that needed no session."""
+    for warning in outcome.warnings:
+        module.warn(warning)
+    # AnsibleModule offers the mode only under this name.
+    module.exit_json(**results_of(outcome, with_diff=module._diff))
+    raise AssertionError("exit_json does not return")
+
+
 def run(module: AnsibleModule, work: Work) -> NoReturn:
     """Open a session, do the work in it, end the module with the outcome or the error."""
     failure: AzureError | None = None
@@ -161,7 +170,7 @@ def run(module: AnsibleModule, work: Work) -> NoReturn:
             outcome = work(module, session)
         for warning in outcome.warnings:
             module.warn(warning)
-        results = _results(module, outcome)
+        results = results_of(outcome, with_diff=module._diff)
     except AzureError as error:
         failure = error
     # Outside of the handler: ansible-core would add the handled exception's chain to the message.

@@ -27,7 +27,12 @@ description:
     access is revoked and what it has created is removed.
   - Until it is complete, a disk has the tag C(goldenimage_upload) and a blob the metadata
     C(goldenimage_state=uploading), so that nothing takes it for a whole one.
-  - With a local connection, progress is shown every few seconds, unless the task has C(become) or C(async)
+  - Where the task runs on another host than the controller, or with C(become), the controller signs in,
+    creates the disk and finishes it, and the host sends it. The host needs Python 3.6, or what the
+    controller's ansible-core asks of hosts, and a route to the blob service. It gets a SAS for this one disk
+    or blob, valid for hours, in the input of a module; no credential leaves the controller, and no SAS is in
+    a command line, in output or in a result. See O(sign_in_on).
+  - Progress is shown every few seconds where the connection is local or C(ssh), unless the task has C(async)
     or sets O(progress_file).
 options:
   path:
@@ -51,12 +56,18 @@ options:
       - Exactly one of O(disk_name), O(storage_account) and O(sas_url) says where to upload to.
     type: str
   location:
-    description: Region of the managed disk. The default is the resource group's.
+    description: Region of the managed disk. The default is the resource group's. A disk that exists in
+      another one is an error.
     type: str
   sku:
     description:
       - Kind of storage of the managed disk. A new disk is V(Standard_LRS) when this is not set.
-      - A disk that exists with the right content is changed to it.
+      - Whether the region offers it to the subscription is asked before anything is created.
+      - A disk that exists with the right content is changed to it. Azure changes neither to and from
+        V(UltraSSD_LRS) nor between V(*_LRS) and V(*_ZRS); that is an error. It changes a disk only while
+        that is not attached to a running machine.
+      - V(PremiumV2_LRS) and V(UltraSSD_LRS) are for data disks, and are made with sectors of 512 bytes, as
+        the disk file has them.
     type: str
     choices:
       - Standard_LRS
@@ -67,11 +78,16 @@ options:
       - PremiumV2_LRS
       - UltraSSD_LRS
   zone:
-    description: Availability zone of the managed disk.
+    description: Availability zone of the managed disk; not for V(sku=*_ZRS). Whether the region has the
+      disk's kind there is asked before anything is created. A disk that exists in another zone is an error.
     type: str
     choices: ['1', '2', '3']
   os_type:
-    description: Operating system on the managed disk. Leave it out for data disks.
+    description:
+      - Operating system on the managed disk. Leave it out for data disks.
+      - A value that the boot loader on the disk contradicts is an error.
+      - A disk to boot from has at most 2 TiB with generation V1 and 4095 GiB with V2, a data disk 32767 GiB.
+        More is refused before the first request, and so is a page blob of more than 8 TiB.
     type: str
     choices: [Linux, Windows]
   hyper_v_generation:
@@ -93,8 +109,28 @@ options:
     type: str
     choices: [x64, Arm64]
   disk_encryption_set:
-    description: Id of the disk encryption set that encrypts the managed disk.
+    description:
+      - Id of the disk encryption set that encrypts the managed disk. It has to be in the disk's region.
+      - A disk that exists with the right content is changed to it.
     type: str
+  security_type:
+    description:
+      - V(TrustedLaunchSupported) lets machines of the security type Trusted Launch be made of the managed
+        disk, V(TrustedLaunchAndConfidentialVMSupported) confidential ones as well. Only for a disk with
+        O(os_type) that boots by UEFI (V2).
+      - The other values are those that Azure gives to disks of such machines. It gives them to no uploaded
+        disk, because a state of the machine belongs to them that a disk file does not have, so that they are
+        refused.
+    type: str
+    choices:
+      - TrustedLaunchSupported
+      - TrustedLaunchAndConfidentialVMSupported
+      - TrustedLaunch
+      - ConfidentialVM_VMGuestStateOnlyEncryptedWithPlatformKey
+      - ConfidentialVM_DiskEncryptedWithPlatformKey
+      - ConfidentialVM_DiskEncryptedWithCustomerKey
+      - ConfidentialVM_NonPersistedTPM
+    version_added: 0.2.0
   storage_account:
     description: Name of the storage account to upload a page blob to, together with O(container) and
       O(blob).
@@ -109,7 +145,8 @@ options:
     description:
       - How access to O(storage_account) is got. V(key) looks the account's key up, which needs
         O(resource_group) and the Python package azure-storage-blob.
-      - V(login) uses the credential itself, which needs the role Storage Blob Data Contributor.
+      - V(login) uses the credential itself, which needs the role Storage Blob Data Contributor. A host that
+        sends the disk for the controller gets a SAS in its name, for which azure-storage-blob is needed.
     type: str
     choices: [key, login]
     default: key
@@ -118,8 +155,20 @@ options:
       - URL of the page blob with a SAS that permits to read, create, write and delete. No other credential
         is used.
     type: str
+  sign_in_on:
+    description:
+      - Where the credentials are used. With V(controller) it is where C(ansible-playbook) runs, whose
+        Python needs the Azure SDK; the host that has the disk needs Python alone. With V(host) it is that
+        host, which then needs the SDK and the credentials, for example a managed identity.
+      - By default it is the controller, unless the connection is local and the task has no C(become), when
+        both are one, or the task has C(async), which runs on its host alone.
+      - With V(controller), the options O(path), O(journal_dir) and O(progress_file) are paths on the host,
+        and of the task's C(environment) only variables that begin with C(AZURE_) count for the controller.
+    type: str
+    choices: [controller, host]
+    version_added: 0.2.0
   connections:
-    description: How many connections send at the same time, 1 to 16. Each needs 4 MiB of memory.
+    description: How many connections send at the same time, 1 to 12. Each needs 4 MiB of memory.
     type: int
     default: 8
   verify:
@@ -187,11 +236,15 @@ notes:
   - Two uploads into the same name exclude each other, blobs by a lease, managed disks by their tag and by
     the state that Azure keeps of an upload. The later one fails, or the one that was taken over with
     O(force). The lease of a killed upload ends after a minute; the run that goes on with it need not wait.
-  - When the access to a managed disk runs out during the upload, it is granted anew.
+  - When the access to a managed disk runs out during the upload or is taken back, it is granted anew, and
+    so is a SAS made of an account's key.
+  - An upload into a managed disk that is killed after Azure has taken the disk for whole and before its tags
+    say so, is completed by the next run, after it has compared the disk with its file by O(verify).
   - The content of a disk is known by its tag. What a machine that the disk was attached to wrote to it is
     not noticed.
   - Metadata stands in place of tags for blobs; O(tags) is for managed disks only.
 seealso:
+  - module: goldenimage.azure.disk_info
   - module: goldenimage.azure.managed_image
 """
 
@@ -212,6 +265,7 @@ EXAMPLES = r"""
     resource_group: images
     disk_name: web-data
 
+# The hypervisor needs no Azure SDK and sees no credential.
 - name: Upload from the hypervisor that has the file, and replace what was there
   goldenimage.azure.disk_upload:
     path: /srv/vm/web.vhd
@@ -219,6 +273,7 @@ EXAMPLES = r"""
     disk_name: web-os
     os_type: Windows
     hyper_v_generation: V2
+    security_type: TrustedLaunchSupported
     force: true
   delegate_to: hypervisor
 
@@ -288,6 +343,11 @@ disk:
       sample: x64
     disk_encryption_set:
       description: Id of the disk encryption set, null without one.
+      type: str
+      returned: always
+    security_type:
+      description: What security type it supports or has, see O(security_type); null for none. What an
+        uploaded disk supports is only read when that option is set.
       type: str
       returned: always
     disk_size_bytes:
@@ -410,78 +470,21 @@ failure:
   type: dict
 """
 
-from typing import Any, NoReturn
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
 from ansible_collections.goldenimage.azure.plugins.module_utils._module import (
-    TAGS_SPEC,
-    Outcome,
     azure_module,
     fail,
+    finish,
     run,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.job import UploadJob
-
-
-def finish(module: AnsibleModule, outcome: Outcome) -> NoReturn:
-    """End the module with the outcome of an upload that needed no session."""
-    for warning in outcome.warnings:
-        module.warn(warning)
-    diff = {"diff": {"before": outcome.before or {}, "after": outcome.after or {}}} if module._diff else {}
-    module.exit_json(**outcome.result, changed=outcome.changed, actions=outcome.actions, **diff)
-    raise AssertionError("exit_json does not return")
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.upload_options import RULES, SPEC
 
 
 def main() -> None:
-    module = azure_module(
-        {
-            "path": {"type": "path", "required": True},
-            "allow_unpartitioned": {"type": "bool", "default": False},
-            "resource_group": {"type": "str"},
-            "disk_name": {"type": "str"},
-            "location": {"type": "str"},
-            "sku": {
-                "type": "str",
-                "choices": [
-                    "Standard_LRS",
-                    "StandardSSD_LRS",
-                    "StandardSSD_ZRS",
-                    "Premium_LRS",
-                    "Premium_ZRS",
-                    "PremiumV2_LRS",
-                    "UltraSSD_LRS",
-                ],
-            },
-            "zone": {"type": "str", "choices": ["1", "2", "3"]},
-            "os_type": {"type": "str", "choices": ["Linux", "Windows"]},
-            "hyper_v_generation": {"type": "str", "choices": ["V1", "V2"]},
-            "architecture": {"type": "str", "choices": ["x64", "Arm64"]},
-            "disk_encryption_set": {"type": "str"},
-            "storage_account": {"type": "str"},
-            "container": {"type": "str"},
-            "blob": {"type": "str"},
-            "auth_mode": {"type": "str", "choices": ["key", "login"], "default": "key"},
-            "sas_url": {"type": "str", "no_log": True},
-            "connections": {"type": "int", "default": 8},
-            "verify": {"type": "str", "choices": ["ranges", "full", "none"], "default": "ranges"},
-            "resume": {"type": "bool", "default": True},
-            "journal_dir": {"type": "path"},
-            "bandwidth_limit": {"type": "bytes"},
-            "force": {"type": "bool", "default": False},
-            "progress_file": {"type": "path"},
-            "wait_timeout": {"type": "int", "default": 1800},
-            **TAGS_SPEC,
-        },
-        required_one_of=[("disk_name", "storage_account", "sas_url")],
-        mutually_exclusive=[("disk_name", "storage_account", "sas_url")],
-        required_by={
-            "disk_name": ("resource_group",),
-            "storage_account": ("container", "blob"),
-            "container": ("storage_account",),
-            "blob": ("storage_account",),
-        },
-    )
+    module = azure_module(SPEC, **RULES)
     options: dict[str, Any] = module.params
     failure: AzureError | None = None
     try:

@@ -15,11 +15,12 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_t
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.page_blob_upload import (
     PageBlobUpload,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.progress import ProgressFile
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import Transfer
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source_disk import LocalDisk
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload import scan
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import parse_blob_url
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blob import no_authorization
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.progress_file import ProgressFile
 
 
 def leave_md5_out() -> None:
@@ -40,7 +41,7 @@ def main() -> None:
     reader = open_disk(options.disk, allow_unpartitioned=True)
     target = BlobTarget(parse_blob_url(options.url), no_authorization)
     transfer = Transfer(connections=options.connections, verify="ranges", force=False, check_mode=False)
-    PageBlobUpload(reader, target, transfer, progress=ProgressFile(None)).run()
+    PageBlobUpload(LocalDisk(reader, transfer, ProgressFile(None)), target, transfer).run()
 
 
 if __name__ == "__main__":

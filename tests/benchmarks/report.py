@@ -17,7 +17,10 @@ TARGET_WORDS = {
     "paced": "Paced link: 120 MB/s, 20 ms for each request",
     "azurite": "Azurite",
 }
-_HEADER = "| uploader | wall s | CPU s | peak MiB | puts | MiB sent | x our wall | x our CPU | others used |"
+_HEADER = (
+    "| uploader | runs | wall s | CPU s | peak MiB | puts | MiB sent | x our wall | x our CPU | others used |"
+)
+_COLUMNS = _HEADER.count("|") - 1
 
 
 class Result(NamedTuple):
@@ -108,14 +111,15 @@ def _bar_line(wanted: Bar, results: Results) -> str:
 
 def _row(name: str, result: Result, ours: Result | None) -> str:
     if not result.runs:
-        return f"| {name} | {result.failure} | | | | | | | |"
+        return f"| {name} | {result.failure} " + "| " * (_COLUMNS - 2) + "|"
     peak = max(run.memory for run in result.runs)
     others = median(run.others for run in result.runs)
     puts = f"{result.counts.puts} | {result.counts.put_bytes / MIB:.1f}" if result.counts else "- | -"
     times = "- | -"
     if ours is not None and ours.runs:
         times = f"{result.wall / ours.wall:.1f} | {result.cpu / ours.cpu:.1f}"
-    return f"| {name} | {result.wall:.2f} | {result.cpu:.2f} | {peak:.0f} | {puts} | {times} | {others:.0%} |"
+    measured = f"{len(result.runs)} | {result.wall:.2f} | {result.cpu:.2f} | {peak:.0f}"
+    return f"| {name} | {measured} | {puts} | {times} | {others:.0%} |"
 
 
 def tables(results: Results, names: Mapping[str, str], disks: Mapping[str, str]) -> Iterator[str]:
@@ -128,7 +132,7 @@ def tables(results: Results, names: Mapping[str, str], disks: Mapping[str, str])
             found = {name: results[target, disk, name] for name in names if (target, disk, name) in results}
             if not found:
                 continue
-            yield from ("", f"### {words}, disk {disk}: {what}", "", _HEADER, "|" + " --- |" * 9)
+            yield from ("", f"### {words}, disk {disk}: {what}", "", _HEADER, "|" + " --- |" * _COLUMNS)
             for name, result in found.items():
                 yield _row(names[name], result, found.get("ours"))
 

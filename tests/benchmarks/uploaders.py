@@ -20,14 +20,24 @@ IMG_UTILS = "azure-img-utils==2.7.0"
 
 
 class Uploader(NamedTuple):
-    """A program that uploads. `command` is without disk and URL; `images`: whether it reads qcow2."""
+    """A program that uploads. `command` is without disk and URL.
+
+    `takes`: endings of the files that it takes for what they are; `slow`: it may take minutes;
+    `for_limits`: it shows what a client can do, for which the null sink is enough.
+    """
 
     name: str
     version: str
     command: list[str]
     environ: dict[str, str]
-    images: bool = False
+    takes: frozenset[str] = frozenset({".vhd"})
     after: tuple[str, ...] = ()
+    slow: bool = False
+    for_limits: bool = False
+
+    def fits(self, target: str, disk: Path) -> bool:
+        """Whether there is something to learn from it with this target and disk."""
+        return disk.suffix in self.takes and (target == "null" or not self.for_limits)
 
     def upload(self, disk: Path, url: str) -> list[str]:
         return [*self.command, str(disk), url, *self.after]
@@ -38,11 +48,12 @@ def _environ(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
-def _own(name: str, module: str, *options: str) -> Uploader:
+def _own(name: str, module: str, *options: str, for_limits: bool = False) -> Uploader:
     root = HERE.parents[1]
     path = os.pathsep.join(map(str, (root, BUILD / "collections")))
     command = [sys.executable, "-m", f"tests.benchmarks.{module}", *options]
-    return Uploader(name, "", command, _environ(PYTHONPATH=path), images=True)
+    takes = frozenset({".vhd", ".qcow2"})
+    return Uploader(name, "", command, _environ(PYTHONPATH=path), takes=takes, for_limits=for_limits)
 
 
 def _azcopy_program(folder: Path) -> Path:
@@ -67,10 +78,27 @@ def _azcopy(build: Path, *more: str) -> Uploader:
     return Uploader(name, version.split()[-1], [str(program), "copy"], environ, after=after)
 
 
+def _converted(build: Path) -> Uploader:
+    """What there is to do for an image without ours: qemu-img makes a VHD of it, azcopy sends that."""
+    azcopy = _azcopy(build)
+    command = [sys.executable, str(HERE / "peer_convert.py"), *azcopy.command, *azcopy.after]
+    return azcopy._replace(
+        slow=True,
+        for_limits=True,
+        name="qemu-img, then azcopy",
+        command=command,
+        takes=frozenset({".qcow2"}),
+        after=(),
+        version="",
+    )
+
+
 def _python_peer(name: str, python: Path, package: str, script: str, environ: dict[str, str]) -> Uploader:
     asked = f"import importlib.metadata as m; print(m.version({package!r}))"
     version = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True).stdout
-    return Uploader(name, f"{package} {version.strip()}", [str(python), str(HERE / script)], environ)
+    return Uploader(
+        name, f"{package} {version.strip()}", [str(python), str(HERE / script)], environ, slow=True
+    )
 
 
 def _sdk(_build: Path) -> Uploader:
@@ -98,12 +126,13 @@ def _rm_storageblob(build: Path) -> Uploader:
 KNOWN: dict[str, Callable[[Path], Uploader]] = {
     "ours": lambda _build: _own("ours", "ours"),
     "azcopy": _azcopy,
-    "azcopy-md5": lambda build: _azcopy(build, "--put-md5"),
+    "azcopy-md5": lambda build: _azcopy(build, "--put-md5")._replace(for_limits=True),
+    "qemu-img": _converted,
     "sdk": _sdk,
     "img-utils": _img_utils,
     "azcollection": _rm_storageblob,
-    "ours-no-md5": lambda _build: _own("ours without MD5", "ours", "--without-md5"),
-    "bare": lambda _build: _own("bare socket writer", "bare"),
+    "ours-no-md5": lambda _build: _own("ours without MD5", "ours", "--without-md5", for_limits=True),
+    "bare": lambda _build: _own("bare socket writer", "bare", for_limits=True),
 }
 
 

@@ -119,6 +119,7 @@ class _Origin(NamedTuple):
     is_status: bool
     openapi: Operation | None
     sdk: SdkOperation | None
+    is_newer: bool
 
 
 class Judge:
@@ -169,6 +170,9 @@ class Judge:
         if modelled is None:
             return finding
         body: Any = exchange.request_body if finding.side == REQUEST else exchange.body
+        return self._weighed_by(finding, modelled, body)
+
+    def _weighed_by(self, finding: Finding, modelled: SdkOperation, body: Any) -> Finding:
         known = self._sdk.knows(modelled, finding.side, finding.pointer, finding.kind, body)
         return finding._replace(severity=Severity.NEWER) if known else finding
 
@@ -176,7 +180,8 @@ class Judge:
         self, exchange: Exchange, published: Operation | None, modelled: SdkOperation | None
     ) -> None:
         for header, path, query in _operation_urls(exchange):
-            origin = _Origin({query}, header == "azure-asyncoperation", published, modelled)
+            newer = bool(self._openapi and published and self._openapi.is_newer(published, exchange))
+            origin = _Origin({query}, header == "azure-asyncoperation", published, modelled, newer)
             self._started[path, _is_monitor(query)] = origin
 
     def _check_poll(self, exchange: Exchange) -> list[Finding]:
@@ -203,7 +208,10 @@ class Judge:
             return []
         findings: list[Finding] = []
         if self._openapi and origin.openapi:
-            findings += self._openapi.check_result(origin.openapi, output)
+            found = self._openapi.check_result(origin.openapi, output)
+            if origin.is_newer and origin.sdk:
+                found = [self._weighed_by(finding, origin.sdk, output) for finding in found]
+            findings += found
         if origin.sdk:
             findings += self._sdk.check_result(origin.sdk, output)
         return findings

@@ -37,6 +37,8 @@ _OBSERVED = frozenset(
         ("virtualmachineextensionimages", "missing-property", "/properties/handlerSchema"),
         # Recordings of azure-cli of 2022: "FULL", where the file has "Full".
         ("storageaccounts", "unknown-value", "/keys/permissions"),
+        # kubernetes-sigs/cluster-api-provider-azure#1134: "Name", where the file has "name".
+        ("resourceskus", "unknown-property", "/locationInfo/zoneDetails/Name"),
         # Transcripts of the public cloud: what has no location of its own, like a subnet.
         ("deployments", "wrong-type", "/properties/providers/resourceTypes/locations"),
         # Transcripts of the public cloud: a count beside the subscriptions, and no link when all are shown.

@@ -17,23 +17,31 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cloud import LocalAzure
+from tests.integration.faults import faults, rule
 from tests.integration.plays import Player
 from tests.integration.test_disk_upload_blob import Account
 from tests.integration.uploads import DISKS, MIB, disk_content, raw_disk
 
 
 class Running:
-    """A playbook that uploads slowly, in a process group of its own."""
+    """A playbook that moves a disk slowly, in a process group of its own."""
 
-    def __init__(self, play: Player, options: dict[str, object]) -> None:
-        name = str(options.get("disk_name") or options["blob"])
+    def __init__(
+        self,
+        play: Player,
+        options: dict[str, object],
+        module: str = "disk_upload",
+        *,
+        tasks: list[dict[str, object]] | None = None,
+    ) -> None:
+        name = Path(str(options.get("disk_name") or options.get("blob") or options.get("path") or "sas")).name
         file = play.work_dir / f"{name}.yml"
         written = {
             "hosts": "localhost",
             "connection": "local",
             "gather_facts": False,
             "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
-            "tasks": [{"name": "upload", "goldenimage.azure.disk_upload": options}],
+            "tasks": tasks or [{"name": "move", f"goldenimage.azure.{module}": options}],
         }
         file.write_text(json.dumps([written]), encoding="utf-8")
         self._log = play.work_dir / f"{name}.log"
@@ -53,6 +61,16 @@ class Running:
 
     def interrupt(self) -> None:
         os.killpg(self._process.pid, signal.SIGINT)
+        self._process.wait(60)
+
+    def terminate_module(self) -> None:
+        """Ask the module, and not the playbook, to end."""
+        for pid in descendants(self._process.pid):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if b"python" in words[0] and any(b"AnsiballZ" in word for word in words[1:]):
+                os.kill(pid, signal.SIGTERM)
+
+    def ended(self) -> None:
         self._process.wait(60)
 
     def kill(self) -> None:
@@ -77,11 +95,11 @@ class Disk:
     def __init__(self, azure: LocalAzure, play: Player, group: str, path: Path) -> None:
         self._azure = azure
         self._play = play
-        self._group = group
+        self.group = group
         self.path = path
 
     def options(self, name: str, **given: object) -> dict[str, object]:
-        common = {"path": str(self.path), "resource_group": self._group, "disk_name": name}
+        common = {"path": str(self.path), "resource_group": self.group, "disk_name": name}
         return {**common, "connections": 2, **given}
 
     def upload(self, name: str, **given: object) -> Running:
@@ -90,7 +108,7 @@ class Disk:
 
     def state(self, name: str) -> str | None:
         """Its diskState; None when there is no such disk."""
-        disk = self._azure.get(self._azure.id(self._group, DISKS, name))
+        disk = self._azure.get(self._azure.id(self.group, DISKS, name))
         return None if disk is None else disk["properties"].get("diskState", "")
 
 
@@ -107,9 +125,9 @@ def wait_for(what: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.2)
 
 
-def begun(running: Running) -> bool:
+def begun(running: Running, name: str = "large.raw") -> bool:
     """Whether a part has certainly arrived."""
-    return "large.raw: sent " in running.output().replace("sent 0 MB", "")
+    return f"{name}: sent " in running.output().replace("sent 0 MB", "")
 
 
 def test_an_interrupted_upload_that_shall_not_be_kept_leaves_nothing(azure: LocalAzure, disk: Disk) -> None:
@@ -202,3 +220,54 @@ def test_a_killed_upload_into_a_blob_is_gone_on_with_at_once(
     assert result["bytes_sent"] + result["bytes_resumed"] == result["bytes_planned"]
     assert account.content("killed.vhd")[:-512] == disk.path.read_bytes()
     assert not play.module("disk_upload", options).succeeded().last.changed
+
+
+def cut_off(folder: Path, length: int) -> None:
+    """Take the last bytes off the only journal in a folder, as a power failure does."""
+    (journal,) = folder.glob(".*.upload")
+    os.truncate(journal, journal.stat().st_size - length)
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "path", "given", "state"),
+    [
+        ("untagged", "PATCH", "**/disks/untagged", {"verify": "ranges"}, "Unattached"),
+        ("read-back", "POST", "**/disks/read-back/endGetAccess", {"verify": "full"}, "ActiveSAS"),
+    ],
+)
+def test_a_disk_whose_upload_was_killed_when_it_was_whole_and_not_marked_is_completed(
+    azure: LocalAzure,
+    disk: Disk,
+    play: Player,
+    tmp_path: Path,
+    *,
+    name: str,
+    method: str,
+    path: str,
+    given: dict[str, object],
+    state: str,
+) -> None:
+    nth = {"nth": 2} if method == "POST" else {}
+    stalled = rule("stalled", {"method": method, "path": path, **nth}, "stall", seconds=100, then="drop")
+    journals = tmp_path / "journals"
+    journals.mkdir()
+    options = disk.options(name, journal_dir=str(journals), **given)
+    with faults(azure, stalled):
+        running = Running(play, options)
+        wait_for(lambda: disk.state(name) == state, 120)
+        running.kill()
+    assert "goldenimage_upload" in azure.get(azure.id(disk.group, DISKS, name))["tags"]
+    if name == "untagged":
+        cut_off(journals, 10)
+        other = {**options, "path": str(raw_disk(tmp_path / "small.raw"))}
+        play.module("disk_upload", other).failed_with("has not marked it as complete", "force")
+    mark = azure.mark()
+    checked = play.module("disk_upload", options, check=True).succeeded().last
+    assert azure.writes(mark) == []
+    done = play.module("disk_upload", options).succeeded().last
+    assert done.changed and done["bytes_sent"] == 0 and done["actions"] == checked["actions"]
+    assert done["actions"] == [f"Marked disk {name} as complete; its upload had ended before it could."]
+    assert disk.state(name) == "Unattached"
+    assert not list(journals.iterdir())
+    assert not play.module("disk_upload", options).succeeded().last.changed
+    assert disk_content(azure, disk.group, name) == disk.path.read_bytes()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from tests.integration.cloud import CHECKOUT, LocalAzure
 from tests.integration.machines import golden_image, public_key
 from tests.integration.plays import Player
+from tests.integration.test_disk_upload_blob import Account
 from tests.integration.uploads import EFI_SYSTEM, converted, raw_disk
 
 UPLOAD = CHECKOUT / "playbooks" / "upload_image.yml"
@@ -121,6 +123,39 @@ def test_upload_image_makes_both_kinds_once_and_provision_vm_goes_on_with_its_st
         again = play(PROVISION, **survey, **waiting).succeeded()
     assert again.stats["localhost"]["changed"] == 0
     assert len(again.tasks["Wait for SSH"]["results"]) == 2
+
+
+def test_upload_image_takes_disks_from_another_host_and_makes_images_of_blobs(
+    azure: LocalAzure, play: Player, group: str, files: dict[str, Path], tmp_path: Path
+) -> None:
+    account = Account(azure, group)
+    inventory = tmp_path / "inventory"
+    inventory.write_text(f"hypervisor ansible_connection=local ansible_python_interpreter={sys.executable}\n")
+    survey: dict[str, Any] = {
+        "upload_image_resource_group": group,
+        "upload_image_name": "blobs-1.0",
+        "upload_image_host": "hypervisor",
+        "upload_image_os_disk": str(files["os"]),
+        "upload_image_data_disks": f"2={files['data']}",
+        "upload_image_storage_account": account.name,
+        "upload_image_bandwidth_limit": "100M",
+        "upload_image_verify": "full",
+    }
+    here = {"ANSIBLE_INVENTORY": str(inventory)}
+    mark = azure.mark()
+    play(UPLOAD, check=True, env=here, **survey).succeeded()
+    assert not [write for write in azure.writes(mark) if not write.endswith("/listKeys")]
+    made = play(UPLOAD, env=here, **survey).succeeded()
+    image = azure.get(made.custom_stats["upload_image_id"])
+    profile = image["properties"]["storageProfile"]
+    assert image["properties"]["hyperVGeneration"] == "V2"
+    assert profile["osDisk"]["blobUri"].endswith("/vhds/blobs-1.0-os-disk.vhd")
+    assert [(disk["lun"], disk["blobUri"].rpartition("/")[2]) for disk in profile["dataDisks"]] == [
+        (2, "blobs-1.0-data-disk-2.vhd")
+    ]
+    again = play(UPLOAD, env=here, **survey).succeeded()
+    assert again.stats["localhost"]["changed"] == 0
+    assert again.custom_stats == made.custom_stats
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,11 @@ class Server:
         self.log = ExchangeLog(settings.state_dir / "exchanges.jsonl")
         self.operations = Operations(settings, self.store)
         self.blobs = BlobStore(
-            settings.state_dir, self.certificates.server, self.certificates.key, settings.ports.blob
+            settings.state_dir,
+            self.certificates.server,
+            self.certificates.key,
+            settings.ports.blob,
+            speed=settings.pace.speed,
         )
         self.guests = GuestHost(settings.state_dir, self.blobs) if settings.with_guests else None
         self.azure = LocalAzure(settings, self.store, self.operations, self.blobs, self.guests)

@@ -189,7 +189,12 @@ class Compute:
     """The collections of Microsoft.Compute this collection works with."""
 
     def __init__(self, client: Any) -> None:
+        self._client = client
         self.images = ComputeResources(client.images, "image", COMPUTE_API)
         self.virtual_machines = ComputeResources(client.virtual_machines, "virtual machine", COMPUTE_API)
         self.disks = ComputeResources(client.disks, "disk", DISK_API)
         self.snapshots = ComputeResources(client.snapshots, "snapshot", DISK_API)
+
+    def disks_of(self, api_version: str) -> ComputeResources:
+        """The disks by another version of Azure's API, for what the usual one does not know."""
+        return ComputeResources(self._client.disks, "disk", api_version)

@@ -16,7 +16,7 @@ import email.utils
 import itertools
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _FIRST_INTERVAL = 0.2
 _LONGEST_INTERVAL = 5.0
 _GROWTH = 1.5
+# Between two looks at a resource that somebody else is changing.
+_FIRST_PAUSE = 0.5
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _FAILED = frozenset({"failed", "canceled", "cancelled"})
 _OPERATION_STATES = _FAILED | {"succeeded", "inprogress", "running", "accepted", "pending", "started"}
@@ -239,6 +241,22 @@ class Waiter:
         self.progress = progress
         self.clock = clock
         self.sleep = sleep
+
+    def pauses(self, longest: float, late: Callable[[], WaitTimeout]) -> Iterator[float]:
+        """Each turn makes a pause, longer than the one before, and gives the seconds waited until it.
+
+        For what no operation tells the end of. Once the timeout has passed, it raises what ``late`` makes.
+
+        :param longest: of the pauses, in seconds
+        """
+        started, interval = self.clock(), _FIRST_PAUSE
+        while True:
+            waited = self.clock() - started
+            if waited >= self.timeout:
+                raise late()
+            self.sleep(min(interval, self.timeout - waited))
+            interval = min(interval * _GROWTH, longest)
+            yield waited
 
     def follow(self, action: str, first: HttpResponse, send: Send) -> Any:
         """Wait for the operation that ``first`` accepted; returns its result as decoded JSON, or None.

@@ -119,7 +119,7 @@ class AzureSession:
         self.credential = credential
         self.warnings: list[str] = []
         self._transport = transport
-        self._compute: Compute | None = None
+        self._compute: dict[str, Compute] = {}
         self._arm: Arm | None = None
 
     def _policies(self) -> list[Any]:
@@ -147,19 +147,23 @@ class AzureSession:
     @property
     def compute(self) -> Compute:
         """Images, disks, snapshots and virtual machines."""
-        if self._compute is None:
+        return self.compute_in(self.subscription_id)
+
+    def compute_in(self, subscription_id: str) -> Compute:
+        """Those of another subscription that the same identity may use."""
+        if subscription_id not in self._compute:
             with importing("azure-mgmt-compute"):
                 from azure.mgmt.compute import ComputeManagementClient
             client = ComputeManagementClient(
                 self.credential,
-                self.subscription_id,
+                subscription_id,
                 base_url=self.cloud.resource_manager,
                 credential_scopes=[self.cloud.scope],
                 policies=self._policies(),
                 transport=self._transport,
             )
-            self._compute = Compute(client)
-        return self._compute
+            self._compute[subscription_id] = Compute(client)
+        return self._compute[subscription_id]
 
     @property
     def arm(self) -> Arm:

@@ -27,8 +27,9 @@ ABSENT = 0
 ZERO = 1
 SPECIAL = 1 << 63
 
-# 64 tables of at most 64 Ki entries are 32 MiB; common are 8 Ki entries, 4 MiB.
-_KEPT_TABLES = 64
+# 64 tables of 8 Ki entries of 8 bytes, or fewer of larger ones: a VMDK may have 64 Ki entries in each.
+_KEPT_BYTES = 4 << 20
+_LEAST_KEPT = 2
 
 Extents = Iterator[Tuple[int, int]]
 
@@ -61,6 +62,7 @@ class BlockReader(DiskReader):
         self.blocks_per_table = blocks_per_table
         self.parent = parent
         self._table_bytes = block_size * blocks_per_table
+        self._kept_tables = max(_LEAST_KEPT, _KEPT_BYTES // (blocks_per_table * 8))
         self._tables = OrderedDict()  # type: OrderedDict[int, Optional[array[int]]]
         self._tables_lock = threading.Lock()
 
@@ -93,16 +95,14 @@ class BlockReader(DiskReader):
             )
 
     def _table(self, index: int) -> Optional["array[int]"]:
+        # Loaded under the lock: else every thread that misses it would hold a copy of its own.
         with self._tables_lock:
-            if index in self._tables:
-                self._tables.move_to_end(index)
-                return self._tables[index]
-        table = self.load_table(index)
-        with self._tables_lock:
-            self._tables[index] = table
-            while len(self._tables) > _KEPT_TABLES:
-                self._tables.popitem(last=False)
-        return table
+            if index not in self._tables:
+                self._tables[index] = self.load_table(index)
+                while len(self._tables) > self._kept_tables:
+                    self._tables.popitem(last=False)
+            self._tables.move_to_end(index)
+            return self._tables[index]
 
     def _runs(self, start: int, end: int) -> Iterator[_Run]:
         """What lies between two bytes of the disk, in order and without gaps."""

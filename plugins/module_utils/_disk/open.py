@@ -16,6 +16,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk import (
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.parents import (
     Chain,
     OpenParent,
+    check_may_name_others,
     parent_path,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.partitions import read_partition_table
@@ -51,23 +52,28 @@ def open_disk(path: str, allow_unpartitioned: bool = False) -> DiskReader:
     return _open_path(path, allow_unpartitioned, Chain())
 
 
-def _open_path(path: str, allow_unpartitioned: bool, chain: Chain) -> DiskReader:
+def _open_path(path: str, allow_unpartitioned: bool, chain: Chain, declared: bool = False) -> DiskReader:
+    """Open a file; `declared`: whether something else than its content says of which format it is."""
     file = SourceFile(path)
     try:
-        return _open(file, allow_unpartitioned, chain.extended(file))
+        return _open(file, allow_unpartitioned, chain.extended(file), declared)
     except BaseException:
         file.close()
         raise
 
 
-def _open_parent(chain: Chain, child: SourceFile, name: str, declared: Optional[str]) -> DiskReader:
+def _open_parent(
+    chain: Chain, trusted: bool, disk_format: str, child: SourceFile, name: str, declared: Optional[str]
+) -> DiskReader:
+    if not trusted:
+        check_may_name_others(child, disk_format)
     # A child that says "raw" means it, whatever the content looks like: guests write it.
     path = parent_path(child, name)
     if declared == "raw":
         file = SourceFile(path)
         chain.extended(file)
         return RawReader(file, file.size // SECTOR * SECTOR)
-    parent = _open_path(path, False, chain)
+    parent = _open_path(path, False, chain, declared is not None)
     if declared is not None and parent.format != _FORMAT_NAMES.get(declared, declared):
         found = parent.format
         parent.close()
@@ -79,17 +85,17 @@ def _open_parent(chain: Chain, child: SourceFile, name: str, declared: Optional[
     return parent
 
 
-def _open(file: SourceFile, allow_unpartitioned: bool, chain: Chain) -> DiskReader:
+def _open(file: SourceFile, allow_unpartitioned: bool, chain: Chain, declared: bool) -> DiskReader:
     head = file.read_up_to(0, signatures.HEAD_SIZE)
-    open_parent = partial(_open_parent, chain)
+    open_parent = partial(_open_parent, chain, declared)
     if head.startswith(qcow2_header.MAGIC):
-        return Qcow2Reader(file, open_parent)
+        return Qcow2Reader(file, partial(open_parent, "qcow2"))
     if head.startswith(vhdx.MAGIC):
-        return vhdx.VhdxReader(file, open_parent)
+        return vhdx.VhdxReader(file, partial(open_parent, "vhdx"))
     if head.startswith((vmdk_sparse.HOSTED_MAGIC, vmdk_sparse.ESX_MAGIC, vmdk.DESCRIPTOR_MAGIC)):
-        return vmdk.VmdkReader(file, open_parent)
+        return vmdk.VmdkReader(file, partial(open_parent, "vmdk"))
     if file.size > FOOTER_SIZE and has_cookie(file.read(file.size - FOOTER_SIZE, FOOTER_SIZE)):
-        return _open_vhd(file, open_parent)
+        return _open_vhd(file, partial(open_parent, "vhd"))
     if has_cookie(head):
         raise DiskError(
             "{0}: begins like a dynamic VHD, but has no footer at its end: it is truncated; "

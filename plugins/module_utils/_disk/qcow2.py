@@ -31,6 +31,8 @@ _L1_RESERVED = ~(_OFFSET_MASK | 1 << 63) & 0xFFFFFFFFFFFFFFFF
 _L2_RESERVED = 0x3F000000000001FE
 _COMPRESSED = 1 << 62
 _ZERO_FLAG = 1
+# An L2 table has one cluster, up to 2 MiB; of larger ones than usual only a part is read at a time.
+_MOST_ENTRIES = 8192
 
 
 class Qcow2Reader(BlockReader):
@@ -41,22 +43,27 @@ class Qcow2Reader(BlockReader):
     def __init__(self, file: SourceFile, open_parent: OpenParent) -> None:
         header = read_header(file)
         cluster_size = 1 << header.cluster_bits
-        super().__init__(file, header.virtual_size, cluster_size, cluster_size // 8)
+        self._l2_entries = cluster_size // 8
+        per_table = min(self._l2_entries, _MOST_ENTRIES)
+        super().__init__(file, header.virtual_size, cluster_size, per_table)
         self._version = header.version
         self._cluster_bits = header.cluster_bits
+        self._check_aligned("L1 table", header.l1_offset)
         self._l1 = self._read_table("L1 table", header.l1_offset, header.l1_entries)
         self._check_l1()
         self.check_map()
         if header.backing_name:
             self.parent = open_parent(file, header.backing_name, header.backing_format)
 
-    def _read_table(self, what: str, offset: int, entries: int) -> "array[int]":
+    def _check_aligned(self, what: str, offset: int) -> None:
         if offset % self.block_size:
             raise self._damaged("the {0} at byte {1} is not aligned to a cluster".format(what, offset))
+
+    def _read_table(self, what: str, offset: int, entries: int) -> "array[int]":
         if offset + entries * 8 > self.file.size:
             raise self._truncated(what, offset + entries * 8)
-        table = array("Q")
-        table.frombytes(self.file.read(offset, entries * 8))
+        table = array("Q", [0]) * entries
+        self.file.read_into(offset, memoryview(table).cast("B"))
         if sys.byteorder == "little":
             table.byteswap()
         return table
@@ -79,13 +86,15 @@ class Qcow2Reader(BlockReader):
         )
 
     def load_table(self, index: int) -> Optional["array[int]"]:
-        place = self._l1[index] & _OFFSET_MASK
+        first = index * self.blocks_per_table
+        l1_index, inside = divmod(first, self._l2_entries)
+        place = self._l1[l1_index] & _OFFSET_MASK
         if not place:
             return None
-        table = self._read_table("L2 table", place, self.blocks_per_table)
+        self._check_aligned("L2 table", place)
+        table = self._read_table("L2 table", place + inside * 8, self.blocks_per_table)
         if not any(table):
             return None
-        first = index * self.blocks_per_table
         blocks = min(self.blocks_per_table, -(-self.virtual_size // self.block_size) - first)
         for number in range(blocks):
             if table[number]:

@@ -15,7 +15,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.block_map 
     fill_zeros,
     merged,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._disk.parents import OpenParent, parent_path
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.parents import (
+    OpenParent,
+    check_may_name_others,
+    parent_path,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.raw import RawReader
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import (
     SECTOR,
@@ -111,6 +115,7 @@ class VmdkReader(DiskReader):
         return descriptor
 
     def _open_extents(self, file: SourceFile, descriptor: _Descriptor) -> None:
+        check_may_name_others(file, self.format)
         if not 0 < len(descriptor.extents) <= _MAX_EXTENTS:
             raise damaged(file, "its descriptor lists {0} extents".format(len(descriptor.extents)))
         position = 0
@@ -129,7 +134,7 @@ class VmdkReader(DiskReader):
                 "{0}: has an extent of kind {1} {2}, which cannot be read; copy the disk with VMware's own "
                 "tools first (vmkfstools -i, ovftool)".format(file.path, extent.access, extent.kind)
             )
-        part = SourceFile(parent_path(file, extent.name))
+        part = SourceFile(parent_path(file, extent.name, "extent"))
         self._opened.append(part)
         if extent.kind in _SPARSE:
             sparse = SparseExtent(part, read_sparse_header(part))

@@ -145,7 +145,9 @@ class SparseExtent(BlockReader):
                 "copy it again".format(file.path, header.directory_offset + tables * 4, file.size)
             )
         self._directory = self._numbers(header.directory_offset, tables)
+        self._last_grain = (0, 0)
         self.check_map()
+        self._check_last_grain()
 
     def _numbers(self, offset: int, count: int) -> "array[int]":
         numbers = array("I")
@@ -178,9 +180,17 @@ class SparseExtent(BlockReader):
         place = sector * SECTOR
         if self._header.compressed:
             self.check_place(place, block, _GRAIN_MARKER.size)
+            self._last_grain = max(self._last_grain, (place, block))
             return SPECIAL | place
         self.check_place(place, block)
         return place
+
+    def _check_last_grain(self) -> None:
+        # A compressed grain itself says how long it is; a file that was cut off lacks a part of the last one.
+        place, block = self._last_grain
+        if place:
+            _sector, size = _GRAIN_MARKER.unpack(self.file.read(place, _GRAIN_MARKER.size))
+            self.check_place(place, block, _GRAIN_MARKER.size + size)
 
     def read_special(self, entry: int, block: int, skip: int, view: memoryview) -> None:
         place = entry & ~SPECIAL

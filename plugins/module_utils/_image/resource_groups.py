@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
-"""Looks a resource group up before anything is created in it."""
+"""Looks up where something is to be created, before anything is: the resource group, the region."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import NotFound
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
+    InvalidInput,
+    NotFound,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
     normalize_location,
     resource_group_id,
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 GROUPS_API = "2024-11-01"
+_LOCATIONS_API = "2022-12-01"
 
 
 def group_location(session: AzureSession, name: str) -> str:
@@ -28,3 +32,16 @@ def group_location(session: AzureSession, name: str) -> str:
             remedy="Create the resource group first, or correct its name or subscription_id.",
         )
     return normalize_location(group["location"])
+
+
+def known_location(session: AzureSession, wanted: str) -> str:
+    """The region's name as in requests. Raises InvalidInput when the subscription has no such region."""
+    path = f"/subscriptions/{session.subscription_id}/locations"
+    known = {normalize_location(item["name"]) for item in session.arm.list(path, _LOCATIONS_API)}
+    location = normalize_location(wanted)
+    if known and location not in known:
+        raise InvalidInput(
+            f"location: the subscription has no region '{wanted}'.",
+            remedy="List the regions with: az account list-locations --query [].name",
+        )
+    return location

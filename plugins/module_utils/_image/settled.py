@@ -7,7 +7,6 @@ There is no operation to follow then: only the resource itself tells when it is 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,13 +14,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 
 _PASSING = ("creating", "updating", "deleting", "migrating")
-_FIRST_INTERVAL = 0.5
-_LONGEST_INTERVAL = 10.0
+_LONGEST_PAUSE = 10.0
 
 
 def in_transition(resource: dict[str, Any] | None) -> bool:
-    state = ((resource or {}).get("properties") or {}).get("provisioningState", "")
-    return str(state).lower() in _PASSING
+    return _state(resource).lower() in _PASSING
 
 
 def settled(
@@ -31,20 +28,22 @@ def settled(
 
     `what` names the resource in the error, `read` reads it anew. Does not wait when `waiter` does not.
     """
-    interval = _FIRST_INTERVAL
-    started = time.monotonic()
+
+    def late() -> WaitTimeout:
+        return WaitTimeout(
+            f"{what} is still in state {_state(resource)} after {waiter.timeout:g} s.",
+            code="WaitTimeout",
+            remedy="It goes on in Azure; run the task again with a longer wait_timeout.",
+        )
+
+    pauses = waiter.pauses(_LONGEST_PAUSE, late)
     while waiter.wait and in_transition(resource):
-        waited = time.monotonic() - started
-        state = (resource or {})["properties"]["provisioningState"]
-        if waited >= waiter.timeout:
-            raise WaitTimeout(
-                f"{what} is still in state {state} after {waiter.timeout:g} s.",
-                code="WaitTimeout",
-                remedy="It goes on in Azure; run the task again with a longer wait_timeout.",
-            )
+        waited = next(pauses)
         if waiter.progress is not None:
-            waiter.progress(f"{state} {waited:.0f} s")
-        time.sleep(min(interval, waiter.timeout - waited))
-        interval = min(interval * 1.5, _LONGEST_INTERVAL)
+            waiter.progress(f"{_state(resource)} {waited:.0f} s")
         resource = read()
     return resource
+
+
+def _state(resource: dict[str, Any] | None) -> str:
+    return str(((resource or {}).get("properties") or {}).get("provisioningState", ""))

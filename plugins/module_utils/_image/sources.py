@@ -16,6 +16,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     parse_resource_id,
     resource_id,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.disk_state import check_content
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_request import DiskRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_state import read_state
 
@@ -26,12 +27,7 @@ STORAGE_API = "2024-01-01"
 COMPUTE = "Microsoft.Compute"
 _MEMBERS = {"disks": "managedDisk", "snapshots": "snapshot"}
 _KINDS = {"disks": "managed disk", "snapshots": "snapshot"}
-_NOT_READABLE = {
-    "ReadyToUpload": "it waits for its upload",
-    "ActiveUpload": "an upload into it has not been completed",
-    "ActiveSAS": "access to it is granted by a shared access signature",
-    "ActiveSASFrozen": "access to it is granted by a shared access signature",
-}
+_GRANTED = ("ActiveSAS", "ActiveSASFrozen")
 
 
 class Reference(NamedTuple):
@@ -173,19 +169,16 @@ def _check_readable(disk: DiskRequest, kind: str, resource: dict[str, Any]) -> N
     properties = resource["properties"]
     where = f"{disk.option}.source: {kind} {resource['name']}"
     state = properties.get("diskState", "")
-    if state in _NOT_READABLE:
+    check_content(where, resource)
+    if state in _GRANTED:
         raise InvalidInput(
-            f"{where} cannot be read now, {_NOT_READABLE[state]} (state {state}).",
-            remedy="Complete the upload or revoke the access first (az disk revoke-access).",
+            f"{where} cannot be read now, access to it is granted by a shared access signature (state"
+            f" {state}).",
+            remedy="Revoke the access first (az disk revoke-access).",
         )
     if properties.get("provisioningState", "Succeeded") != "Succeeded":
         raise InvalidInput(
             f"{where} is not ready, its provisioning state is {properties['provisioningState']}."
-        )
-    if properties.get("completionPercent", 100) < 100:
-        raise InvalidInput(
-            f"{where} is still being copied, {properties['completionPercent']} percent are done.",
-            remedy="Run the task again when the copy is complete.",
         )
     security = (properties.get("securityProfile") or {}).get("securityType", "Standard")
     if security != "Standard":
@@ -203,11 +196,17 @@ def _check_readable(disk: DiskRequest, kind: str, resource: dict[str, Any]) -> N
 
 def _account_location(session: AzureSession, url: str) -> str | None:
     """The region of the storage account that a blob is in; None when the session cannot see that account."""
+    account = account_of_blob(session, url)
+    return normalize_location(account["location"]) if account else None
+
+
+def account_of_blob(session: AzureSession, url: str) -> dict[str, Any] | None:
+    """The storage account of the subscription that a blob is in; None when there is none."""
     path = f"/subscriptions/{session.subscription_id}/providers/Microsoft.Storage/storageAccounts"
     for account in session.arm.list(path, STORAGE_API):
         endpoint = ((account.get("properties") or {}).get("primaryEndpoints") or {}).get("blob") or ""
         if endpoint and url.lower().startswith(endpoint.lower().rstrip("/") + "/"):
-            return normalize_location(account["location"])
+            return account
     return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
     InvalidInput,
     NotFound,
     importing,
+    translated,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import resource_id
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 _STORAGE_API = "2023-05-01"
 _STORAGE_SCOPE = "https://storage.azure.com/.default"
 _KEY_SAS_LIFE = timedelta(days=7)
+# For one that leaves this machine, or takes the place of one that was refused; there is a next one.
+_HANDED_SAS_LIFE = timedelta(hours=4)
+# A user delegation key lives seven days at most, and Azure reckons by its own clock.
+_DELEGATED_SAS_LIFE = timedelta(days=6)
 _RENEW_BEFORE = 300
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _CONTAINER = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*|\$root")
@@ -44,10 +49,14 @@ _LONGEST_BLOB = 1024
 
 
 class BlobTarget(NamedTuple):
-    """A blob's URL (its query is a SAS, or empty) and what gives the Authorization header."""
+    """A blob's URL (its query is a SAS, or empty) and what gives the Authorization header.
+
+    `granted` makes a URL with a new SAS that lives for hours; None where nothing entitles to one.
+    """
 
     url: BlobUrl
     authorize: Authorize
+    granted: Callable[[], BlobUrl] | None = None
 
 
 class BlobRequest(NamedTuple):
@@ -97,12 +106,30 @@ def sas_target(request: BlobRequest) -> BlobTarget:
     return BlobTarget(parse_blob_url(request.sas_url or ""), no_authorization)
 
 
-def find_target(session: AzureSession, request: BlobRequest, waiter: Waiter) -> BlobTarget:
-    """Look the storage account up; raises NotFound when the group, account or container is missing."""
+def find_target(
+    session: AzureSession,
+    request: BlobRequest,
+    waiter: Waiter,
+    *,
+    read_only: bool = False,
+    verify_tls: bool = True,
+) -> BlobTarget:
+    """Look the storage account up; raises NotFound when the group, account or container is missing.
+
+    :param read_only: whether a SAS that is made of the account's key permits nothing but to read
+    :param verify_tls: whether the blob service's certificate is checked when it is asked for a key
+    """
     path = f"{request.container}/{quote(request.blob or '')}"
+
+    def by_login(text: str) -> BlobTarget:
+        url = parse_blob_url(text)
+        return BlobTarget(
+            url, _Bearer(session), lambda: _delegated(session, request, url, _HANDED_SAS_LIFE, verify_tls)
+        )
+
     if request.resource_group is None:
         host = f"{request.storage_account}.blob.{session.cloud.storage_suffix}"
-        return BlobTarget(parse_blob_url(f"https://{host}/{path}"), _Bearer(session))
+        return by_login(f"https://{host}/{path}")
     group_location(session, request.resource_group)
     account = resource_id(
         session.subscription_id,
@@ -122,10 +149,49 @@ def find_target(session: AzureSession, request: BlobRequest, waiter: Waiter) -> 
     _check_container(session, account, request)
     url = f"{found['properties']['primaryEndpoints']['blob'].rstrip('/')}/{path}"
     if request.auth_mode == "login":
-        return BlobTarget(parse_blob_url(url), _Bearer(session))
-    keys: Mapping[str, Any] = session.arm.post(f"{account}/listKeys", None, _STORAGE_API, waiter)
-    sas = _sas_by_key(request, str(keys["keys"][0]["value"]))
-    return BlobTarget(parse_blob_url(f"{url}?{sas}"), no_authorization)
+        return by_login(url)
+
+    def by_key(life: timedelta) -> BlobUrl:
+        keys: Mapping[str, Any] = session.arm.post(f"{account}/listKeys", None, _STORAGE_API, waiter)
+        key, expiry = str(keys["keys"][0]["value"]), datetime.now(timezone.utc) + life
+        sas = _sas(request, read_only=read_only, expiry=expiry, account_key=key)
+        return parse_blob_url(f"{url}?{sas}")
+
+    return BlobTarget(by_key(_KEY_SAS_LIFE), no_authorization, lambda: by_key(_HANDED_SAS_LIFE))
+
+
+def find_source_url(
+    session: AzureSession, request: BlobRequest, waiter: Waiter, *, verify_tls: bool
+) -> BlobUrl:
+    """The URL, with a SAS that permits nothing but to read the blob, from which the service itself copies."""
+    url = find_target(session, request, waiter, read_only=True).url
+    if url.query:
+        return url
+    return _delegated(session, request, url, _DELEGATED_SAS_LIFE, verify_tls, read_only=True)
+
+
+def _delegated(
+    session: AzureSession,
+    request: BlobRequest,
+    url: BlobUrl,
+    life: timedelta,
+    verify_tls: bool,
+    *,
+    read_only: bool = False,
+) -> BlobUrl:
+    """The URL with a SAS in the name of the session's identity, which can do no more than that may itself."""
+    with importing("azure-storage-blob"):
+        from azure.storage.blob import BlobServiceClient  # noqa: PLC0415
+    account = str(url)[: -len(f"/{request.container}/{quote(request.blob or '')}")]
+    now = datetime.now(timezone.utc)
+    with (
+        translated(f"get a user delegation key of storage account {request.storage_account}"),
+        BlobServiceClient(account, session.credential, connection_verify=verify_tls) as client,
+    ):
+        # Clocks differ.
+        key = client.get_user_delegation_key(now - timedelta(minutes=15), now + life)
+    sas = _sas(request, read_only=read_only, user_delegation_key=key, expiry=now + life)
+    return parse_blob_url(f"{url}?{sas}")
 
 
 def _check_container(session: AzureSession, account: str, request: BlobRequest) -> None:
@@ -144,17 +210,18 @@ def _check_container(session: AzureSession, account: str, request: BlobRequest) 
         )
 
 
-def _sas_by_key(request: BlobRequest, key: str) -> str:
+def _sas(request: BlobRequest, *, read_only: bool, expiry: datetime, **signed_by: Any) -> str:
     """A SAS for this one blob, so that the key itself is not used further."""
     with importing("azure-storage-blob"):
         from azure.storage.blob import BlobSasPermissions, generate_blob_sas  # noqa: PLC0415
+    write = not read_only
     return generate_blob_sas(
         account_name=request.storage_account or "",
         container_name=request.container or "",
         blob_name=request.blob or "",
-        account_key=key,
-        permission=BlobSasPermissions(read=True, create=True, write=True, delete=True),
-        expiry=datetime.now(timezone.utc) + _KEY_SAS_LIFE,
+        permission=BlobSasPermissions(read=True, create=write, write=write, delete=write),
+        expiry=expiry,
+        **signed_by,
     )
 
 

@@ -9,7 +9,7 @@ import os
 import ssl
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
@@ -77,7 +77,9 @@ class DiskAccess:
         """End the access; Azure checks the VHD footer then, and refuses to end it for a disk without one."""
         self._disks.action(self._group, self._name, "endGetAccess", None, self._waiter)
 
-    def discard(self, upload_bytes: int, url: BlobUrl | None) -> None:
+    def discard(
+        self, upload_bytes: int, url: BlobUrl | None, before_closing: Callable[[], None] | None = None
+    ) -> None:
         """End the access to a half-uploaded disk and delete it.
 
         Azure neither takes access back from a disk without a footer (InvalidVhd) nor deletes one with access
@@ -85,11 +87,14 @@ class DiskAccess:
 
         :param upload_bytes: the disk's uploadSizeBytes
         :param url: the granted access, if it is known
+        :param before_closing: called before the footer is written, by which Azure takes the disk for whole
         """
         try:
             self.revoke()
         except AzureError as error:
             if error.code == "InvalidVhd":
+                if before_closing is not None:
+                    before_closing()
                 self._close_with_footer(upload_bytes, url or self.grant(0))
         self._disks.delete(self._group, self._name, self._waiter)
 
@@ -103,16 +108,37 @@ class DiskAccess:
         self.revoke()
 
 
-class RenewedAccess:
-    """The URL that all connections of an upload use, renewed when its SAS has run out.
+class Access(Protocol):
+    """The URL that requests to a blob use, with the SAS in it."""
 
-    :param grant: asks Resource Manager for a new one
+    url: BlobUrl
+
+    def renew(self, refused: BlobUrl) -> BlobUrl | None:
+        """The URL to use in place of one whose SAS was refused; None when there is no other."""
+
+
+class FixedAccess:
+    """A URL that was given and cannot be renewed."""
+
+    def __init__(self, url: BlobUrl) -> None:
+        self.url = url
+
+    def renew(self, refused: BlobUrl) -> None:
+        """There is no other."""
+        del refused
+
+
+class RenewedAccess:
+    """The URL that all connections of an upload use, renewed when its SAS has run out or was taken back.
+
+    :param grant: gets a new one
+    :param url: the first one, where it is there already
     """
 
-    def __init__(self, grant: Callable[[], BlobUrl]) -> None:
+    def __init__(self, grant: Callable[[], BlobUrl], url: BlobUrl | None = None) -> None:
         self._grant = grant
         self._lock = threading.Lock()
-        self.url = grant()
+        self.url = grant() if url is None else url
 
     def renew(self, refused: BlobUrl) -> BlobUrl:
         """The URL to use in place of the refused one; one request for all the connections it failed for.

@@ -15,6 +15,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     normalize_location,
     same_resource,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.disk_state import UPLOAD
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.names import (
     check_disk_name,
     check_resource_group_name,
@@ -24,13 +25,25 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source
     CONTENT,
     RESERVED_TAGS,
     SIZE,
-    UPLOAD,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Plan
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.sending import Planned
 
 DEFAULT_SKU = "Standard_LRS"
 _TAGS_OF_A_FINISHED_DISK = 2  # CONTENT and SIZE
 _DATA_ONLY_SKUS = ("PremiumV2_LRS", "UltraSSD_LRS")
+# Their default is 4096, by which the partition table of a disk that comes from elsewhere is not found.
+_SECTOR = {"PremiumV2_LRS": 512, "UltraSSD_LRS": 512}
+SECURITY_OPTIONS = ("TrustedLaunchSupported", "TrustedLaunchAndConfidentialVMSupported")
+# Azure: "Security Type '...' is not supported for CreateOption 'Upload'."
+SECURITY_TYPES = (
+    "TrustedLaunch",
+    "ConfidentialVM_VMGuestStateOnlyEncryptedWithPlatformKey",
+    "ConfidentialVM_DiskEncryptedWithPlatformKey",
+    "ConfidentialVM_DiskEncryptedWithCustomerKey",
+    "ConfidentialVM_NonPersistedTPM",
+)
+#: The first API version that knows what an uploaded disk supports.
+SECURITY_API = "2025-01-02"
 
 
 class DiskRequest(NamedTuple):
@@ -45,6 +58,7 @@ class DiskRequest(NamedTuple):
     generation: str | None
     architecture: str | None
     disk_encryption_set: str | None
+    security_type: str | None
     tags: Mapping[str, Any] | None
     append_tags: bool
 
@@ -58,30 +72,63 @@ class DiskRequest(NamedTuple):
                 f"sku: a disk of type {self.sku} cannot be booted from.",
                 remedy="Use Premium_LRS, StandardSSD_LRS or Standard_LRS; for a data disk leave os_type out.",
             )
+        if self.zone and self.sku and self.sku.endswith("_ZRS"):
+            raise InvalidInput(
+                f"zone: a disk of type {self.sku} is kept in all zones of its region.",
+                remedy="Leave zone out, or use a type that ends in _LRS.",
+            )
+        self._check_security()
         if self.disk_encryption_set and not is_resource_id(self.disk_encryption_set):
             raise InvalidInput(
                 f"disk_encryption_set: '{self.disk_encryption_set}' is no resource id.",
                 remedy="Give the id of the disk encryption set.",
             )
 
-    def body(self, location: str, upload_bytes: int, upload_tag: str) -> dict[str, Any]:
+    def _check_security(self) -> None:
+        wanted = self.security_type
+        if wanted is None:
+            return
+        if wanted in SECURITY_TYPES:
+            kind = "ConfidentialVM" if wanted.startswith("ConfidentialVM") else "TrustedLaunch"
+            supported = SECURITY_OPTIONS[0] if kind == "TrustedLaunch" else SECURITY_OPTIONS[1]
+            raise InvalidInput(
+                f"security_type: Azure gives no uploaded disk the type {wanted}, because the state of a"
+                " virtual machine's TPM belongs to it, which a disk file does not have.",
+                remedy=f"Use {supported}, so that a machine of that type can be made of the disk, or make an"
+                f" image version of it in a gallery whose definition has SecurityType={supported}.",
+            )
+        if not self.os_type:
+            raise InvalidInput(
+                "security_type is for disks to boot from, but without os_type this is a data disk.",
+                remedy="Set os_type as well, or leave security_type out.",
+            )
+        if self.generation != "V2":
+            raise InvalidInput(
+                f"security_type: {wanted} needs a disk that boots by UEFI (V2), not one of generation"
+                f" {self.generation}.",
+                remedy="Leave security_type out, or make the disk boot by UEFI first.",
+            )
+
+    def body(
+        self, location: str, upload_bytes: int, upload_tag: str, encryption: str | None = None
+    ) -> dict[str, Any]:
         """The request that creates the disk for its upload; the tag marks it as half done.
 
         :param upload_bytes: the size of the VHD
+        :param encryption: the encryption type of the disk encryption set's disks
         """
-        properties: dict[str, Any] = {
-            "creationData": {"createOption": "Upload", "uploadSizeBytes": upload_bytes}
-        }
+        creation: dict[str, Any] = {"createOption": "Upload", "uploadSizeBytes": upload_bytes}
+        if self.sku in _SECTOR:
+            creation["logicalSectorSize"] = _SECTOR[self.sku]
+        properties: dict[str, Any] = {"creationData": creation}
+        capabilities = {"architecture": self.architecture, "supportedSecurityOption": self.security_type}
         if self.os_type:
             properties["osType"] = self.os_type
             properties["hyperVGeneration"] = self.generation
-        if self.architecture:
-            properties["supportedCapabilities"] = {"architecture": self.architecture}
+        if any(capabilities.values()):
+            properties["supportedCapabilities"] = {k: v for k, v in capabilities.items() if v}
         if self.disk_encryption_set:
-            properties["encryption"] = {
-                "type": "EncryptionAtRestWithCustomerKey",
-                "diskEncryptionSetId": self.disk_encryption_set,
-            }
+            properties["encryption"] = self.encryption(encryption)
         body: dict[str, Any] = {
             "location": location,
             "sku": {"name": self.sku or DEFAULT_SKU},
@@ -92,7 +139,28 @@ class DiskRequest(NamedTuple):
             body["zones"] = [self.zone]
         return body
 
-    def final_tags(self, current: Mapping[str, str] | None, plan: Plan) -> dict[str, str]:
+    def encryption(self, kind: str | None) -> dict[str, Any]:
+        """The wire shape of the encryption with the disk encryption set."""
+        return {"type": kind, "diskEncryptionSetId": self.disk_encryption_set}
+
+    def changes(self, disk: Mapping[str, Any], encryption: str | None) -> dict[str, Any]:
+        """What of a disk that exists is to be changed and can be: SKU and disk encryption set, as a PATCH.
+
+        :param encryption: the encryption type of the disk encryption set's disks
+        """
+        facts = disk_facts(disk, self.resource_group)
+        change: dict[str, Any] = {}
+        if self.sku is not None and self.sku != facts["sku"]:
+            change["sku"] = {"name": self.sku}
+        if self._is_encrypted_otherwise(facts):
+            change["properties"] = {"encryption": self.encryption(encryption)}
+        return change
+
+    def _is_encrypted_otherwise(self, facts: Mapping[str, Any]) -> bool:
+        wanted = self.disk_encryption_set
+        return wanted is not None and not same_resource(facts["disk_encryption_set"], wanted)
+
+    def final_tags(self, current: Mapping[str, str] | None, plan: Planned) -> dict[str, str]:
         """The tags of the finished disk: the user's, and what tells a second run that nothing is to do."""
         others = {k: v for k, v in (current or {}).items() if k not in RESERVED_TAGS}
         return {
@@ -109,6 +177,7 @@ class DiskRequest(NamedTuple):
             "os_type": self.os_type,
             "hyper_v_generation": self.generation,
             "architecture": self.architecture,
+            "security_type": self.security_type,
         }
         found = [
             f"its {option} is {facts[option]}, not {value}"
@@ -117,10 +186,16 @@ class DiskRequest(NamedTuple):
         ]
         if location is not None and facts["location"] != normalize_location(location):
             found.append(f"it is in {facts['location']}, not in {normalize_location(location)}")
-        own_key = facts["disk_encryption_set"]
-        if self.disk_encryption_set and not same_resource(own_key, self.disk_encryption_set):
-            found.append("it is encrypted with another disk encryption set")
+        if self.sku is not None and not _can_become(str(facts["sku"]), self.sku):
+            found.append(f"its sku is {facts['sku']}, which Azure does not change to {self.sku}")
         return found
+
+
+def _can_become(sku: str, wanted: str) -> bool:
+    """Whether Azure changes a disk of one SKU to the other: never its redundancy, nor to or from Ultra."""
+    return sku == wanted or not (
+        sku.endswith("_ZRS") != wanted.endswith("_ZRS") or "UltraSSD_LRS" in (sku, wanted)
+    )
 
 
 def check_user_tags(tags: Mapping[str, Any] | None) -> None:
@@ -149,6 +224,8 @@ def disk_facts(disk: Mapping[str, Any], resource_group: str) -> dict[str, Any]:
         "hyper_v_generation": properties.get("hyperVGeneration"),
         "architecture": (properties.get("supportedCapabilities") or {}).get("architecture"),
         "disk_encryption_set": (properties.get("encryption") or {}).get("diskEncryptionSetId"),
+        "security_type": (properties.get("supportedCapabilities") or {}).get("supportedSecurityOption")
+        or (properties.get("securityProfile") or {}).get("securityType"),
         "disk_size_bytes": properties.get("diskSizeBytes"),
         "disk_size_gb": properties.get("diskSizeGB"),
         "disk_state": properties.get("diskState"),
@@ -159,7 +236,7 @@ def disk_facts(disk: Mapping[str, Any], resource_group: str) -> dict[str, Any]:
 
 
 def predicted_facts(
-    disk: Mapping[str, Any], request: DiskRequest, disk_id: str, plan: Plan
+    disk: Mapping[str, Any], request: DiskRequest, disk_id: str, plan: Planned
 ) -> dict[str, Any]:
     """The facts that a disk created by this request body will have."""
     finished = {

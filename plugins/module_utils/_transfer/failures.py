@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
     AzureError,
@@ -30,42 +31,61 @@ _REMEDIES = {
     "LeaseLost": "The lease of the blob was ended or ran out; run the task again.",
     "BlobAlreadyExists": "Somebody else has just created the blob; run the task again.",
     "ConditionNotMet": "Somebody else has just changed the blob; run the task again.",
+    "CannotVerifyCopySource": "The service could not read the source: check that its SAS permits to"
+    " read and has not expired, and the network rules of its account.",
     "PublicAccessNotPermitted": "Give a SAS or a credential.",
 }
 
 
 @contextmanager
-def reported() -> Iterator[None]:
-    """What goes wrong inside with the file or the blob service is raised as an AzureError."""
+def reported(remedies: Mapping[str, str] | None = None) -> Iterator[None]:
+    """What goes wrong inside with the file or the blob service is raised as an AzureError.
+
+    :param remedies: what to do, by the service's code, where it is something else than for an upload
+    """
     try:
         yield
     except DiskError as error:
         raise InvalidInput(str(error)) from None
     except UploadError as error:
-        raise _translated(error) from None
+        raise _translated(error, remedies or {}) from None
 
 
-def _translated(error: UploadError) -> AzureError:
+def _translated(error: UploadError, remedies: Mapping[str, str]) -> AzureError:
     kind = NotFound if error.code in ("ContainerNotFound", "BlobNotFound") else AzureError
+    return service_failure(error, kind, remedies)
+
+
+Failure = TypeVar("Failure", bound=AzureError)
+
+
+def service_failure(
+    error: UploadError, kind: type[Failure], remedies: Mapping[str, str] | None = None
+) -> Failure:
+    """What the blob service refused, as an error of this kind, with what to do about it.
+
+    :param remedies: as :func:`reported` has them
+    """
+    code = error.code or ""
     return kind(
         error.message,
         code=error.code,
         status=error.status,
         request_id=error.request_id,
-        remedy=_REMEDIES.get(error.code or ""),
+        remedy=(remedies or {}).get(code) or _REMEDIES.get(code),
     )
 
 
 def and_left(error: BaseException, left: str) -> AzureError:
     """The error with a sentence about what could not be removed after it."""
     if isinstance(error, UploadError):
-        error = _translated(error)
+        error = _translated(error, {})
     if isinstance(error, DiskError):
         error = InvalidInput(str(error))
     if isinstance(error, KeyboardInterrupt):
-        return AzureError(f"The upload was interrupted. {left}", code="Interrupted")
+        return AzureError(f"The run was interrupted. {left}", code="Interrupted")
     if not isinstance(error, AzureError):
-        return AzureError(f"The upload failed ({type(error).__name__}: {error}). {left}")
+        return AzureError(f"The run failed ({type(error).__name__}: {error}). {left}")
     return AzureError(
         f"{error.message} {left}",
         code=error.code,

@@ -16,10 +16,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible(
+    message: str = "The upload was interrupted; what it had created was removed.",
+) -> Iterator[None]:
     """SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt inside, once: cleaning up is not interrupted again.
 
-    The interrupt leaves as an AzureError. Only for the main thread.
+    The interrupt leaves as an AzureError with `message`. Only for the main thread.
     """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -31,9 +33,7 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise AzureError(
-            "The upload was interrupted; what it had created was removed.", code="Interrupted"
-        ) from None
+        raise AzureError(message, code="Interrupted") from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.open import open_disk
 from ansible_collections.goldenimage.azure.plugins.module_utils._module import Outcome
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.architecture import architecture_for
@@ -19,6 +18,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_t
     BlobRequest,
     find_target,
     sas_target,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.common_options import (
+    check_pace,
+    checks_certificates,
+    waiter_of,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_request import DiskRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import reported
@@ -29,24 +33,29 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.manage
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.page_blob_upload import (
     PageBlobUpload,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.progress import ProgressFile
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.remote_disk import (
+    RemoteDisk,
+    RunStep,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import (
     Transfer,
     Uploaded,
+    check_system,
     generation_for,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source_disk import (
+    LocalDisk,
+    SourceDisk,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.limits import (
     check_managed_disk_size,
     check_page_blob_size,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.progress_file import ProgressFile
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
-# Each needs 4 MiB of memory; more than this would not make one disk faster.
-_MOST_CONNECTIONS = 16
-# A request of 4 MiB has to end within the service's time for one.
-_LEAST_BANDWIDTH = 100_000
 _DISK_OPTIONS = (
     "sku",
     "zone",
@@ -54,6 +63,7 @@ _DISK_OPTIONS = (
     "hyper_v_generation",
     "architecture",
     "disk_encryption_set",
+    "security_type",
 )
 
 
@@ -61,24 +71,45 @@ class UploadJob:
     """One run of the module; a context manager that closes the file.
 
     Making one opens the file and checks everything that needs no request; bad input raises InvalidInput.
+
+    :param host: name of the host that has the disk, where that is another one
+    :param run_step: has that host do a part of the upload
     """
 
-    def __init__(self, options: Mapping[str, Any], *, check_mode: bool) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        *,
+        check_mode: bool,
+        host: str = "",
+        run_step: RunStep | None = None,
+    ) -> None:
         self._options = options
         self._transfer = _transfer(options, check_mode)
-        if options["wait_timeout"] < 1:
-            raise InvalidInput(
-                f"wait_timeout is {options['wait_timeout']}; it is a number of seconds above 0."
-            )
-        self._waiter = Waiter(wait=True, timeout=options["wait_timeout"])
-        with reported():
-            self._reader = open_disk(options["path"], options["allow_unpartitioned"])
+        self._waiter = waiter_of(options)
+        # A remote host's progress is in a file of its own.
+        self._progress = ProgressFile(options["progress_file"] if run_step is None else None)
+        self._opened = ExitStack()
+        self._opened.callback(self._progress.close)
         try:
+            self._source = self._open(host, run_step)
             self._disk = self._disk_request() if options["disk_name"] else None
             self._blob = None if self._disk else self._blob_request()
         except BaseException:
-            self._reader.close()
+            self._opened.close()
             raise
+
+    def _open(self, host: str, run_step: RunStep | None) -> SourceDisk:
+        options, boots = self._options, bool(self._options["os_type"])
+        path, unpartitioned = options["path"], options["allow_unpartitioned"]
+        if run_step is not None:
+            return RemoteDisk(
+                host, run_step, path, self._transfer, allow_unpartitioned=unpartitioned, boots=boots
+            )
+        with reported():
+            reader = open_disk(path, unpartitioned)
+        self._opened.callback(reader.close)
+        return LocalDisk(reader, self._transfer, self._progress, boots=boots)
 
     def __enter__(self) -> UploadJob:
         return self
@@ -86,14 +117,16 @@ class UploadJob:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._reader.close()
+        self._opened.close()
 
     def _disk_request(self) -> DiskRequest:
         options = self._options
-        generation = generation_for(self._reader, options["os_type"], options["hyper_v_generation"])
+        disk = self._source.facts
+        check_system(disk, options["os_type"])
+        generation = generation_for(disk, options["os_type"], options["hyper_v_generation"])
         with reported():
-            check_managed_disk_size(options["path"], self._reader.virtual_size, generation)
-            architecture = architecture_for(self._reader, options["os_type"], options["architecture"])
+            check_managed_disk_size(options["path"], disk.virtual_size, generation)
+        architecture = architecture_for(disk, options["os_type"], options["architecture"])
         request = DiskRequest(
             resource_group=options["resource_group"],
             name=options["disk_name"],
@@ -104,6 +137,7 @@ class UploadJob:
             generation=generation,
             architecture=architecture,
             disk_encryption_set=options["disk_encryption_set"] or None,
+            security_type=options["security_type"],
             tags=options["tags"],
             append_tags=options["append_tags"],
         )
@@ -127,7 +161,7 @@ class UploadJob:
             sas_url=options["sas_url"],
         )
         with reported():
-            check_page_blob_size(options["path"], self._reader.virtual_size)
+            check_page_blob_size(options["path"], self._source.facts.virtual_size)
             request.check()
             if request.sas_url:
                 sas_target(request)
@@ -135,12 +169,8 @@ class UploadJob:
 
     def run(self, session: AzureSession | None) -> Outcome:
         """Upload; `session` may be None for a target with a SAS of its own."""
-        progress = ProgressFile(self._options["progress_file"])
-        try:
-            with interruptible():
-                done = self._upload(session, progress)
-        finally:
-            progress.close()
+        with interruptible():
+            done = self._upload(session)
         return Outcome(
             changed=done.changed,
             result=self._result(done),
@@ -150,21 +180,24 @@ class UploadJob:
             warnings=done.warnings,
         )
 
-    def _upload(self, session: AzureSession | None, progress: ProgressFile) -> Uploaded:
+    def _upload(self, session: AzureSession | None) -> Uploaded:
         if self._disk is not None and session is not None:
             return ManagedDiskUpload(
-                session, self._reader, self._disk, self._transfer, waiter=self._waiter, progress=progress
+                session, self._source, self._disk, self._transfer, waiter=self._waiter
             ).run()
         if self._blob is None:
             raise ValueError("a managed disk needs a session")
-        target = sas_target(self._blob) if session is None else find_target(session, self._blob, self._waiter)
-        return PageBlobUpload(self._reader, target, self._transfer, progress=progress).run()
+        if session is None:
+            target = sas_target(self._blob)
+        else:
+            target = find_target(session, self._blob, self._waiter, verify_tls=self._transfer.verify_tls)
+        return PageBlobUpload(self._source, target, self._transfer).run()
 
     def _result(self, done: Uploaded) -> dict[str, Any]:
         plan, sent = done.plan, done.sent
         return {
             "disk" if self._disk else "blob": done.facts,
-            "format": self._reader.format,
+            "format": self._source.facts.format,
             "virtual_size": plan.virtual_size,
             "content_sha256": plan.content_sha256,
             "bytes_read": plan.bytes_read,
@@ -178,24 +211,14 @@ class UploadJob:
 
 
 def _transfer(options: Mapping[str, Any], check_mode: bool) -> Transfer:
-    connections = options["connections"]
-    if not 1 <= connections <= _MOST_CONNECTIONS:
-        raise InvalidInput(
-            f"connections is {connections}.", remedy=f"It is a number from 1 to {_MOST_CONNECTIONS}."
-        )
-    limit = options["bandwidth_limit"]
-    if limit is not None and limit < _LEAST_BANDWIDTH:
-        raise InvalidInput(
-            f"bandwidth_limit is {limit} bytes per second.", remedy=f"It is at least {_LEAST_BANDWIDTH}."
-        )
-    validation = options.get("cert_validation_mode") or os.environ.get("AZURE_CERT_VALIDATION_MODE")
+    check_pace(options)
     return Transfer(
-        connections=connections,
+        connections=options["connections"],
         verify=options["verify"],
         force=options["force"],
         check_mode=check_mode,
-        verify_tls=validation != "ignore",
+        verify_tls=checks_certificates(options),
         resume=options["resume"],
         journal_dir=options["journal_dir"] or None,
-        bandwidth_limit=limit,
+        bandwidth_limit=options["bandwidth_limit"],
     )

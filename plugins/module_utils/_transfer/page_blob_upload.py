@@ -15,57 +15,56 @@ from typing import Any
 from uuid import uuid4
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
-from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskReader
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import FOOTER_SIZE
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.disk_state import UPLOAD
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_state import (
+    COMPLETE,
+    STATE,
+    UPLOADING,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_target import BlobTarget
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_access import without_leftovers
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_access import (
+    Access,
+    FixedAccess,
+    RenewedAccess,
+    without_leftovers,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import reported
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.progress import ProgressFile
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.resuming import (
     Resumption,
     TakenOverError,
-    resumption,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.sending import send_and_verify
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import (
     CONTENT,
     NOTHING_SENT,
     SIZE,
-    UPLOAD,
     Transfer,
     Uploaded,
     sent_in_words,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source_disk import SourceDisk, Way
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import tls_context
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.engine import Sent
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import UploadError
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.lease import Lease
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blob import BlobFacts, PageBlob
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import (
-    Plan,
-    make_plan,
-    rounded_size,
-)
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.ranges import Ranges
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.throttle import Throttle
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.verification import verify_content
-
-STATE = "goldenimage_state"
-COMPLETE, UPLOADING = "complete", "uploading"
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import rounded_size
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.sending import Planned
 
 
 class PageBlobUpload:
     """One upload, from the look at the blob that may be there to the complete one."""
 
-    def __init__(
-        self, reader: DiskReader, target: BlobTarget, transfer: Transfer, *, progress: ProgressFile
-    ) -> None:
-        self._reader = reader
+    def __init__(self, disk: SourceDisk, target: BlobTarget, transfer: Transfer) -> None:
+        self._disk = disk
         self._target = target
         self._transfer = transfer
-        self._progress = progress
-        self._size = rounded_size(reader.virtual_size) + FOOTER_SIZE
-        self._throttle = Throttle(transfer.bandwidth_limit) if transfer.bandwidth_limit else None
+        self._size = rounded_size(disk.facts.virtual_size) + FOOTER_SIZE
+        # A SAS can be made anew; a credential needs none.
+        renewable = target.granted is not None and target.url.query
+        self._access: Access = FixedAccess(target.url)
+        if target.granted is not None and renewable:
+            self._access = RenewedAccess(target.granted, target.url)
         with reported():
             self._context = tls_context(os.environ, transfer.verify_tls)
 
@@ -80,13 +79,20 @@ class PageBlobUpload:
 
     def _open(self, cancel: threading.Event, lease: str | None = None) -> PageBlob:
         return PageBlob(
-            self._target.url,
+            self._access.url,
             self._context,
             self._target.authorize,
             cancel,
             lease=lease,
-            throttle=self._throttle,
+            renew=self._access.renew,
         )
+
+    def _way(self, lease: str | None = None) -> Way:
+        """How the disk is sent: from another host by a SAS alone, as no credential leaves this machine."""
+        target = self._target
+        if self._disk.is_here or target.granted is None or target.url.query:
+            return Way(self._access, target.authorize, lease)
+        return Way(RenewedAccess(target.granted), lease=lease)
 
     def _run(self, blob: PageBlob) -> Uploaded:
         current = blob.facts()
@@ -97,13 +103,16 @@ class PageBlobUpload:
         if current is not None and current.metadata.get(STATE) != UPLOADING:
             plan = self._compared(current)
             if plan is not None:
+                # An earlier run may have been killed after it had completed the blob.
+                self._disk.forget(str(self._target.url))
                 facts = before or {}
                 return Uploaded(False, facts, before, facts, plan, NOTHING_SENT, [], warnings)
-        with resumption(self._reader, str(self._target.url), self._transfer) as earlier:
+        with self._disk.journal(str(self._target.url)) as journal:
+            earlier = Resumption(journal)
             goes_on = self._goes_on(current, earlier)
             if self._transfer.check_mode:
-                held = earlier.held(Ranges(blob.page_ranges())) if goes_on else None
-                plan = make_plan(self._reader, progress=self._progress.reading, holds=held)
+                way = self._way() if self._disk.is_here else None
+                plan = self._disk.plan(journal, way) if goes_on else self._disk.plan()
                 sent = NOTHING_SENT
             else:
                 self._end_other_lease(blob, current, goes_on)
@@ -124,15 +133,15 @@ class PageBlobUpload:
         }
 
     @staticmethod
-    def _metadata(plan: Plan) -> dict[str, str]:
+    def _metadata(plan: Planned) -> dict[str, str]:
         return {CONTENT: plan.content_sha256, SIZE: str(plan.virtual_size), STATE: COMPLETE}
 
-    def _compared(self, current: BlobFacts) -> Plan | None:
+    def _compared(self, current: BlobFacts) -> Planned | None:
         """The plan of the disk if the blob holds it completely; None if the blob may be replaced."""
         metadata = current.metadata
         reason = "nobody knows what it holds"
         if CONTENT in metadata and current.kind == "PageBlob":
-            plan = make_plan(self._reader, progress=self._progress.reading)
+            plan = self._disk.plan()
             if (metadata.get(STATE), metadata[CONTENT], current.size) == (
                 COMPLETE,
                 plan.content_sha256,
@@ -176,32 +185,23 @@ class PageBlobUpload:
 
     def _upload(
         self, blob: PageBlob, current: BlobFacts | None, earlier: Resumption, goes_on: bool
-    ) -> tuple[Plan, Sent]:
+    ) -> tuple[Planned, Sent]:
         upload = uuid4().hex
         if goes_on and earlier.journal is not None:
             upload = earlier.journal.upload or upload
         lease = Lease(upload, self._open)
         what = f"The half-uploaded blob {self._target.url}"
         with earlier.kept_or_discarded(goes_on, what, lambda: self._discarded(upload)):
-            held = None
             if not goes_on:
                 self._create(blob, upload, current)
             with lease:
                 begun = self._own(blob, upload)
-                if goes_on:
-                    held = earlier.held(Ranges(blob.page_ranges()))
-                else:
+                if not goes_on:
                     earlier.begin(upload, self._journaled(begun))
-                plan, sent = send_and_verify(
-                    self._reader,
-                    lambda cancel: self._open(cancel, lease.id),
-                    self._transfer,
-                    self._progress,
-                    journal=earlier.journal,
-                    holds=held,
-                )
+                way = self._way(lease.id)
+                plan, sent = self._disk.send(way, earlier.journal, goes_on=goes_on)
                 if self._transfer.verify == "full":
-                    verify_content(plan, self._open, self._transfer.connections)
+                    self._disk.verify(way, content=True)
                 self._own(blob, upload)
                 self._finish(lease.id, plan)
         return plan, sent
@@ -215,7 +215,7 @@ class PageBlobUpload:
             )
         return found
 
-    def _finish(self, lease: str, plan: Plan) -> None:
+    def _finish(self, lease: str, plan: Planned) -> None:
         blob = self._open(threading.Event(), lease)
         try:
             blob.set_metadata(self._metadata(plan))

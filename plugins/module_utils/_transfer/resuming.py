@@ -1,30 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""Where the journal of an upload is, and what becomes of an upload that ends early."""
+"""What becomes of an upload that ends early."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError, InvalidInput
-from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskError, DiskReader
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import and_left, reported
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import Transfer
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.journal import (
-    Header,
-    Held,
-    Journal,
-    open_journal,
-)
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.ranges import Ranges
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskError
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import and_left
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source_disk import SourceJournal
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.verification import CONTENT_DIFFERS
-
-_LONGEST_NAME = 200
 
 
 class TakenOverError(AzureError):
@@ -34,8 +23,7 @@ class TakenOverError(AzureError):
 class Resumption:
     """The journal of an upload of this disk into this target, if there can be one."""
 
-    def __init__(self, reader: DiskReader, journal: Journal | None) -> None:
-        self._reader = reader
+    def __init__(self, journal: SourceJournal | None) -> None:
         self.journal = journal
 
     def wrote(self, upload: str | None, target: dict[str, Any]) -> bool:
@@ -48,24 +36,11 @@ class Resumption:
     @property
     def is_of_source(self) -> bool:
         """Whether the disk's files are those of the journal, unchanged."""
-        return self.journal is not None and self.journal.is_of(self._reader)
-
-    def held(self, ranges: Ranges | None) -> Held:
-        """What of the disk the target has.
-
-        :param ranges: what is written there by the service's word; None believes the journal alone
-        """
-        if self.journal is None:
-            raise ValueError("there is nothing to go on with")
-        return Held(self.journal.marks(), ranges)
+        return self.journal is not None and self.journal.is_of_source
 
     def begin(self, upload: str, target: dict[str, Any]) -> None:
-        """Start the journal of a new upload; without it where its file system is full."""
-        if self.journal is None:
-            return
-        try:
-            self.journal.begin(Header(self._reader, upload, target))
-        except OSError:
+        """Start the journal of a new upload; without it where it cannot be written."""
+        if self.journal is not None and not self.journal.begin(upload, target):
             self.forget()
 
     def forget(self) -> None:
@@ -92,7 +67,7 @@ class Resumption:
             self.forget()
             raise
         except BaseException as error:
-            arrived = self.journal is not None and (goes_on or self.journal.acknowledged_windows > 0)
+            arrived = self.journal is not None and (goes_on or self.journal.arrived)
             # What the journal tells is wrong then.
             refuted = (
                 isinstance(error, DiskError | InvalidInput) or getattr(error, "code", None) == CONTENT_DIFFERS
@@ -105,40 +80,3 @@ class Resumption:
                 raise
             raise and_left(error, left) from None
         self.forget()
-
-
-@contextmanager
-def resumption(reader: DiskReader, target: str, transfer: Transfer) -> Iterator[Resumption]:
-    """The upload's journal, locked; one that another process works with raises AzureError.
-
-    :param target: the id or URL of what is uploaded to
-    """
-    with reported():
-        journal = _open(reader, target, transfer)
-    try:
-        yield Resumption(reader, journal)
-    finally:
-        if journal is not None:
-            # A run that did not come to write anything leaves no file behind.
-            if journal.upload is None:
-                journal.remove()
-            journal.close()
-
-
-def _open(reader: DiskReader, target: str, transfer: Transfer) -> Journal | None:
-    source = Path(reader.path).resolve()
-    # A device has no folder in which files last.
-    if not transfer.resume or (transfer.journal_dir is None and source.is_block_device()):
-        return None
-    folder = source.parent if transfer.journal_dir is None else Path(transfer.journal_dir)
-    key = hashlib.sha256(f"{source}\n{target}".encode()).hexdigest()[:16]
-    path = folder / f".{source.name[:_LONGEST_NAME]}.{key}.upload"
-    if transfer.check_mode and not path.exists():
-        return None
-    journal = open_journal(str(path))
-    if journal is None and transfer.journal_dir is not None:
-        raise InvalidInput(
-            f"journal_dir: no file can be written in {folder}.",
-            remedy="Name a folder that exists and can be written to.",
-        )
-    return journal

@@ -8,16 +8,25 @@ import http.client
 import os
 import socket
 import ssl
-from typing import Callable, Dict, Iterable, Mapping, NamedTuple, Optional, Union
+from typing import BinaryIO, Callable, Iterable, Iterator, Mapping, NamedTuple, Optional, Tuple, cast
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import UploadError
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.exchange import (
+    Body,
+    Response,
+    head_of,
+    is_request_target,
+    receive,
+    send,
+)
 
-Body = Union[bytes, memoryview]
 #: Cuts a body into slices and hands each out when it may be sent.
 Paced = Callable[[Body], Iterable[Body]]
 USER_AGENT = "goldenimage.azure"
+# What is handed to the socket at once: small enough to tell how far a request is on a slow line.
+_SLICE = 512 << 10
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -30,9 +39,14 @@ class BlobUrl(NamedTuple):
     path: str
     query: str
 
+    @property
+    def authority(self) -> str:
+        """Host, and port where it is not the scheme's own."""
+        host = "[{0}]".format(self.host) if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else "{0}:{1}".format(host, self.port)
+
     def __str__(self) -> str:
-        port = "" if self.port == _DEFAULT_PORTS[self.scheme] else ":{0}".format(self.port)
-        return "{0}://{1}{2}{3}".format(self.scheme, self.host, port, self.path)
+        return "{0}://{1}{2}".format(self.scheme, self.authority, self.path)
 
     def __repr__(self) -> str:
         return "BlobUrl({0})".format(self)
@@ -50,6 +64,12 @@ def parse_blob_url(url: str) -> BlobUrl:
         raise UploadError(
             "This is not the URL of a blob: {0}; it looks like "
             "https://account.blob.core.windows.net/container/name.vhd".format(url.split("?", 1)[0])
+        )
+    if not is_request_target(parts.path + parts.query):
+        raise UploadError(
+            "The URL of the blob has spaces or other characters that must be percent-encoded: {0}".format(
+                url.split("?", 1)[0]
+            )
         )
     return BlobUrl(parts.scheme, parts.hostname, port, parts.path, parts.query)
 
@@ -73,12 +93,13 @@ def tls_context(environ: Mapping[str, str], verify: bool = True) -> ssl.SSLConte
     return context
 
 
-class Response(NamedTuple):
-    """A complete answer. Header names in lower case."""
-
-    status: int
-    headers: Dict[str, str]
-    body: bytes
+def _slices(body: Body) -> Iterator[Body]:
+    if len(body) <= _SLICE:
+        yield body
+        return
+    view = memoryview(body)
+    for start in range(0, len(view), _SLICE):
+        yield view[start : start + _SLICE]
 
 
 class Connection:
@@ -92,8 +113,12 @@ class Connection:
         self._url = url
         self._context = context
         self._timeout = timeout
+        # It connects, through a proxy where there is one; the exchanges over its socket are our own.
         self._http: Optional[http.client.HTTPConnection] = None
+        self._answers: Optional[BinaryIO] = None
         self._aborted = False
+        #: Bytes of the present request's body that the socket has taken.
+        self.underway = 0
 
     def request(
         self,
@@ -111,29 +136,38 @@ class Connection:
         parameters = "&".join(part for part in (query, self._url.query) if part)
         if parameters:
             target += "?" + parameters
-        if self._http is None:
-            self._http = self._open()
+        fields = {"User-Agent": USER_AGENT, "Content-Length": str(len(body))}
+        fields.update(headers)
+        head = head_of(method, target, self._url.authority, fields)
         try:
-            if self._http.sock is None:
-                self._http.connect()
+            sock, answers = self._connected()
             # Asked after the socket is there: abort() saw the socket, or this sees the flag.
             if self._aborted:
                 raise ConnectionAbortedError("aborted")
-            self._http.putrequest(method, target, skip_accept_encoding=True)
-            self._http.putheader("User-Agent", USER_AGENT)
-            self._http.putheader("Content-Length", str(len(body)))
-            for name, value in headers.items():
-                self._http.putheader(name, value)
-            self._http.endheaders()
-            for part in (body,) if paced is None or not len(body) else paced(body):
-                self._http.send(part)
-            answer = self._http.getresponse()
-            content = answer.read()
+            send(sock, head, self._counted(_slices(body) if paced is None or not len(body) else paced(body)))
+            answer = receive(answers, method)
         except BaseException:
             # Whatever came in between, the next request must not read the rest of this one's answer.
             self.close()
             raise
-        return Response(answer.status, {k.lower(): v for k, v in answer.getheaders()}, content)
+        finally:
+            self.underway = 0
+        if answer.last:
+            self.close()
+        return answer
+
+    def _counted(self, parts: Iterable[Body]) -> Iterator[Body]:
+        for part in parts:
+            yield part
+            self.underway += len(part)
+
+    def _connected(self) -> Tuple[socket.socket, BinaryIO]:
+        """The socket and what its answers are read from; connects where that was not done yet."""
+        if self._http is None or self._answers is None:
+            self._http = self._open()
+            self._http.connect()
+            self._answers = cast("BinaryIO", self._http.sock.makefile("rb"))
+        return self._http.sock, self._answers
 
     def _open(self) -> http.client.HTTPConnection:
         proxy = getproxies_environment().get(self._url.scheme)
@@ -175,6 +209,9 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""
+        if self._answers is not None:
+            self._answers.close()
+            self._answers = None
         if self._http is not None:
             self._http.close()
             self._http = None

@@ -137,13 +137,19 @@ def send(
     work = _Work(reader, journal, holds)
     total = data_bytes(reader)
 
+    blobs = [open_blob(work.cancel) for _number in range(connections)]
+    reached = [0]
+
     def report() -> None:
         if progress is not None:
-            done = min(work.assembly.bytes_read, total)
+            # On a slow line many seconds pass before a request is through.
+            underway = sum(blob.bytes_underway for blob in blobs)
+            reached[0] = max(reached[0], min(work.assembly.bytes_read + underway, total))
             held = work.assembly.bytes_held
-            progress(Progress(done, total, work.bytes_sent, held, time.monotonic() - started))
+            sent = work.bytes_sent + underway
+            progress(Progress(reached[0], total, sent, held, time.monotonic() - started))
 
-    _run_threads(work, [open_blob(work.cancel) for _number in range(connections)], report)
+    _run_threads(work, blobs, report)
     for path in reader.changed_files():
         raise DiskError(
             "{0}: was changed while it was uploaded; shut down what writes to it and try again".format(path)

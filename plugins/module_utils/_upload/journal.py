@@ -33,6 +33,7 @@ _NUMBER = struct.Struct(">Q")
 _PIECE = struct.Struct(">QI16s")
 _LONGEST_RECORD = 1 << 20
 _SYNC_EVERY = 2.0
+_MARKS_IN_BLOCK = 512  # 4 KiB for 2 GiB of the disk
 
 
 class Header:
@@ -127,10 +128,10 @@ class Journal:
             self._end += written
             self.acknowledged_windows += 1
 
-    def marks(self) -> "array[int]":
+    def marks(self) -> "Marks":
         """For every window of the disk the mark of its pieces, 0 where the journal has none."""
         virtual_size = int((self.fields or {}).get("virtual_size", 0))
-        found = array("Q", bytes(8 * -(-virtual_size // WINDOW)))
+        found = Marks(-(-virtual_size // WINDOW))
         for payload, end in self._records(self._end):
             number = _NUMBER.unpack_from(payload)[0] if len(payload) >= _NUMBER.size else len(found)
             if number >= len(found):
@@ -215,19 +216,40 @@ def _is_at(fd: int, path: str) -> bool:
         return False
 
 
+class Marks:
+    """64 bits for each of so many windows, at first 0; where all are 0, they need no memory."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._blocks: Dict[int, "array[int]"] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: int) -> int:
+        block = self._blocks.get(number // _MARKS_IN_BLOCK)
+        return 0 if block is None else block[number % _MARKS_IN_BLOCK]
+
+    def __setitem__(self, number: int, mark: int) -> None:
+        block = self._blocks.setdefault(number // _MARKS_IN_BLOCK, array("Q"))
+        if not block:
+            block.extend([0] * _MARKS_IN_BLOCK)
+        block[number % _MARKS_IN_BLOCK] = mark
+
+
 class Held:
     """What an earlier run has sent: windows that are in the journal and, by its own word, at the service.
 
     :param ranges: what the service says is written; None believes the journal alone
     """
 
-    def __init__(self, marks: "array[int]", ranges: Optional[Ranges]) -> None:
+    def __init__(self, marks: Marks, ranges: Optional[Ranges]) -> None:
         self._marks = marks
         self._ranges = ranges
 
     def __call__(self, window: Window, pieces: List[Piece]) -> bool:
         """Whether the target has these pieces."""
-        known = self._marks[window.number] if window.number < len(self._marks) else 0
+        known = self._marks[window.number]
         if not pieces or known != _mark(b"".join(_PIECE.pack(*piece) for piece in pieces)):
             return False
         ranges = self._ranges

@@ -3,8 +3,8 @@
 
 """How large a disk may be, checked before anything is created.
 
-Managed disk: 20 MiB to 32 TiB, as the service says when it refuses an upload size
-(learn.microsoft.com, "Upload a VHD to Azure": up to 32 TiB); disks that are booted from: 2 TiB by BIOS (the
+Managed disk: 20 MiB to 32,767 GiB (REST reference, "Disks - Create Or Update", uploadSizeBytes, which counts
+the footer); disks that are booted from: 2 TiB by BIOS (the
 limit of an MBR) and 4,095 GiB by UEFI ("Azure managed disk types", OS disk). Page blob: 8 TiB with the footer
 (REST reference, "Put Blob").
 """
@@ -18,7 +18,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.scan imp
 
 GIB = 1 << 30
 MIN_DISK = 20 * MIB
-MAX_DISK = 32 << 40
+MAX_DISK = 32767 * GIB
 MAX_OS_DISK = {"V1": 2 << 40, "V2": 4095 * GIB}
 MAX_PAGE_BLOB = 8 << 40
 

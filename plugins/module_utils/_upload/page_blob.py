@@ -16,16 +16,12 @@ from typing import Callable, Dict, Iterator, Mapping, NamedTuple, Optional, Tupl
 from xml.etree import ElementTree
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.checksum import md5
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import (
-    BlobUrl,
-    Body,
-    Connection,
-    Response,
-)
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import BlobUrl, Connection
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import (
     UploadCancelledError,
     UploadError,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.exchange import Body, Response
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.ranges import Range
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.throttle import Throttle
 
@@ -36,8 +32,9 @@ _RETRIED = (408, 429, 500, 502, 503, 504)
 _DAMAGED = ("Md5Mismatch",)
 _LONGEST_WAIT = 60.0
 _METADATA = "x-ms-meta-"
-# What the service says of a SAS that has run out; a new one can be asked for twice in one request.
-_EXPIRED = ("AuthenticationFailed",)
+# REST reference, "Get Page Ranges": the most that one answer may be asked to hold.
+_RANGES_AT_ONCE = 10_000
+# A new SAS can be asked for twice in one request.
 _RENEWALS = 2
 
 Authorize = Callable[[], Mapping[str, str]]
@@ -78,6 +75,9 @@ class PageBlob:
     :param renew: called when the SAS has run out, for one that has not
     """
 
+    #: What the service says of a SAS that has run out.
+    expired_codes: Tuple[str, ...] = ("AuthenticationFailed",)
+
     def __init__(
         self,
         url: BlobUrl,
@@ -97,6 +97,11 @@ class PageBlob:
         self._lease = {"x-ms-lease-id": lease} if lease else {}
         self._throttle = throttle
         self._renew = renew
+
+    @property
+    def bytes_underway(self) -> int:
+        """How much of the body that is being written has left; any thread may ask."""
+        return self._connection.underway
 
     def put_pages(self, offset: int, data: Body, checksum: Optional[bytes] = None) -> None:
         """Write pages; their MD5 goes along, so that the service refuses what was damaged on the way.
@@ -198,7 +203,8 @@ class PageBlob:
         """(start, end) of what was written, end exclusive, ascending, as the service cuts it."""
         marker = ""
         while True:
-            query = "comp=pagelist" + ("&marker=" + marker if marker else "")
+            query = "comp=pagelist&maxresults={0}".format(_RANGES_AT_ONCE)
+            query += "&marker=" + marker if marker else ""
             answer = self._call("GET", query, {}, what="read the written ranges")
             try:
                 page = ElementTree.fromstring(answer.body)  # noqa: S314 - from the authenticated service
@@ -245,7 +251,7 @@ class PageBlob:
                 if answer.status < 300 or answer.status in accept:
                     return answer
                 problem = _service_error(what, answer)
-                if problem.code in _EXPIRED and renewals < _RENEWALS and self._renewed():
+                if problem.code in self.expired_codes and renewals < _RENEWALS and self._renewed():
                     renewals += 1
                     continue
                 if answer.status not in _RETRIED and problem.code not in _DAMAGED:

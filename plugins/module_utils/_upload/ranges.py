@@ -54,6 +54,14 @@ class Ranges:
         found = bisect_right(self._starts, start) - 1
         return found >= 0 and end <= self._ends[found]
 
+    def overlapping(self, start: int, end: int) -> Iterator[Tuple[int, int, int]]:
+        """(number, start, end) of the ranges that have bytes from start to end, numbered from 0, whole."""
+        number = max(0, bisect_right(self._starts, start) - 1)
+        while number < len(self._starts) and self._starts[number] < end:
+            if self._ends[number] > start:
+                yield number, self._starts[number], self._ends[number]
+            number += 1
+
     def without(self, others: "Ranges") -> Iterator[Range]:
         """What is in these ranges and in none of the others."""
         number = 0

@@ -32,9 +32,13 @@ class Throttle:
         view = memoryview(body)
         for start in range(0, len(view), SLICE):
             part = view[start : start + SLICE]
-            if cancel.wait(self._reserve(len(part))):
-                raise UploadCancelledError
+            self.wait(len(part), cancel)
             yield part
+
+    def wait(self, count: int, cancel: threading.Event) -> None:
+        """Return when `count` bytes may go; raises UploadCancelledError when `cancel` is set."""
+        if cancel.wait(self._reserve(count)):
+            raise UploadCancelledError
 
     def _reserve(self, count: int) -> float:
         """Seconds until `count` bytes may go; they are taken from the bucket."""

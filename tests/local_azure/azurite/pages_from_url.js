@@ -6,8 +6,8 @@
 "use strict";
 
 const crypto = require("crypto");
-const https = require("https");
 const { Readable } = require("stream");
+const { fetched } = require("./copy_source.js");
 const { rangeOf } = require("./ranges.js");
 
 function servePagesFromUrl(pageBlobs, rules) {
@@ -48,18 +48,6 @@ function servePagesFromUrl(pageBlobs, rules) {
       throw rules.factory.getMd5Mismatch(context.contextId, expected, found);
     }
   }
-}
-
-function fetched(url, range) {
-  const headers = { "x-ms-range": range, "x-ms-version": "2021-12-02", "user-agent": "local-azure" };
-  return new Promise((resolve, reject) => {
-    https.get(url, { headers }, (answer) => {
-      const pieces = [];
-      answer.on("data", (piece) => pieces.push(piece));
-      answer.on("end", () => resolve({ status: answer.statusCode, body: Buffer.concat(pieces) }));
-      answer.on("error", reject);
-    }).on("error", reject);
-  });
 }
 
 module.exports = { servePagesFromUrl };

@@ -6,6 +6,7 @@
 // Blob Properties" of the Azure Storage REST documentation.
 "use strict";
 
+const { serveAborts } = require("./blob_copies.js");
 const { servePageRanges } = require("./page_ranges.js");
 const { servePagesFromUrl } = require("./pages_from_url.js");
 const { rangeOf } = require("./ranges.js");
@@ -27,6 +28,7 @@ class ServiceRules {
     // Azurite puts the reason phrase of HTTP where the code belongs.
     this.factory.getInvalidPageRange = (contextId) => this.invalidRange({ contextId });
     this.pageBlobs = own("handlers/PageBlobHandler").prototype;
+    this.blobs = own("handlers/BlobHandler").prototype;
     this.middlewareFactory = own("generated/middleware/HandlerMiddlewareFactory").prototype;
     this.operations = own("generated/artifacts/operation");
   }
@@ -35,6 +37,7 @@ class ServiceRules {
   install() {
     servePageRanges(this.pageBlobs, this);
     servePagesFromUrl(this.pageBlobs, this);
+    serveAborts(this.blobs, this);
     const { middlewareFactory, operations } = this;
     const rules = this;
     const create = middlewareFactory.createHandlerMiddleware;
@@ -50,6 +53,7 @@ class ServiceRules {
   async check(store, operation, context) {
     const given = context.handlerParameters;
     await this.checkDiskAccess(store, operation, context);
+    this.checkCopy(store, operation, context);
     if (operation === "PageBlob_Create" || operation === "PageBlob_Resize") {
       this.checkSize(context, given.blobContentLength);
     } else if (operation === "PageBlob_UploadPages") {
@@ -72,6 +76,14 @@ class ServiceRules {
     const allowed = [...LOOKING, ...(granted.includes("w") ? WRITING : READING)];
     if (!allowed.includes(operation)) {
       throw this.factory.getAuthorizationPermissionMismatch(context.contextId);
+    }
+  }
+
+  // A blob that is being copied to is looked at only.
+  checkCopy(store, operation, context) {
+    const { account, container, blob } = new this.Context(context);
+    if (store.copies.blocks(operation, { account, container, blob })) {
+      throw this.error(context, 409, "PendingCopyOperation", "There is currently a pending copy operation.");
     }
   }
 

@@ -43,12 +43,12 @@ class AzuriteProcess:
     """One Azurite over HTTPS on 127.0.0.1, a child of this process.
 
     It ends in good order when its standard input closes, so it cannot outlive this process, not even a
-    killed one.
+    killed one. Copies go `speed` times as fast as on Azure.
     """
 
-    def __init__(self, data_dir: Path, port: int, certificate: Path, key: Path) -> None:
+    def __init__(self, data_dir: Path, port: int, certificate: Path, key: Path, speed: float) -> None:
         self._data_dir = data_dir
-        self._arguments = [str(data_dir), str(port), str(certificate), str(key)]
+        self._arguments = [str(data_dir), str(port), str(certificate), str(key), str(speed)]
         self._child: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
         self._last_id = 0

@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import os
-import struct
 import subprocess
-import uuid
 from pathlib import Path
 
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.open import open_disk
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskError, DiskReader
-from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import checksum
 
+from tests.unit._disk.differencing import differencing_vhd
 from tests.unit._disk.samples import KIB, MIB, gpt_disk, qemu_img
 
 DIFFERENCES = ("write -P 7 1M 100k", "write -P 9 20M 64k", "write -z 10M 512k", "discard 30M 2M")
@@ -134,43 +132,7 @@ def test_a_vmdk_whose_parent_has_changed_is_refused(tmp_path: Path) -> None:
         open_disk(str(child))
 
 
-# Differencing VHDs: no tool of the test machine makes them, so they are made of a dynamic one.
-
-
-def differencing_vhd(parent: Path, child: Path, changed: dict[int, bytes]) -> Path:
-    """A child of a dynamic VHD in which the given sectors (number: 512 bytes) differ."""
-    footer = bytearray(parent.read_bytes()[:512])
-    parent_id = bytes(footer[68:84])
-    block_size = 2 * MIB
-    (size,) = struct.unpack(">Q", footer[48:56])
-    entries = -(-size // block_size)
-    footer[60:64] = struct.pack(">I", 4)
-    footer[68:84] = uuid.uuid4().bytes
-    footer[64:68] = struct.pack(">I", checksum(bytes(footer)))
-    table_size = -(-entries * 4 // 512) * 512
-    name = parent.name.encode("utf-16-le")
-    locator_at = 512 + 1024 + table_size
-    header = bytearray(1024)
-    struct.pack_into(
-        ">8sQQIII", header, 0, b"cxsparse", 0xFFFFFFFFFFFFFFFF, 512 + 1024, 0x00010000, entries, block_size
-    )
-    header[40:56] = parent_id
-    struct.pack_into(">4sIIIQ", header, 576, b"W2ru", 512, len(name), 0, locator_at)
-    header[36:40] = struct.pack(">I", checksum(bytes(header), 36))
-    table = [0xFFFFFFFF] * entries
-    body = bytearray()
-    for block in sorted({sector * 512 // block_size for sector in changed}):
-        table[block] = (locator_at + 512 + len(body)) // 512
-        bitmap, data = bytearray(512), bytearray(block_size)
-        for sector, content in changed.items():
-            inside = sector - block * block_size // 512
-            if 0 <= inside < block_size // 512:
-                bitmap[inside // 8] |= 0x80 >> inside % 8
-                data[inside * 512 : inside * 512 + 512] = content
-        body += bitmap + data
-    packed = struct.pack(f">{entries}I", *table).ljust(table_size, b"\xff")
-    child.write_bytes(bytes(footer) + header + packed + name.ljust(512, b"\0") + body + footer)
-    return child
+# Differencing VHDs.
 
 
 @pytest.fixture

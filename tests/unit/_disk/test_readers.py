@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit._disk.samples import KIB, MIB, gpt_disk, qemu_img, write_sparse
+from tests.unit._disk.vmware_disks import with_tables_last
 
 PIECES = st.lists(
     st.tuples(
@@ -216,6 +217,17 @@ def test_a_damaged_compressed_cluster_is_reported(tmp_path: Path) -> None:
     patched(image, place, b"\xff" * 32)
     with open_disk(str(image)) as reader, pytest.raises(DiskError, match="cannot be unpacked"):
         reader.read(0, 512)
+
+
+def test_a_stream_vmdk_that_lacks_its_end_is_refused(tmp_path: Path) -> None:
+    raw = write_sparse(tmp_path / "raw", 4 * MIB, [(4 * MIB - 64 * KIB, os.urandom(64 * KIB))])
+    image = tmp_path / "image.vmdk"
+    qemu_img("convert", "-f", "raw", "-O", "vmdk", "-o", "subformat=streamOptimized", raw, image)
+    footed = with_tables_last(image, tmp_path / "footed.vmdk")
+    os.truncate(image, len(image.read_bytes().rstrip(b"\0")) - KIB)
+    refused(image, "truncated")
+    os.truncate(footed, footed.stat().st_size - KIB)
+    refused(footed, "ends with a footer")
 
 
 @pytest.mark.parametrize(

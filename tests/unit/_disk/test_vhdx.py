@@ -20,10 +20,14 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.crc32c imp
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.open import open_disk
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskError
 
+from tests.unit._disk.differencing import (
+    HEADERS,
+    REGION_TABLES,
+    block_table,
+    data_write_id,
+    differencing_vhdx,
+)
 from tests.unit._disk.samples import KIB, MIB, gpt_disk, qemu_img
-
-HEADERS = (64 * KIB, 128 * KIB)
-REGION_TABLES = (192 * KIB, 256 * KIB)
 
 
 def make_vhdx(tmp_path: Path, *options: str) -> Path:
@@ -167,89 +171,7 @@ def test_a_required_region_that_is_unknown_is_refused(tmp_path: Path) -> None:
         open_disk(str(disk))
 
 
-# Differencing: no tool of the test machine makes them, so a child is made of a disk without blocks.
-
-
-def block_table(disk: Path) -> int:
-    with disk.open("rb") as file:
-        file.seek(REGION_TABLES[0] + 16)
-        for _unused in range(2):
-            kind, offset, _length, _required = struct.unpack("<16sQII", file.read(32))
-            if uuid.UUID(bytes_le=kind) == uuid.UUID("2dc27766-f623-4200-9d64-115e9bfd4a08"):
-                return int(offset)
-    raise AssertionError("no block table")
-
-
-def metadata_region(disk: Path) -> int:
-    with disk.open("rb") as file:
-        file.seek(REGION_TABLES[0] + 16)
-        for _unused in range(2):
-            kind, offset, _length, _required = struct.unpack("<16sQII", file.read(32))
-            if uuid.UUID(bytes_le=kind) == uuid.UUID("8b7ca206-4790-4b9a-b8fe-575f050f886e"):
-                return int(offset)
-    raise AssertionError("no metadata")
-
-
-def data_write_id(disk: Path) -> uuid.UUID:
-    newest = (-1, uuid.UUID(int=0))
-    with disk.open("rb") as file:
-        for place in HEADERS:
-            file.seek(place)
-            _sig, _sum, sequence, _file_id, write_id = struct.unpack("<4sIQ16s16s", file.read(48))
-            newest = max(newest, (sequence, uuid.UUID(bytes_le=write_id)), key=lambda pair: pair[0])
-    return newest[1]
-
-
-def locator(parent: Path, linkage: uuid.UUID) -> bytes:
-    texts = [("parent_linkage", f"{{{linkage}}}"), ("relative_path", parent.name)]
-    head = uuid.UUID("b04aefb7-d19e-4a81-b789-25b8e9445913").bytes_le + struct.pack("<HH", 0, len(texts))
-    entries, strings = b"", b""
-    base = len(head) + 12 * len(texts)
-    for key, value in texts:
-        packed_key, packed_value = key.encode("utf-16-le"), value.encode("utf-16-le")
-        at = base + len(strings)
-        entries += struct.pack("<IIHH", at, at + len(packed_key), len(packed_key), len(packed_value))
-        strings += packed_key + packed_value
-    return head + entries + strings
-
-
-def differencing_vhdx(parent: Path, child: Path, linkage: uuid.UUID, changed: dict[int, bytes]) -> Path:
-    """A child in which some sectors of block 0 (number: 512 bytes) differ from the parent."""
-    qemu_img("create", "-f", "vhdx", "-o", "block_size=8M,block_state_zero=off", child, "64M")
-    metadata = metadata_region(child)
-    with child.open("r+b") as file:
-        file.seek(metadata)
-        table = bytearray(file.read(64 * KIB))
-        (count,) = struct.unpack_from("<H", table, 10)
-        data = locator(parent, linkage)
-        kind = uuid.UUID("a8d35f2d-b30b-454d-abf7-d3d84834ab0c").bytes_le
-        struct.pack_into("<16sIIII", table, 32 + count * 32, kind, 512 * KIB, len(data), 4, 0)
-        struct.pack_into("<H", table, 10, count + 1)
-        file.seek(metadata)
-        file.write(table)
-        file.seek(metadata + 512 * KIB)
-        file.write(data)
-        for number in range(count):
-            item, offset = struct.unpack_from("<16sI", table, 32 + number * 32)
-            if uuid.UUID(bytes_le=item) == uuid.UUID("caa16737-fa36-4d43-b3b6-33f0aa44e76b"):
-                file.seek(metadata + offset + 4)
-                file.write(struct.pack("<I", 2))
-        end = file.seek(0, os.SEEK_END)
-        payload = -(-end // MIB) * MIB
-        bitmap = bytearray(MIB)
-        file.truncate(payload + 8 * MIB)
-        for sector, content in changed.items():
-            bitmap[sector // 8] |= 1 << sector % 8
-            file.seek(payload + sector * 512)
-            file.write(content)
-        file.seek(payload + 8 * MIB)
-        file.write(bitmap)
-        chunk_ratio = (1 << 23) * 512 // (8 * MIB)
-        table_at = block_table(child)
-        for index, place, state in ((0, payload, 7), (chunk_ratio, payload + 8 * MIB, 6)):
-            file.seek(table_at + index * 8)
-            file.write(struct.pack("<Q", place // MIB << 20 | state))
-    return child
+# Differencing.
 
 
 def test_a_differencing_disk_is_its_parent_with_the_changed_sectors(tmp_path: Path) -> None:

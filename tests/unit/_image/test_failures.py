@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -15,8 +16,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
-from ansible_collections.goldenimage.azure.plugins.module_utils._image import settled as settled_module
-from ansible_collections.goldenimage.azure.plugins.module_utils._image import vm_network
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_request import ImageRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.managed_image import ensure_image
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
@@ -92,9 +91,11 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         pauses.append(seconds)
         clock[0] += seconds
 
-    for module in (settled_module, vm_network):
-        monkeypatch.setattr(module.time, "sleep", sleep)
-        monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    defaults: dict[str, Any] = Waiter.__init__.__kwdefaults__ or {}
+    monkeypatch.setitem(defaults, "sleep", sleep)
+    monkeypatch.setitem(defaults, "clock", lambda: clock[0])
     return pauses
 
 

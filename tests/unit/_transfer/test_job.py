@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError, InvalidInput
 from ansible_collections.goldenimage.azure.plugins.module_utils._module import Outcome
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.job import UploadJob
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.progress import ProgressFile
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Progress
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.progress_file import ProgressFile
 
 from tests.unit._disk.samples import MIB, add_boot_code, gpt_disk, qemu_img, write_sparse
 from tests.unit._upload.page_blob_server import Answer, PageBlobServer, Seen
@@ -30,6 +30,7 @@ DEFAULTS: dict[str, Any] = {
     "hyper_v_generation": None,
     "architecture": None,
     "disk_encryption_set": None,
+    "security_type": None,
     "storage_account": None,
     "container": None,
     "blob": None,
@@ -71,7 +72,7 @@ def raw(tmp_path: Path) -> Path:
         ({"disk_name": "d", "tags": {"GoldenImage_Upload": "c"}}, ("GoldenImage_Upload",)),
         ({"disk_name": "d", "tags": dict.fromkeys(map(str, range(49)), "")}, ("49 tags", "48")),
         ({"disk_name": "d", "connections": 0}, ("connections",)),
-        ({"disk_name": "d", "connections": 17}, ("connections", "16")),
+        ({"disk_name": "d", "connections": 17}, ("connections", "12")),
         ({"disk_name": "d", "bandwidth_limit": 99_999}, ("bandwidth_limit", "100000")),
         ({"disk_name": "d", "wait_timeout": 0}, ("wait_timeout",)),
         ({"disk_name": "d", "resource_group": "a b"}, ("resource_group",)),

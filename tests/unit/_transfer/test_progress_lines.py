@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.goldenimage.azure.plugins.action.disk_upload import sentence
+from ansible_collections.goldenimage.azure.plugins.plugin_utils.progress import label, sentence
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,33 @@ from ansible_collections.goldenimage.azure.plugins.action.disk_upload import sen
             {"done": 10**9, "total": 10**9, "sent": 10**9, "seconds": 50.0},
             "sent 1000 MB, 100 % of 1000 MB of data, 20.0 MB/s, 0 s left",
         ),
+        ({"phase": "checking", "done": 3 * 10**9, "total": 4 * 10**9}, "checked 75 % of 4000 MB of data"),
+        (
+            {"phase": "receiving", "done": 5 * 10**8, "total": 10**9, "sent": 5 * 10**8, "seconds": 25.0},
+            "received 500 MB, 50 % of 1000 MB of data, 20.0 MB/s, 25 s left",
+        ),
+        (
+            {"phase": "copying", "done": 10**9, "total": 4 * 10**9, "sent": 10**9, "seconds": 100.0},
+            "copied 1000 MB, 25 % of 4000 MB, 10.0 MB/s, 5 min 0 s left",
+        ),
         ({"done": 0, "total": 0, "sent": 0}, "sent 0 MB, 100 % of 0 MB of data"),
     ],
 )
 def test_progress_is_said_in_one_line(progress: dict[str, object], expected: str) -> None:
     known = {"phase": "sending", "sent": 0, "resumed": 0, "seconds": 0.0}
     assert sentence({**known, **progress}) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"path": "/var/images/web.raw", "disk_name": "web"}, "web.raw"),
+        ({"source": {"disk_name": "web"}, "disk_name": "far"}, "far"),
+        ({"snapshot_name": "before-update"}, "before-update"),
+        ({"storage_account": "images", "container": "vhds", "blob": "linux/web.vhd"}, "web.vhd"),
+        ({"sas_url": "https://images.blob.core.windows.net/vhds/web.vhd?sig=c2VjcmV0/ZQ"}, "web.vhd"),
+        ({}, "disk"),
+    ],
+)
+def test_a_line_of_progress_names_the_disk_that_is_made(options: dict[str, object], expected: str) -> None:
+    assert label(options) == expected

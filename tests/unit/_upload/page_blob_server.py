@@ -53,7 +53,10 @@ class Seen:
 
 
 class PageBlobServer:
-    """`fault(request number, seen)` may return an :class:`Answer` for a request; None lets it work."""
+    """`fault(request number, seen)` may return an :class:`Answer` for a request; None lets it work.
+
+    As many reads as `damaged_reads` says arrive with a wrong bit.
+    """
 
     def __init__(self, folder: Path, page_size: int = 1000) -> None:
         self.blobs: dict[str, Blob] = {}
@@ -62,6 +65,7 @@ class PageBlobServer:
         self.open_connections = 0
         self.page_size = page_size
         self.fault: Callable[[int, Seen], Answer | None] = lambda _number, _seen: None
+        self.damaged_reads = 0
         self.lock = threading.Lock()
         self.ca = folder / "ca.pem"
         server = self
@@ -201,10 +205,23 @@ class _Handler(BaseHTTPRequestHandler):
             del self.owner.blobs[seen.path]
             self._reply(202)
         elif "x-ms-range" in seen.headers:
-            first, end = _range(seen)
-            self._reply(206, body=bytes(blob.data[first:end]))
+            self._read(seen, blob)
         else:
             self._reply(200, self._properties(blob), length=len(blob.data))
+
+    def _read(self, seen: Seen, blob: Blob) -> None:
+        if seen.headers.get("if-match", f'"{blob.etag}"') != f'"{blob.etag}"':
+            self._error(412, "ConditionNotMet")
+            return
+        first, end = _range(seen)
+        body = bytes(blob.data[first:end])
+        headers = {}
+        if seen.headers.get("x-ms-range-get-content-md5") == "true":
+            headers["Content-MD5"] = base64.b64encode(hashlib.md5(body).digest()).decode()  # noqa: S324
+        if self.owner.damaged_reads:
+            self.owner.damaged_reads -= 1
+            body = bytes([body[0] ^ 1]) + body[1:]
+        self._reply(206, headers, body)
 
     def _properties(self, blob: Blob) -> dict[str, str]:
         found = {f"x-ms-meta-{name}": value for name, value in blob.metadata.items()}

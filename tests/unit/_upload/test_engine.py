@@ -22,6 +22,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors i
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blob import PageBlob, retry_after
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Plan, Progress, make_plan
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.scan import MIB
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.throttle import Throttle
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.verification import (
     verify_content,
     verify_ranges,
@@ -89,6 +90,23 @@ def test_the_blob_becomes_a_fixed_vhd_of_the_disk(
     qemu_img("convert", "-f", "vpc", "-O", "raw", tmp_path / "blob.vhd", tmp_path / "judge")
     judged = (tmp_path / "judge").read_bytes()
     assert judged == reader.read(0, reader.virtual_size) + bytes(plan.virtual_size - reader.virtual_size)
+
+
+def test_progress_counts_what_of_a_request_has_left_already(server: PageBlobServer, tmp_path: Path) -> None:
+    path = write_sparse(tmp_path / "solid", 4 * MIB, [(0, os.urandom(4 * MIB))])
+    server.add(4 * MIB + 512)
+    reports: list[Progress] = []
+    throttle = Throttle(2 * MIB)
+
+    def opened(cancel: threading.Event) -> PageBlob:
+        context = tls_context({"REQUESTS_CA_BUNDLE": str(server.ca)})
+        return PageBlob(parse_blob_url(server.url()), context, cancel=cancel, throttle=throttle)
+
+    with open_disk(str(path), allow_unpartitioned=True) as solid:
+        send(solid, opened, 1, reports.append)
+    assert any(0 < report.sent < 4 * MIB and report.done == report.sent for report in reports)
+    assert [report.done for report in reports] == sorted(report.done for report in reports)
+    assert reports[-1].done == 4 * MIB
 
 
 def test_connections_are_kept_and_limited(server: PageBlobServer, plan: Plan, reader: DiskReader) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.journal 
     Header,
     Held,
     Journal,
+    Marks,
     open_journal,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.ranges import (
@@ -84,6 +86,20 @@ def test_what_was_acknowledged_is_known_by_the_next_run(tmp_path: Path, reader: 
     journal.close()
     assert held_by(path, reader) == [True] * 6
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_marks_of_a_disk_that_is_mostly_empty_need_little_memory() -> None:
+    marks = Marks((32 << 40) // WINDOW)
+    numbers = [0, 511, 512, 5_000_000, len(marks) - 1]
+    tracemalloc.start()
+    try:
+        for number in numbers:
+            marks[number] = number + 1
+        assert tracemalloc.get_traced_memory()[1] < 64 << 10
+    finally:
+        tracemalloc.stop()
+    assert [marks[number] for number in numbers] == [number + 1 for number in numbers]
+    assert marks[1] == marks[513] == marks[len(marks) - 2] == 0
 
 
 def test_a_window_whose_ranges_the_service_lost_is_not_held(tmp_path: Path, reader: DiskReader) -> None:

@@ -167,12 +167,12 @@ def test_progress_reaches_the_end(tmp_path: Path) -> None:
 
 def test_sizes_azure_refuses_are_refused() -> None:
     check_managed_disk_size("disk", 20 * MIB, None)
-    check_managed_disk_size("disk", 32 << 40, None)
+    check_managed_disk_size("disk", 32767 << 30, None)
     check_managed_disk_size("disk", 2 << 40, "V1")
     check_page_blob_size("disk", (8 << 40) - MIB)
     for size, generation, words in [
         (19 * MIB, None, "20 MiB"),
-        ((32 << 40) + 512, None, "a managed disk"),
+        ((32767 << 30) + 512, None, "a managed disk"),
         ((2 << 40) + 512, "V1", "generation V1"),
         (4 << 40, "V2", "generation V2"),
     ]:

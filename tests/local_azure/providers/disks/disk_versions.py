@@ -35,6 +35,7 @@ _SINCE = {
 # The first version that tells how large a disk or image is that was made of a blob.
 SIZES_OF_BLOBS_SINCE = "2018-04-01"
 _SOURCE_ID_SINCE = "2019-07-01"
+_SECURITY_OPTION_SINCE = "2025-01-02"
 # Until some version between 2020-12-01 and 2022-03-02 a first answer had no id and type, but a mark.
 _PLAIN_SINCE = "2021-04-01"
 # Until some version between 2017-06-30 and 2018-09-30 it had no name, either.
@@ -56,6 +57,11 @@ def _known(body: Json, api_version: str) -> Json:
     if api_version < _SOURCE_ID_SINCE and "creationData" in properties:
         creation = properties["creationData"]
         properties["creationData"] = {k: v for k, v in creation.items() if k != "sourceUniqueId"}
+    if api_version < _SECURITY_OPTION_SINCE and "supportedCapabilities" in properties:
+        capabilities = properties["supportedCapabilities"]
+        properties["supportedCapabilities"] = {
+            k: v for k, v in capabilities.items() if k != "supportedSecurityOption"
+        }
     return {**body, "properties": properties}
 
 

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""How far an upload is, as lines of JSON in a file that somebody may follow."""
-
-from __future__ import annotations
+"""How far an upload or download is, as lines of JSON in a file that somebody may follow."""
 
 import json
 import os
 import time
+from typing import Any, Dict, Optional
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Progress
 
@@ -17,10 +16,10 @@ _EVERY = 1.0
 class ProgressFile:
     """Appends a line with `phase` and the members of :class:`Progress`, at most once a second.
 
-    The file has mode 0600. A file that cannot be written is no reason to stop an upload.
+    The file has mode 0600. A file that cannot be written is no reason to stop.
     """
 
-    def __init__(self, path: str | None) -> None:
+    def __init__(self, path: Optional[str]) -> None:
         self._fd = -1
         self._last = 0.0
         if path:
@@ -38,14 +37,28 @@ class ProgressFile:
         """The disk is read and sent."""
         self._write("sending", progress)
 
+    def receiving(self, progress: Progress) -> None:
+        """The disk is fetched."""
+        self._write("receiving", progress)
+
+    def checking(self, progress: Progress) -> None:
+        """What was fetched is read again."""
+        self._write("checking", progress)
+
+    def copying(self, progress: Progress) -> None:
+        """Azure copies; `sent` is what it has copied since somebody looks."""
+        self._write("copying", progress)
+
     def _write(self, phase: str, progress: Progress) -> None:
         now = time.monotonic()
         if self._fd < 0 or (now - self._last < _EVERY and progress.done < progress.total):
             return
         self._last = now
-        line = json.dumps({"phase": phase, **progress._asdict(), "seconds": round(progress.seconds, 1)})
+        line: Dict[str, Any] = {"phase": phase}
+        line.update(progress._asdict())
+        line["seconds"] = round(progress.seconds, 1)
         try:
-            os.write(self._fd, line.encode() + b"\n")
+            os.write(self._fd, json.dumps(line).encode() + b"\n")
         except OSError:
             self.close()
 

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""The options that uploads, downloads and copies have in common, checked before the first request."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.credentials import from_environment
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
+
+# Each needs 4 MiB of memory; more than this would not make one disk faster.
+_MOST_CONNECTIONS = 12
+# A request of 4 MiB has to end within the service's time for one.
+_LEAST_BANDWIDTH = 100_000
+_MODES = ("validate", "ignore")
+
+
+def waiter_of(options: Mapping[str, Any], *, wait: bool = True) -> Waiter:
+    """How long Azure's operations may take, by `wait_timeout`; raises InvalidInput."""
+    if options["wait_timeout"] < 1:
+        raise InvalidInput(f"wait_timeout is {options['wait_timeout']}; it is a number of seconds above 0.")
+    return Waiter(wait=wait, timeout=options["wait_timeout"])
+
+
+def checks_certificates(options: Mapping[str, Any]) -> bool:
+    """Whether the certificates of the blob service are checked; raises InvalidInput.
+
+    By the option or the environment alone, as a SAS needs no credentials file.
+    """
+    given = options.get("cert_validation_mode") or from_environment(os.environ).get("cert_validation_mode")
+    mode = given or _MODES[0]
+    if mode not in _MODES:
+        raise InvalidInput(f"cert_validation_mode is '{mode}'.", remedy="Use validate or ignore.")
+    return mode == _MODES[0]
+
+
+def check_pace(options: Mapping[str, Any]) -> None:
+    """Refuse `connections` and a `bandwidth_limit` that make no sense; raises InvalidInput."""
+    connections, limit = options["connections"], options["bandwidth_limit"]
+    if not 1 <= connections <= _MOST_CONNECTIONS:
+        raise InvalidInput(
+            f"connections is {connections}.", remedy=f"It is a number from 1 to {_MOST_CONNECTIONS}."
+        )
+    if limit is not None and limit < _LEAST_BANDWIDTH:
+        raise InvalidInput(
+            f"bandwidth_limit is {limit} bytes per second.", remedy=f"It is at least {_LEAST_BANDWIDTH}."
+        )
