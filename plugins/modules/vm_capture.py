@@ -61,10 +61,10 @@ options:
       type:
         description: Kind of target. It decides which of the other options there are.
         type: str
-        choices: [managed_image, gallery_version]
+        choices: [managed_image, gallery_version, vhd_blobs]
         required: true
       resource_group:
-        description: Resource group of the image or the gallery.
+        description: Resource group of the image, the gallery or the storage account.
         type: str
       name:
         description: Name of the managed image.
@@ -132,6 +132,24 @@ options:
         description: V(Shallow) makes a version within minutes, for tests, without replicas.
         type: str
         choices: [Full, Shallow]
+      storage_account:
+        description:
+          - Storage account of the VHD blobs. The blob service copies the disks to it from temporary
+            snapshots; that is always waited for.
+        type: str
+      container:
+        description: Container of the blobs, which has to be there.
+        type: str
+      prefix:
+        description:
+          - What the blobs' names begin with, the machine's name and a hyphen by default. C(os.vhd) follows
+            for the operating system disk, and C(lun5.vhd) for example for the data disk at LUN 5.
+        type: str
+      auth_mode:
+        description: V(key) uses the account's key, V(login) the credential itself, which needs a role for
+          blobs.
+        type: str
+        choices: [key, login]
   stop:
     description: Whether a running machine may be deallocated. Without it a running machine is refused.
     type: bool
@@ -225,6 +243,19 @@ EXAMPLES = r"""
           - name: northeurope
         end_of_life: "2030-01-31"
 
+- name: Capture to VHD blobs, with a backup that is gone back to if that fails
+  goldenimage.azure.vm_capture:
+    resource_group: build
+    source_vm: build-web
+    targets:
+      - type: vhd_blobs
+        resource_group: images
+        storage_account: goldenimages
+        container: vhds
+        prefix: web-1.0-
+    backup: true
+    rescue: true
+
 - name: Capture a machine as it is, while it runs
   goldenimage.azure.vm_capture:
     resource_group: production
@@ -256,30 +287,38 @@ targets:
       type: bool
       returned: always
     id:
-      description: Resource id.
+      description: Resource id; of VHD blobs the URL of the operating system's.
       type: str
       returned: always
       sample: /subscriptions/SUBSCRIPTION/resourceGroups/images/providers/Microsoft.Compute/images/web-1.0
+    storage_account:
+      description: Storage account.
+      type: str
+      returned: for VHD blobs
+    container:
+      description: Container.
+      type: str
+      returned: for VHD blobs
     name:
       description: Name; of a gallery version its number.
       type: str
-      returned: always
+      returned: for images and versions
       sample: web-1.0
     resource_group:
       description: Resource group.
       type: str
-      returned: always
+      returned: for images and versions
     location:
       description: Region.
       type: str
-      returned: always
+      returned: for images and versions
     tags:
-      description: Tags.
+      description: Tags; of VHD blobs the metadata of the operating system's.
       type: dict
       returned: always
     os_disk:
-      description: Operating system disk, with caching and disk_size_gb; of a managed image also source,
-        os_type, os_state, storage_account_type, disk_encryption_set.
+      description: Operating system disk, with caching and disk_size_gb; of VHD blobs url and disk_size_gb;
+        of a managed image also source, os_type, os_state, storage_account_type, disk_encryption_set.
       type: dict
       returned: always
     data_disks:
@@ -338,7 +377,7 @@ targets:
     provisioning_state:
       description: Azure's state, null in check mode.
       type: str
-      returned: always
+      returned: for images and versions
       sample: Succeeded
 vm:
   description: The machine afterwards. Null when it is gone and everything had been made.
@@ -423,7 +462,7 @@ _REGION_SPEC: dict[str, Any] = {
     "disk_encryption_set": {"type": "str"},
 }
 _TARGET_SPEC: dict[str, Any] = {
-    "type": {"type": "str", "required": True, "choices": ["managed_image", "gallery_version"]},
+    "type": {"type": "str", "required": True, "choices": ["managed_image", "gallery_version", "vhd_blobs"]},
     "resource_group": {"type": "str"},
     "name": {"type": "str"},
     "zone_resilient": {"type": "bool"},
@@ -437,6 +476,10 @@ _TARGET_SPEC: dict[str, Any] = {
     "exclude_from_latest": {"type": "bool"},
     "end_of_life": {"type": "str"},
     "replication_mode": {"type": "str", "choices": ["Full", "Shallow"]},
+    "storage_account": {"type": "str"},
+    "container": {"type": "str"},
+    "prefix": {"type": "str"},
+    "auth_mode": {"type": "str", "choices": ["key", "login"]},
 }
 
 

@@ -103,10 +103,15 @@ def mark_generalized(azure: LocalAzure, vm: str, vm_id: str | None = None) -> No
 
 def answer_commands(azure: LocalAzure, answer: Mapping[str, Any]) -> None:
     """What scripts that run commands send to a machine answer from now on."""
+    control(azure, "run-command-answers", answer)
+
+
+def control(azure: LocalAzure, endpoint: str, body: Mapping[str, Any]) -> None:
+    """Tell the local Azure itself something."""
     request = urllib.request.Request(  # noqa: S310 - https, loopback
-        f"{azure.url}/local-azure/run-command-answers",
+        f"{azure.url}/local-azure/{endpoint}",
         method="POST",
-        data=json.dumps(answer).encode(),
+        data=json.dumps(body).encode(),
         headers={"x-local-azure-control-key": azure.env["LOCAL_AZURE_CONTROL_KEY"]},
     )
     context = ssl.create_default_context(cafile=azure.env["SSL_CERT_FILE"])

@@ -62,12 +62,12 @@ def find_evidence(request: CaptureRequest, source: SourceVm) -> Evidence:
 def _from_tag(value: str, request: CaptureRequest, source: SourceVm) -> Evidence:
     time, _space, rest = value.partition(" ")
     vm_id, _space, build_id = rest.partition(" ")
-    marked = _moment(time)
+    marked = moment(time)
     if marked is None or not vm_id:
         return Evidence(None, f"its tag {MARK_TAG} cannot be read ({value}).")
     if vm_id.casefold() != source.vm_id.casefold():
         return Evidence(None, f"its tag {MARK_TAG} was written for another machine ({vm_id}).")
-    moved = _moment(str(source.os_disk.properties.get("LastOwnershipUpdateTime", "")))
+    moved = moment(str(source.os_disk.properties.get("LastOwnershipUpdateTime", "")))
     own_stop = build_id == request.build_id and source.state.power == "deallocated"
     if moved is not None and moved > marked and not own_stop:
         return Evidence(
@@ -78,14 +78,17 @@ def _from_tag(value: str, request: CaptureRequest, source: SourceVm) -> Evidence
     return Evidence(TAG)
 
 
-def _moment(text: str) -> datetime | None:
-    """A time of Azure's, with up to seven digits after the second; whole seconds, as the tag has them."""
+def moment(text: str) -> datetime | None:
+    """A time of Azure's, with up to seven digits after the second, in whole seconds, as the tag has them.
+
+    None for a text that is no time.
+    """
     found = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)?", text, re.IGNORECASE)
     if found is None:
         return None
     zone = found[2] or "+00:00"
-    moment = datetime.fromisoformat(found[1] + ("+00:00" if zone in "Zz" else zone))
-    return moment.astimezone(timezone.utc)
+    said = datetime.fromisoformat(found[1] + ("+00:00" if zone in "Zz" else zone))
+    return said.astimezone(timezone.utc)
 
 
 def _can_be_asked(source: SourceVm) -> bool:

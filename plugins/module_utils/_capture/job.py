@@ -38,10 +38,12 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.refusal
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import (
     GALLERY_VERSION,
     MANAGED_IMAGE,
+    VHD_BLOBS,
     CaptureRequest,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm, read_source
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target import RIGHT, Needs, Target
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target_blobs import BlobsTarget
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target_gallery import GalleryTarget
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target_image import ImageTarget
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.way_back import WayBack
@@ -52,7 +54,11 @@ if TYPE_CHECKING:
 
 _VM = "Microsoft.Compute/virtualMachines"
 _STOPPED = {"deallocate": "Deallocated", "powerOff": "Powered off"}
-_TARGETS: Mapping[str, type[Target]] = {MANAGED_IMAGE: ImageTarget, GALLERY_VERSION: GalleryTarget}
+_TARGETS: Mapping[str, type[Target]] = {
+    MANAGED_IMAGE: ImageTarget,
+    GALLERY_VERSION: GalleryTarget,
+    VHD_BLOBS: BlobsTarget,
+}
 
 
 class Captured(NamedTuple):

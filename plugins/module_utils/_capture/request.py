@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -145,6 +146,7 @@ class CaptureRequest:
     backup: bool
     backup_name: str | None
     rescue: bool
+    verify_tls: bool
 
     @property
     def generalized(self) -> bool:
@@ -172,7 +174,7 @@ class CaptureRequest:
         check_tags(options.get("tags"), own=OWN_TAGS)
         vm_id = _vm_id(options["source_vm"], group, subscription)
         targets = tuple(
-            _target(f"targets[{position}]", given, group)
+            _target(f"targets[{position}]", given, group, parse_resource_id(vm_id).name)
             for position, given in enumerate(options["targets"] or [])
         )
         if not targets:
@@ -199,6 +201,7 @@ class CaptureRequest:
             backup=bool(options.get("backup")),
             backup_name=backup_name,
             rescue=bool(options.get("rescue")),
+            verify_tls=_verify_tls(options),
         )
         request._check_together()
         return request
@@ -230,6 +233,12 @@ class CaptureRequest:
             )
 
 
+def _verify_tls(options: Mapping[str, Any]) -> bool:
+    """Whether the blob service's certificate is checked, as that of Resource Manager is."""
+    mode = options.get("cert_validation_mode") or os.environ.get("AZURE_CERT_VALIDATION_MODE")
+    return mode != "ignore"
+
+
 def _vm_id(source: str, group: str, subscription: str) -> str:
     if not is_resource_id(source):
         return resource_id(subscription, group, COMPUTE, "virtualMachines", source)
@@ -253,7 +262,7 @@ def _luns(given: Sequence[int] | None) -> tuple[int, ...] | None:
     return tuple(sorted(set(given)))
 
 
-def _target(option: str, given: Mapping[str, Any], group: str) -> TargetRequest:
+def _target(option: str, given: Mapping[str, Any], group: str, vm_name: str) -> TargetRequest:
     kind = given["type"]
     said = {name: value for name, value in given.items() if value not in (None, "", []) and name != "type"}
     missing = [name for name in _NEEDED[kind] if name not in said]
@@ -269,6 +278,8 @@ def _target(option: str, given: Mapping[str, Any], group: str) -> TargetRequest:
     )
     if "end_of_life" in said:
         said["end_of_life"] = _future(f"{option}.end_of_life", str(said["end_of_life"]))
+    if kind == VHD_BLOBS:
+        said.setdefault("prefix", f"{vm_name}-")
     target = TargetRequest(option=option, type=kind, group=own_group, regions=regions, **said)
     {MANAGED_IMAGE: _check_image, GALLERY_VERSION: _check_version, VHD_BLOBS: _check_blobs}[kind](target)
     return target

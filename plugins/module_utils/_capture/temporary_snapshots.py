@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""Snapshots of the disks that a capture reads, which live no longer than it does.
+
+They have names that a run after a kill finds again, and tags by which anybody may collect them once expired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import resource_id
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import moment
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import (
+    COMPUTE,
+    CaptureRequest,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceDisk, SourceVm
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import disk_key
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_snapshots import same_protection
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
+    has_expired,
+    new_build,
+    temporary_tags,
+)
+
+if TYPE_CHECKING:
+    from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+
+
+class TemporarySnapshots:
+    """Those of one capture, in the machine's resource group."""
+
+    def __init__(self, session: AzureSession, request: CaptureRequest, waiter: Waiter) -> None:
+        self._snapshots = session.compute.snapshots
+        self._subscription = session.subscription_id
+        self._request = request
+        self._waiter = Waiter(True, waiter.timeout, waiter.progress)
+
+    def name(self, lun: int | None) -> str:
+        return f"goldenimage-{self._request.build_id}-{disk_key(lun)}"
+
+    def id(self, lun: int | None) -> str:
+        return resource_id(self._subscription, self._request.vm_group, COMPUTE, "snapshots", self.name(lun))
+
+    def read(self, lun: int | None) -> dict[str, Any] | None:
+        return self._snapshots.get(self._request.vm_group, self.name(lun))
+
+    def make(self, source: SourceVm, disks: list[SourceDisk], now: datetime) -> None:
+        """Make them all, or take those that a killed run has made, if nothing was written since."""
+        build = new_build(self._request.build_id, self._request.expires_after, now)
+        tags = temporary_tags(build, "capture", source.id)
+
+        def made(disk: SourceDisk) -> None:
+            present = self.read(disk.lun)
+            if present is not None:
+                if not _is_stale(present, disk, now):
+                    return
+                self.remove(disk.lun)
+            body = {
+                "location": source.location,
+                "sku": {"name": "Standard_LRS"},
+                "tags": tags,
+                "properties": {
+                    "creationData": {"createOption": "Copy", "sourceResourceId": disk.id},
+                    "incremental": True,
+                    **same_protection(disk.properties),
+                },
+            }
+            self._snapshots.put(self._request.vm_group, self.name(disk.lun), body, self._waiter)
+
+        in_parallel(made, disks)
+
+    def remove(self, lun: int | None) -> None:
+        """Delete it, whoever may still read it."""
+        present = self.read(lun)
+        if present is None:
+            return
+        group, name = self._request.vm_group, self.name(lun)
+        if str(present["properties"].get("diskState", "")).startswith("ActiveSAS"):
+            self._snapshots.action(group, name, "endGetAccess", None, self._waiter)
+        self._snapshots.delete(group, name, self._waiter)
+
+
+def _is_stale(snapshot: Mapping[str, Any], disk: SourceDisk, now: datetime) -> bool:
+    """Whether the disk may have been written to by a machine that was started after the snapshot was made."""
+    created = moment(str(snapshot["properties"].get("timeCreated", "")))
+    moved = moment(str(disk.properties.get("LastOwnershipUpdateTime", "")))
+    return has_expired(snapshot, now) or created is None or (moved is not None and moved > created)
