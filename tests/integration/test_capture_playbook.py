@@ -8,7 +8,13 @@ What would generalize a guest is a role of the test's own, which runs on the con
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
+import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +134,64 @@ def test_a_twin_is_generalized_captured_and_removed_and_its_source_not_written_t
     assert guests.ran_on() == []
     assert again.custom_stats["provision_vm_image"] == image["id"]
     assert again.stats["localhost"]["changed"] == 0
+
+
+def kill_when(azure: LocalAzure, play: Player, args: dict[str, Any], write: str) -> None:
+    """Run the playbook and kill it with all its processes when a write that ends so was answered."""
+    directory = play.work_dir / f"killed-{uuid.uuid4().hex[:8]}"
+    directory.mkdir()
+    variables = directory / "vars.json"
+    variables.write_text(json.dumps(args), encoding="utf-8")
+    mark = azure.mark()
+    with (directory / "output").open("w") as output:
+        process = subprocess.Popen(
+            ["ansible-playbook", str(PLAYBOOK), "--extra-vars", f"@{variables}"],
+            cwd=directory,
+            env=play.environment({}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 180
+        while not any(each.startswith("P") and each.endswith(write) for each in azure.writes(mark)):
+            assert process.poll() is None, (directory / "output").read_text(encoding="utf-8")
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        # Modules are in process groups of their own, and would go on.
+        for child in (*_children(process.pid), process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        process.wait(30)
+
+
+def _children(pid: int) -> list[int]:
+    """Ids of all processes that descend from one."""
+    below: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in map(int, task.read_text(encoding="ascii").split()):
+                below += [*_children(child), child]
+    return below
+
+
+def test_a_capture_that_is_killed_again_and_again_ends_with_one_image_and_nothing_left(
+    azure: LocalAzure, play: Player, group: str, source: Source, guests: Guests
+) -> None:
+    args = survey(group, guests, capture_vm_image="survivor")
+    image = azure.id(group, IMAGES, "survivor")
+    before = source.state()
+    kill_when(azure, play, args, "/disks/origin-twin-os")
+    # The twin is whole, and its guest marked as generalized.
+    kill_when(azure, play, args, "/virtualMachines/origin-twin/deallocate")
+    assert len(guests.ran_on()) == 1
+    kill_when(azure, play, args, "/images/survivor")
+    made = play(PLAYBOOK, **args).succeeded()
+    assert guests.ran_on() == [], "a generalized twin is gone on with"
+    assert made.custom_stats["provision_vm_image"] == image
+    assert azure.get(image)["properties"]["provisioningState"] == "Succeeded"
+    assert twin_groups(azure) == []
+    assert source.state() == before
 
 
 def test_a_guest_that_cannot_be_generalized_leaves_no_image_and_no_twin(

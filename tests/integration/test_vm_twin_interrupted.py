@@ -154,6 +154,36 @@ def test_a_failure_undoes_everything_unless_it_is_to_be_kept_for_a_look(
     assert source.state() == before
 
 
+@pytest.mark.parametrize("seed", [5, 8, 11])
+def test_with_requests_going_wrong_at_random_there_is_a_whole_twin_or_nothing(
+    azure: LocalAzure, session: AzureSession, source: Source, seed: int
+) -> None:
+    build = f"shaky-{seed}"
+    options = {"source_vm": source.id, "build_id": build, "method": ["restore_point", "snapshots"][seed % 2]}
+    everything = {"path": "**"}
+    made = {"method": "PUT", "path": "**/goldenimage-twin-*/**", "probability": 0.05}
+    before = source.state()
+    with faults(
+        azure,
+        rule("throttled", {**everything, "probability": 0.05}, "throttle", retry_after=1),
+        rule("unavailable", {**everything, "probability": 0.05}, "error", status=503),
+        rule("unsent", {**everything, "probability": 0.03}, "drop", when="before"),
+        rule("unheard", {**everything, "probability": 0.05}, "drop", when="after"),
+        rule("failing", made, "fail_operation", code="InternalExecutionError", message="No reason."),
+        seed=seed,
+    ):
+        try:
+            whole = ensure(session, options).changed
+        except AzureError as error:
+            whole = False
+            assert "origin was not touched" in str(error)
+    assert azure.request("GET", azure.id(f"goldenimage-twin-{build}")).status == (200 if whole else 404)
+    if whole:
+        assert not ensure(session, options).changed
+        assert remove(session, build).changed
+    assert source.state() == before
+
+
 def test_what_an_interrupted_run_left_is_of_no_use_when_it_has_expired(
     azure: LocalAzure, session: AzureSession, source: Source
 ) -> None:
