@@ -93,7 +93,9 @@ options:
     description:
       - Kind of storage of the managed disk or snapshot. The default is that of the source for a disk made
         from a disk, V(Standard_LRS) for any other disk, and Azure's choice for a snapshot.
-      - A copy that exists is changed to it.
+      - A copy that exists is changed to it. Azure changes a disk neither to and from V(UltraSSD_LRS) nor
+        between V(*_LRS) and V(*_ZRS); that needs O(force).
+      - V(PremiumV2_LRS) and V(UltraSSD_LRS) are for data disks, which get sectors of the source's size.
     type: str
     choices:
       - Standard_LRS

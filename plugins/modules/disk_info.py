@@ -15,7 +15,8 @@ description:
   - Says as what Azure takes the disk, why not as something else, and what an upload will do on the way.
   - Runs on the host that has the file and needs nothing there but Python 3.6, neither root nor qemu-img.
     Nothing is changed and Azure is not asked.
-  - Files that are no disk, and damaged, truncated or encrypted ones, are errors that name the reason.
+  - Files that are no disk, and damaged, truncated or encrypted ones, are errors that name the reason, and so
+    are files that name others although their own names do not show that they are of such a format.
 options:
   path:
     description: Path of the disk file, or of a block device, on the host the task runs on.

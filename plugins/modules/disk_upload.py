@@ -16,6 +16,9 @@ description:
   - The format is recognised by the file's content. Files of other formats are refused with the command
     that converts them, and so are damaged and truncated files and files that are no disk, before anything
     is created.
+  - A disk of several files is read whole, a qcow2 with its backing file for instance. As a guest can write
+    anything to its raw disk, the names of other files are only followed where the name of O(path) ends in
+    that of the format, C(.qcow2), C(.vmdk), C(.vhd), C(.avhd), C(.vhdx) or C(.avhdx).
   - The size is rounded up to whole MiB, as Azure demands, and the footer of a fixed VHD is made on the way.
   - Every request carries the MD5 of its data, and afterwards the service is asked which ranges were
     written.

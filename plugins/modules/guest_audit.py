@@ -19,7 +19,8 @@ description:
   - File contents are never shown.
 options:
   disk:
-    description: Disk file to look into, on the host the task runs on. Raw, VHD, VHDX, qcow2 or VMDK.
+    description: Disk file to look into, on the host the task runs on. Raw, VHD, VHDX, qcow2 or VMDK. One of
+      several files has to have a name as M(goldenimage.azure.disk_upload) says.
     type: path
   partition:
     description:

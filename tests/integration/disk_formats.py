@@ -79,7 +79,9 @@ class Formats:
                 yield name, make(name)
 
     def _file(self, name: str) -> Path:
-        return self._folder / name.replace(" ", "-")
+        """A file of that name; without an ending it gets that of the format, the name's first word."""
+        ending = "" if "." in name else f".{name.partition(' ')[0]}"
+        return self._folder / f"{name.replace(' ', '_')}{ending}"
 
     @staticmethod
     def _sample(path: Path, driver: str | None, own: str | None = None) -> Sample:

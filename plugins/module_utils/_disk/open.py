@@ -62,11 +62,17 @@ def _open_path(path: str, allow_unpartitioned: bool, chain: Chain, declared: boo
         raise
 
 
-def _open_parent(
-    chain: Chain, trusted: bool, disk_format: str, child: SourceFile, name: str, declared: Optional[str]
-) -> DiskReader:
-    if not trusted:
+def _by_name(open_parent: OpenParent, disk_format: str) -> OpenParent:
+    """Opens parents of a file only if its own name says that it is of the format."""
+
+    def opened(child: SourceFile, name: str, declared: Optional[str]) -> DiskReader:
         check_may_name_others(child, disk_format)
+        return open_parent(child, name, declared)
+
+    return opened
+
+
+def _open_parent(chain: Chain, child: SourceFile, name: str, declared: Optional[str]) -> DiskReader:
     # A child that says "raw" means it, whatever the content looks like: guests write it.
     path = parent_path(child, name)
     if declared == "raw":
@@ -87,15 +93,19 @@ def _open_parent(
 
 def _open(file: SourceFile, allow_unpartitioned: bool, chain: Chain, declared: bool) -> DiskReader:
     head = file.read_up_to(0, signatures.HEAD_SIZE)
-    open_parent = partial(_open_parent, chain, declared)
+    parents = partial(_open_parent, chain)
+
+    def parents_of(disk_format: str) -> OpenParent:
+        return parents if declared else _by_name(parents, disk_format)
+
     if head.startswith(qcow2_header.MAGIC):
-        return Qcow2Reader(file, partial(open_parent, "qcow2"))
+        return Qcow2Reader(file, parents_of("qcow2"))
     if head.startswith(vhdx.MAGIC):
-        return vhdx.VhdxReader(file, partial(open_parent, "vhdx"))
+        return vhdx.VhdxReader(file, parents_of("vhdx"))
     if head.startswith((vmdk_sparse.HOSTED_MAGIC, vmdk_sparse.ESX_MAGIC, vmdk.DESCRIPTOR_MAGIC)):
-        return vmdk.VmdkReader(file, partial(open_parent, "vmdk"))
+        return vmdk.VmdkReader(file, parents_of("vmdk"))
     if file.size > FOOTER_SIZE and has_cookie(file.read(file.size - FOOTER_SIZE, FOOTER_SIZE)):
-        return _open_vhd(file, partial(open_parent, "vhd"))
+        return _open_vhd(file, parents_of("vhd"))
     if has_cookie(head):
         raise DiskError(
             "{0}: begins like a dynamic VHD, but has no footer at its end: it is truncated; "

@@ -66,9 +66,9 @@ def check_may_name_others(child: SourceFile, disk_format: str) -> None:
     if name.endswith(endings) and not name.endswith(_FLAT_VMDK):
         return
     raise DiskError(
-        "{0}: its content is that of a {1} disk that names other files, but its own name does not say so, and "
-        "a guest can write such content to a raw disk; if it is a {1} disk, use a name that ends in {2} (a "
-        "symbolic link beside it will do)".format(child.path, disk_format, endings[0])
+        "{0}: its content is that of a {1} disk that names other files, but its own name does not say so, "
+        "and a guest can write such content to a raw disk; if it is a {1} disk, use a name that ends in {2} "
+        "(a symbolic link beside it will do)".format(child.path, disk_format, endings[0])
     )
 
 

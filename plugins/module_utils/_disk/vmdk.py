@@ -115,9 +115,9 @@ class VmdkReader(DiskReader):
         return descriptor
 
     def _open_extents(self, file: SourceFile, descriptor: _Descriptor) -> None:
-        check_may_name_others(file, self.format)
         if not 0 < len(descriptor.extents) <= _MAX_EXTENTS:
             raise damaged(file, "its descriptor lists {0} extents".format(len(descriptor.extents)))
+        check_may_name_others(file, self.format)
         position = 0
         for extent in descriptor.extents:
             length = extent.sectors * SECTOR

@@ -27,7 +27,8 @@ def check_content(what: str, resource: Mapping[str, Any]) -> None:
     state = properties.get("diskState", "")
     if state in _IN_UPLOAD:
         raise InvalidInput(
-            f"{what} cannot be read: {_IN_UPLOAD[state]}.", remedy="Complete the upload first."
+            f"{what} cannot be read: {_IN_UPLOAD[state]} (its state is {state}).",
+            remedy="Complete the upload and revoke the access that it had.",
         )
     if UPLOAD in (resource.get("tags") or {}):
         # Azure takes a disk for whole that has a footer, also one that was given up.

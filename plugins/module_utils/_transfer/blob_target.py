@@ -72,6 +72,12 @@ class BlobRequest(NamedTuple):
     auth_mode: str
     sas_url: str | None
 
+    @classmethod
+    def of(cls, options: Mapping[str, Any], resource_group: str | None) -> BlobRequest:
+        """The blob that the options of these names say, with this group for the account."""
+        named = {name: options[name] for name in cls._fields if name != "resource_group"}
+        return cls(**named, resource_group=resource_group or None)
+
     def check(self) -> None:
         """Refuse names that Azure refuses; raises InvalidInput."""
         if self.sas_url:
@@ -124,7 +130,9 @@ def find_target(
     def by_login(text: str) -> BlobTarget:
         url = parse_blob_url(text)
         return BlobTarget(
-            url, _Bearer(session), lambda: _delegated(session, request, url, _HANDED_SAS_LIFE, verify_tls)
+            url,
+            _Bearer(session),
+            lambda: _delegated(session, request, url, _HANDED_SAS_LIFE, verify_tls, read_only=read_only),
         )
 
     if request.resource_group is None:

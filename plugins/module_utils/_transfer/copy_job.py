@@ -91,7 +91,7 @@ class CopyJob:
                 f"{', '.join(meaningless)}: only a managed disk or snapshot has that, a blob does not.",
                 remedy="Set disk_name or snapshot_name, or leave it out.",
             )
-        request = _blob(options, options["resource_group"])
+        request = BlobRequest.of(options, options["resource_group"])
         with reported():
             request.check()
             if request.sas_url:
@@ -194,22 +194,11 @@ class CopyJob:
         return DiskAccess(collection, place.resource_group, place.name, patient, verify_tls=self._verify_tls)
 
 
-def _blob(options: Mapping[str, Any], resource_group: str | None) -> BlobRequest:
-    return BlobRequest(
-        storage_account=options["storage_account"],
-        container=options["container"],
-        blob=options["blob"],
-        resource_group=resource_group or None,
-        auth_mode=options["auth_mode"],
-        sas_url=options["sas_url"],
-    )
-
-
 def _source(options: Mapping[str, Any], resource_group: str | None) -> SourceRequest:
     group = options["resource_group"] or resource_group or None
     kind = "disk" if options["disk_name"] else "snapshot" if options["snapshot_name"] else "blob"
     if kind == "blob":
-        request = SourceRequest(kind, "", group, _blob(options, group))
+        request = SourceRequest(kind, "", group, BlobRequest.of(options, group))
     else:
         request = SourceRequest(kind, options[f"{kind}_name"], group, None)
     request.check()

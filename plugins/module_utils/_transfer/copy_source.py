@@ -44,6 +44,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_t
     find_source_url,
     sas_target,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_request import SECTOR_SIZES
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import reported
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import (
     CONTENT,
@@ -188,15 +189,38 @@ def inherited(source: Original) -> dict[str, Any]:
     return {name: properties[name] for name in _INHERITED if name in properties}
 
 
-def creation_data(source: Original, option: str, made_of: str) -> dict[str, Any]:
+def sku_of_disk(source: Original) -> str | None:
+    """The kind of storage of a managed disk; None for anything else."""
+    if not isinstance(source, ResourceSource) or source.kind != "disk":
+        return None
+    return str((source.resource.get("sku") or {}).get("name") or "") or None
+
+
+def _sector_size(source: Original) -> int | None:
+    """Bytes of the logical sectors of a disk or snapshot; None where Azure does not say."""
+    properties = source.properties if isinstance(source, ResourceSource) else {}
+    found = (properties.get("creationData") or {}).get("logicalSectorSize")
+    return None if found is None else int(found)
+
+
+def creation_data(source: Original, option: str, made_of: str, sku: str | None = None) -> dict[str, Any]:
     """The creationData of a disk or snapshot.
 
     :param option: Azure's createOption
     :param made_of: id of the disk or snapshot that it is made of, or the source's id
+    :param sku: kind of storage of a disk; where its sectors may have several sizes, they get the source's
     """
     if option == "Import" and isinstance(source, ImportSource):
-        return {"createOption": option, "sourceUri": made_of, "storageAccountId": source.account}
-    return {"createOption": option, "sourceResourceId": made_of}
+        creation: dict[str, Any] = {
+            "createOption": option,
+            "sourceUri": made_of,
+            "storageAccountId": source.account,
+        }
+    else:
+        creation = {"createOption": option, "sourceResourceId": made_of}
+    if sku in SECTOR_SIZES:
+        creation["logicalSectorSize"] = _sector_size(source) or SECTOR_SIZES[sku]
+    return creation
 
 
 def importable(session: AzureSession, blob: BlobSource) -> ImportSource:

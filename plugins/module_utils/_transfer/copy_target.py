@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.ensure import merged_tags
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
-    is_resource_id,
     normalize_location,
     same_resource,
 )
@@ -21,7 +20,12 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.names imp
     check_tags,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_result import OWN_TAGS
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_request import disk_facts
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_request import (
+    DATA_ONLY_SKUS,
+    can_become,
+    check_zone_and_encryption,
+    disk_facts,
+)
 
 _MOST_OWN_TAGS = 3
 # What only disks have.
@@ -32,8 +36,6 @@ _NO_SKUS = {
     "disk": ("Standard_ZRS",),
     "snapshot": ("StandardSSD_LRS", "StandardSSD_ZRS", "Premium_ZRS", "PremiumV2_LRS", "UltraSSD_LRS"),
 }
-# Kinds of storage that no machine boots from.
-_DATA_ONLY = ("PremiumV2_LRS", "UltraSSD_LRS")
 
 
 class ResourceTarget(NamedTuple):
@@ -76,18 +78,14 @@ class ResourceTarget(NamedTuple):
                 " other.",
                 remedy="Set both, or leave both out if this is a data disk.",
             )
-        if self.disk_encryption_set and not is_resource_id(self.disk_encryption_set):
-            raise InvalidInput(
-                f"disk_encryption_set: '{self.disk_encryption_set}' is no resource id.",
-                remedy="Give the id of the disk encryption set.",
-            )
+        check_zone_and_encryption(self.sku, self.zone, self.disk_encryption_set)
 
     def check_bootable(self, os_type: str | None) -> None:
         """Refuse a kind of storage that no machine boots from; raises InvalidInput.
 
         :param os_type: of the system on the source, None for a data disk
         """
-        if os_type and self.sku in _DATA_ONLY:
+        if os_type and self.sku in DATA_ONLY_SKUS:
             raise InvalidInput(
                 f"sku: a disk of type {self.sku} cannot be booted from.",
                 remedy="Use Premium_LRS, StandardSSD_LRS or Standard_LRS.",
@@ -154,6 +152,8 @@ class ResourceTarget(NamedTuple):
             for option, value in wanted.items()
             if value is not None and facts[option] != value
         ]
+        if self.kind == "disk" and self.sku is not None and not can_become(str(facts["sku"]), self.sku):
+            found.append(f"its sku is {facts['sku']}, which Azure does not change to {self.sku}")
         own_key = facts["disk_encryption_set"]
         if self.disk_encryption_set and not same_resource(own_key, self.disk_encryption_set):
             found.append("it is encrypted with another disk encryption set")

@@ -40,6 +40,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_s
     ResourceSource,
     creation_data,
     inherited,
+    sku_of_disk,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_steps import (
     Step,
@@ -141,15 +142,21 @@ class ResourceCopy:
 
     def _check_offered(self, location: str) -> None:
         """Refuse what the region does not have; raises InvalidInput."""
-        target, source = self._target, self._source
+        target, source, sku = self._target, self._source, self._disk_sku()
         target.check_bootable(
             source.properties.get("osType") if isinstance(source, ResourceSource) else target.os_type
         )
-        if target.kind == "disk" and (target.sku or target.zone):
-            check_sku_and_zone(self._session, location, target.sku or DEFAULT_SKU, target.zone)
+        if sku is not None and (target.sku or target.zone or location != source.location):
+            check_sku_and_zone(self._session, location, sku, target.zone)
         if target.disk_encryption_set:
             kind = encryption_type(self._session, target.disk_encryption_set, location)
             self._target = target._replace(encryption_type=kind)
+
+    def _disk_sku(self) -> str | None:
+        """The kind of storage of the managed disk that is made; None for a snapshot."""
+        if self._target.kind != "disk":
+            return None
+        return self._target.sku or sku_of_disk(self._source) or DEFAULT_SKU
 
     def _named(self) -> str:
         target = self._target
@@ -259,14 +266,9 @@ class ResourceCopy:
     def _body(self, step: Step, source_id: str) -> dict[str, Any]:
         """The request for the copy itself; until it is whole, its tags tell of what it is but not what it
         holds."""
-        target = self._target._replace(incremental=step.incremental)
-        sku = target.sku
-        if target.kind == "disk" and sku is None:
-            source = self._source
-            sku = DEFAULT_SKU
-            if isinstance(source, ResourceSource) and source.kind == "disk":
-                sku = source.resource.get("sku", {}).get("name", sku)
-        body = target.body(step.location, creation_data(self._source, step.option, source_id), sku=sku)
+        target, sku = self._target._replace(incremental=step.incremental), self._disk_sku()
+        creation = creation_data(self._source, step.option, source_id, sku)
+        body = target.body(step.location, creation, sku=sku or target.sku)
         begun = marks_of(self._source.identity, self._source.virtual_size, None)
         return {**body, "tags": target.final_tags({}, begun)}
 

@@ -30,9 +30,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.sending 
 
 DEFAULT_SKU = "Standard_LRS"
 _TAGS_OF_A_FINISHED_DISK = 2  # CONTENT and SIZE
-_DATA_ONLY_SKUS = ("PremiumV2_LRS", "UltraSSD_LRS")
+DATA_ONLY_SKUS = ("PremiumV2_LRS", "UltraSSD_LRS")
 # Their default is 4096, by which the partition table of a disk that comes from elsewhere is not found.
-_SECTOR = {"PremiumV2_LRS": 512, "UltraSSD_LRS": 512}
+SECTOR_SIZES = {"PremiumV2_LRS": 512, "UltraSSD_LRS": 512}
 SECURITY_OPTIONS = ("TrustedLaunchSupported", "TrustedLaunchAndConfidentialVMSupported")
 # Azure: "Security Type '...' is not supported for CreateOption 'Upload'."
 SECURITY_TYPES = (
@@ -67,22 +67,13 @@ class DiskRequest(NamedTuple):
         check_resource_group_name(self.resource_group)
         check_disk_name("disk_name", self.name)
         check_user_tags(self.tags)
-        if self.os_type and self.sku in _DATA_ONLY_SKUS:
+        if self.os_type and self.sku in DATA_ONLY_SKUS:
             raise InvalidInput(
                 f"sku: a disk of type {self.sku} cannot be booted from.",
                 remedy="Use Premium_LRS, StandardSSD_LRS or Standard_LRS; for a data disk leave os_type out.",
             )
-        if self.zone and self.sku and self.sku.endswith("_ZRS"):
-            raise InvalidInput(
-                f"zone: a disk of type {self.sku} is kept in all zones of its region.",
-                remedy="Leave zone out, or use a type that ends in _LRS.",
-            )
+        check_zone_and_encryption(self.sku, self.zone, self.disk_encryption_set)
         self._check_security()
-        if self.disk_encryption_set and not is_resource_id(self.disk_encryption_set):
-            raise InvalidInput(
-                f"disk_encryption_set: '{self.disk_encryption_set}' is no resource id.",
-                remedy="Give the id of the disk encryption set.",
-            )
 
     def _check_security(self) -> None:
         wanted = self.security_type
@@ -118,8 +109,8 @@ class DiskRequest(NamedTuple):
         :param encryption: the encryption type of the disk encryption set's disks
         """
         creation: dict[str, Any] = {"createOption": "Upload", "uploadSizeBytes": upload_bytes}
-        if self.sku in _SECTOR:
-            creation["logicalSectorSize"] = _SECTOR[self.sku]
+        if self.sku in SECTOR_SIZES:
+            creation["logicalSectorSize"] = SECTOR_SIZES[self.sku]
         properties: dict[str, Any] = {"creationData": creation}
         capabilities = {"architecture": self.architecture, "supportedSecurityOption": self.security_type}
         if self.os_type:
@@ -186,12 +177,26 @@ class DiskRequest(NamedTuple):
         ]
         if location is not None and facts["location"] != normalize_location(location):
             found.append(f"it is in {facts['location']}, not in {normalize_location(location)}")
-        if self.sku is not None and not _can_become(str(facts["sku"]), self.sku):
+        if self.sku is not None and not can_become(str(facts["sku"]), self.sku):
             found.append(f"its sku is {facts['sku']}, which Azure does not change to {self.sku}")
         return found
 
 
-def _can_become(sku: str, wanted: str) -> bool:
+def check_zone_and_encryption(sku: str | None, zone: str | None, disk_encryption_set: str | None) -> None:
+    """Refuse settings of a disk that contradict each other; raises InvalidInput."""
+    if zone and sku and sku.endswith("_ZRS"):
+        raise InvalidInput(
+            f"zone: a disk of type {sku} is kept in all zones of its region.",
+            remedy="Leave zone out, or use a type that ends in _LRS.",
+        )
+    if disk_encryption_set and not is_resource_id(disk_encryption_set):
+        raise InvalidInput(
+            f"disk_encryption_set: '{disk_encryption_set}' is no resource id.",
+            remedy="Give the id of the disk encryption set.",
+        )
+
+
+def can_become(sku: str, wanted: str) -> bool:
     """Whether Azure changes a disk of one SKU to the other: never its redundancy, nor to or from Ultra."""
     return sku == wanted or not (
         sku.endswith("_ZRS") != wanted.endswith("_ZRS") or "UltraSSD_LRS" in (sku, wanted)

@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -110,11 +110,9 @@ class Source:
         :param resumed: whether an earlier run of this download has left its journal
         """
 
-    @contextmanager
-    def opened(self) -> Iterator[Opened]:
+    def opened(self) -> AbstractContextManager[Opened]:
         """Get access, and give it back on every way out."""
         raise NotImplementedError
-        yield
 
 
 class BlobSource(Source):

@@ -64,14 +64,7 @@ class SourceFinder:
         options = self._options
         if not (options["sas_url"] or options["storage_account"]):
             return None
-        return BlobRequest(
-            storage_account=options["storage_account"],
-            container=options["container"],
-            blob=options["blob"],
-            resource_group=options["resource_group"] or None,
-            auth_mode=options["auth_mode"],
-            sas_url=options["sas_url"],
-        )
+        return BlobRequest.of(options, options["resource_group"])
 
     def find(self, session: AzureSession | None) -> Source:
         """The source; raises NotFound when it is missing. A blob with a SAS needs no session."""

@@ -152,14 +152,7 @@ class UploadJob:
                 f"{', '.join(meaningless)}: only a managed disk has that, a blob does not.",
                 remedy="Set disk_name to upload into a managed disk, or leave it out.",
             )
-        request = BlobRequest(
-            storage_account=options["storage_account"],
-            container=options["container"],
-            blob=options["blob"],
-            resource_group=options["resource_group"] or None,
-            auth_mode=options["auth_mode"],
-            sas_url=options["sas_url"],
-        )
+        request = BlobRequest.of(options, options["resource_group"])
         with reported():
             check_page_blob_size(options["path"], self._source.facts.virtual_size)
             request.check()

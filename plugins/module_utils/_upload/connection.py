@@ -26,7 +26,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._upload.exchange
 Paced = Callable[[Body], Iterable[Body]]
 USER_AGENT = "goldenimage.azure"
 # What is handed to the socket at once: small enough to tell how far a request is on a slow line.
-_SLICE = 512 << 10
+_SLICE = 1 << 20
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 

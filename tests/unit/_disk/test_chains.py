@@ -97,6 +97,56 @@ def test_a_chain_that_bites_its_tail_is_refused(tmp_path: Path) -> None:
         open_disk(str(one))
 
 
+def secret_in(tmp_path: Path) -> Path:
+    """A disk of the host that no guest may see."""
+    return gpt_disk(tmp_path / "secret.raw")
+
+
+def guest_disk(tmp_path: Path, name: str) -> Path:
+    """A guest's own disk, to the beginning of which it has written a qcow2 header that names the secret."""
+    header = tmp_path / "header"
+    qemu_img("create", "-f", "qcow2", "-b", secret_in(tmp_path), "-F", "raw", header)
+    disk = gpt_disk(tmp_path / name)
+    with disk.open("r+b") as file:
+        file.write(header.read_bytes())
+    return disk
+
+
+@pytest.mark.parametrize("name", ["web.raw", "web.img", "web", "web.vhd", "web-flat.vmdk"])
+def test_a_guest_cannot_have_files_of_the_host_read(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DiskError, match="a guest can write such content to a raw disk"):
+        open_disk(str(guest_disk(tmp_path, name)), allow_unpartitioned=True)
+
+
+def test_a_guest_cannot_have_files_of_the_host_read_as_extents(tmp_path: Path) -> None:
+    secret = secret_in(tmp_path)
+    disk = tmp_path / "web.raw"
+    extent = f'RW {secret.stat().st_size // 512} FLAT "{secret}" 0'
+    disk.write_text(
+        f"# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\n{extent}\n", encoding="ascii"
+    )
+    with pytest.raises(DiskError, match=r"ends in \.vmdk"):
+        open_disk(str(disk), allow_unpartitioned=True)
+    named = disk.rename(tmp_path / "web.vmdk")
+    with open_disk(str(named)) as reader:
+        assert whole(reader) == secret.read_bytes()
+
+
+def test_a_link_says_that_a_snapshot_of_another_name_is_a_qcow2_disk(tmp_path: Path) -> None:
+    base = tmp_path / "base.img"
+    qemu_img("convert", "-f", "raw", "-O", "qcow2", gpt_disk(tmp_path / "raw"), base)
+    middle = child_of(base, "qcow2").rename(tmp_path / "web.snapshot")
+    top = tmp_path / "web.now"
+    qemu_img("create", "-f", "qcow2", "-b", middle.name, "-F", "qcow2", top)
+    with pytest.raises(DiskError, match=r"web\.now: .*\.qcow2 \(a symbolic link"):
+        open_disk(str(top))
+    link = tmp_path / "web.qcow2"
+    link.symlink_to(top)
+    with open_disk(str(link)) as reader:
+        # A disk says itself of which format its parent is.
+        assert whole(reader) == (tmp_path / "raw").read_bytes()
+
+
 def test_a_missing_parent_is_named(tmp_path: Path) -> None:
     base = tmp_path / "base.qcow2"
     qemu_img("create", "-f", "qcow2", base, "8M")

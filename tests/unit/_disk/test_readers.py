@@ -84,7 +84,7 @@ def test_content_is_what_qemu_img_reads(
         raw = write_sparse(
             Path(folder, "raw"), size, [p for p in content(pieces, size) if p[0] < size and p[1]]
         )
-        made, judge = Path(folder, "made"), Path(folder, "judge")
+        made, judge = Path(folder, f"made.{options[1]}"), Path(folder, "judge")
         qemu_img("convert", "-f", "raw", *options, raw, made)
         qemu_img("convert", "-f", options[1], "-O", "raw", made, judge)
         with open_disk(str(made)) as reader:

@@ -9,15 +9,18 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import (
     ImportSource,
     Original,
     ResourceSource,
+    creation_data,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_steps import (
     Temporary,
     steps_to,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_target import ResourceTarget
 
 NEAR, FAR = "eastus", "westeurope"
 
@@ -54,6 +57,35 @@ def test_only_incremental_snapshots_go_to_another_region(origin: Original, kind:
 def test_within_a_region_the_copy_is_made_at_once(origin: Original, option: str, kind: str) -> None:
     (step,) = steps_to(origin, kind, NEAR, incremental=False)
     assert (step.kind, step.option, step.incremental) == (kind, option, False)
+
+
+@pytest.mark.parametrize("sku", ["PremiumV2_LRS", "UltraSSD_LRS"])
+@pytest.mark.parametrize(("told", "size"), [(None, 512), (4096, 4096)])
+def test_a_disk_keeps_the_sectors_of_its_source_where_azure_would_make_other_ones(
+    sku: str, told: int | None, size: int
+) -> None:
+    disk = source("disk")
+    disk.resource["properties"]["creationData"] = {"logicalSectorSize": told}
+    assert creation_data(disk, "Copy", "/disk", sku)["logicalSectorSize"] == size
+    assert creation_data(BLOB, "Import", BLOB.id, sku)["logicalSectorSize"] == 512
+    assert "logicalSectorSize" not in creation_data(disk, "Copy", "/disk", "Premium_LRS")
+
+
+def target(**given: Any) -> ResourceTarget:
+    wanted = dict.fromkeys(ResourceTarget._fields, None)
+    return ResourceTarget(**{**wanted, "kind": "disk", "resource_group": "rg", "name": "far", **given})
+
+
+def test_a_copy_is_not_changed_to_a_kind_of_storage_that_azure_does_not_change_it_to() -> None:
+    present = {"location": NEAR, "sku": {"name": "Premium_LRS"}, "properties": {}}
+    assert target(sku="StandardSSD_LRS").differences(present) == []
+    (reason,) = target(sku="Premium_ZRS").differences(present)
+    assert "its sku is Premium_LRS, which Azure does not change to Premium_ZRS" in reason
+
+
+def test_a_disk_in_all_zones_is_in_none() -> None:
+    with pytest.raises(InvalidInput, match="zone: a disk of type Premium_ZRS"):
+        target(sku="Premium_ZRS", zone="1").check()
 
 
 def test_what_is_temporary_is_named_by_source_and_target_and_expires() -> None:

@@ -53,7 +53,8 @@ def source(disks: Disks, **properties: object) -> DiskSource:
         "properties": {"diskState": "Unattached", "diskSizeBytes": 1 << 30, **properties},
     }
     way = Way(Waiter(wait=True, timeout=5), verify_tls=True, bandwidth_limit=None)
-    return DiskSource(cast("ComputeResources", disks), "disk", "rg", resource, way)
+    collection: ComputeResources = cast("Any", disks)
+    return DiskSource(collection, "disk", "rg", resource, way)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("full"), KeyboardInterrupt()])
