@@ -277,7 +277,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import DEFAULT_HOURS
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import DEFAULT_HOURS
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.twin import ensure_twin, remove_twin
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.twin_request import TwinRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._module import (

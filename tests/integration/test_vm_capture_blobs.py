@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import is_temporary
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target_blobs import BlobsTarget
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Refused
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import is_temporary
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_to_blob import BlobCopy
 from azure.storage.blob import BlobServiceClient
 

@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import CaptureRequest
-from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_differences import SOURCES_TAG
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
     BUILD_TAG,
     SOURCE_TAG,
     is_temporary,
     source_tag,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import CaptureRequest
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_differences import SOURCES_TAG
 
 VM_ID_TAG = "goldenimage_source_vm_id"
 IMAGE_TAG = "goldenimage_source_image"

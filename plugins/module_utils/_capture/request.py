@@ -19,17 +19,17 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     parse_resource_id,
     resource_id,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
+    DEFAULT_HOURS,
+    checked_build_id,
+    derived_build_id,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import check_backup_name
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_request import HIGHEST_LUN
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.names import (
     check_image_name,
     check_resource_group_name,
     check_tags,
-)
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
-    DEFAULT_HOURS,
-    checked_build_id,
-    derived_build_id,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_target import BlobRequest
 

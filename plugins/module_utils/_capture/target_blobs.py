@@ -15,6 +15,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     resource_group_id,
     resource_id,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import BUILD_TAG
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import (
     CONTENT_TAG,
     content_digest,
@@ -38,7 +39,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.tempora
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import disk_key
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import BUILD_TAG
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_target import (
     BlobRequest,
     BlobTarget,

@@ -14,6 +14,11 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import resource_id
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
+    has_expired,
+    new_build,
+    temporary_tags,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import moment
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import (
     COMPUTE,
@@ -22,11 +27,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceDisk, SourceVm
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import disk_key
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_snapshots import same_protection
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
-    has_expired,
-    new_build,
-    temporary_tags,
-)
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import new_build
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import CaptureRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import (
@@ -25,7 +26,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_ta
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding, Refused
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore import restore_backup
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_plan import RestoreOptions
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import new_build
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession

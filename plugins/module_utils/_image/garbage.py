@@ -16,9 +16,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import parse_resource_id
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.ensured import Ensured
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import GROUPS_API
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
     PURPOSE_TAG,
     build_of,
     expiry,
@@ -27,6 +25,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary
     purpose_of,
     source_of,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.ensured import Ensured
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import GROUPS_API
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary_group import (
     KIND_APIS,
     attached_elsewhere,

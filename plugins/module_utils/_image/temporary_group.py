@@ -28,13 +28,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     resource_group_id,
     resource_id,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import GROUPS_API
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
     Build,
     belongs_to,
     temporary_tags,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import GROUPS_API
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_network import NETWORK_API
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import expiry, has_expired
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.ensured import Ensured
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import refuse_if_any
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import expiry, has_expired
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary_group import TemporaryGroup
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.twin_body import twin_body
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.twin_disks import (

@@ -16,6 +16,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     resource_group_id,
     resource_id,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
+    derived_build_id,
+    new_build,
+    source_tag,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import (
     Backup,
     check_backup_name,
@@ -55,11 +60,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_p
     disks_under_way,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_tags import RESTORED_FROM_TAG
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
-    derived_build_id,
-    new_build,
-    source_tag,
-)
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession

@@ -8,13 +8,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
+    new_build,
+    temporary_tags,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import (
     content_digest,
     provenance_tags,
-)
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
-    new_build,
-    temporary_tags,
 )
 
 from tests.unit._capture.machines import GROUP, VM, disk, machine, request
