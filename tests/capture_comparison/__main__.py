@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from tests.capture_comparison.contenders import OURS, Contender, contenders
-from tests.capture_comparison.report import Results, Run, bar, explanation, late_operations, tables
+from tests.capture_comparison.report import Results, Run, explanation, late_operations, tables, verdict
 from tests.capture_comparison.traffic import traffic_of
 from tests.capture_comparison.work import JOBS, Task, check, prepare
 from tests.integration.cloud import LocalAzure
@@ -124,7 +124,7 @@ def _report(results: Results, names: list[str], rounds: int, load: float) -> str
         f"and {os.getloadavg()[0]:.1f} at the end."
     )
     return "\n".join(
-        [_HEAD, explanation(), *names, "", circumstances, "", *bar(results), *tables(results), ""]
+        [_HEAD, explanation(), *names, "", circumstances, "", *verdict(results), *tables(results), ""]
     )
 
 

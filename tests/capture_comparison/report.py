@@ -47,7 +47,7 @@ def late_operations(results: Results) -> list[str]:
     ]
 
 
-def bar(results: Results) -> Iterator[str]:
+def verdict(results: Results) -> Iterator[str]:
     """Whether ours was in time."""
     runs = [run for (_job, who), all_runs in results.items() if who == OURS for run in all_runs]
     operations = [operation for run in runs for operation in run.traffic.operations]

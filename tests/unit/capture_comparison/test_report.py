@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from tests.capture_comparison.report import Results, Run, bar, late_operations, tables
+from tests.capture_comparison.report import Results, Run, late_operations, tables, verdict
 from tests.capture_comparison.traffic import Operation, Traffic
 
 
@@ -33,7 +33,7 @@ def test_one_operation_later_than_its_retry_after_misses_what_was_wanted() -> No
     assert late_operations(results) == [
         "image: the end of deallocate was known after 24.0 s, 10 s are allowed."
     ]
-    said = "\n".join(bar(results))
+    said = "\n".join(verdict(results))
     assert "**missed**" in said
     assert "known after 24.0 s" in said
 
@@ -41,12 +41,12 @@ def test_one_operation_later_than_its_retry_after_misses_what_was_wanted() -> No
 def test_all_operations_in_time_meet_what_was_wanted_whatever_others_did() -> None:
     results = {("image", "ours"): [_run(40.0)], ("image", "azure-cli"): [_run(90.0, 60.0)]}
     assert late_operations(results) == []
-    assert list(bar(results))[-1] == "In 1 run(s) of ours with 2 operations: met."
+    assert list(verdict(results))[-1] == "In 1 run(s) of ours with 2 operations: met."
 
 
 def test_without_a_run_of_ours_nothing_is_called_met() -> None:
     results: Results = {("image", "ours"): [], ("image", "azure-cli"): [_run(90.0)]}
-    assert "met" not in "\n".join(bar(results))
+    assert "met" not in "\n".join(verdict(results))
     assert "| ours | failed |" in "\n".join(tables(results))
 
 
