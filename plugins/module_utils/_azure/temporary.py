@@ -20,6 +20,8 @@ PURPOSE_TAG = "goldenimage_temporary"
 BUILD_TAG = "goldenimage_build"
 EXPIRES_TAG = "goldenimage_expires"
 SOURCE_TAG = "goldenimage_source"
+# On a twin, and on images of it: Azure's own id of the machine that it is a twin of.
+SOURCE_VM_ID_TAG = "goldenimage_source_vm_id"
 TAG_NAMES = (PURPOSE_TAG, BUILD_TAG, EXPIRES_TAG, SOURCE_TAG)
 
 DEFAULT_HOURS = 24
