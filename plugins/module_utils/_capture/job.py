@@ -13,7 +13,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError, WaitTimeout
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
+    AzureError,
+    InvalidInput,
+    WaitTimeout,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.allowed import (
@@ -311,4 +315,9 @@ def _call(look: Callable[[], list[Finding]]) -> list[Finding]:
 
 def capture(session: AzureSession, request: CaptureRequest, *, check_mode: bool, waiter: Waiter) -> Captured:
     """Make the targets of the machine. Bad input raises before any change."""
+    if request.rescue and not waiter.wait:
+        raise InvalidInput(
+            "rescue: what fails when nobody waits for it any more is not seen, and the machine not restored.",
+            remedy="Leave wait out, or use async and poll for the task.",
+        )
     return Capture(session, request, waiter).run(check_mode=check_mode)
