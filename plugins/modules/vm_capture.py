@@ -190,7 +190,7 @@ options:
   rescue:
     description:
       - Whether to restore the machine from the backup when anything fails later. Running into
-        O(wait_timeout) is no failure - Azure goes on then.
+        O(wait_timeout) is no failure - Azure goes on then. Needs O(wait=true).
       - A machine that was stopped and not yet marked generalized is only started again, if it ran; what it
         had written after the backup is not lost. With O(backup_name) it is restored in that case, too.
     type: bool

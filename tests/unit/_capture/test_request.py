@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.job import capture
 
 from tests.unit._capture.machines import request
 
@@ -52,3 +55,9 @@ def test_options_that_cannot_be_right_need_no_look_at_azure(
         request(**change)
     for fragment in fragments:
         assert fragment in str(refusal.value)
+
+
+def test_a_rescue_has_to_be_waited_for() -> None:
+    wanted = request(backup=True, rescue=True)
+    with pytest.raises(InvalidInput, match="rescue: what fails when nobody waits"):
+        capture(cast("AzureSession", None), wanted, check_mode=False, waiter=Waiter(wait=False))
