@@ -139,15 +139,16 @@ is the worst of all.
 What is compared is the control plane alone, on a local Azure that takes the time and sends the Retry-After
 that were recorded from Azure; there are no guests. Nobody is asked for proof that the guest is generalized
 (`assume_generalized`), since the others never ask. Ours alone looks for everything that speaks against the
-capture before it changes anything (disks, targets, rights, locks, regions, quotas), and writes into the
-image's tags where it comes from. That takes reads which the others do without.
+capture before it changes anything (disks, targets, rights, locks), and writes into the image's tags where it
+comes from. That takes reads which the others do without.
 
 "Polls" are requests to the status of operations, "reads" all other GETs. "Waited after" is the time from
 the end of an operation in Azure to the answer that told the client, summed over all operations. "Own" is
-what remains of the wall clock: starts of processes, imports, signing in, reads. "Last Retry-After" is what
-Azure sent last before it was done: a client that heeds it learns of the end at most so much later. Where
-Azure sends none, the SDK waits for 30 s. Ours then never waits for more than {LONGEST_PAUSE:g} s, which is
-its limit here. {ROUND_TRIP:g} s more are allowed for the request itself.
+what remains of the wall clock: starts of processes, imports, signing in, reads. It grows with the machine's
+load, and so does the wall clock; calls and waiting do not. "Last Retry-After" is what Azure sent last before
+it was done: a client that heeds it learns of the end at most so much later. Where Azure sends none, the SDK
+waits for 30 s. Ours then never waits for more than {LONGEST_PAUSE:g} s, which is its limit here. For the
+request itself {ROUND_TRIP:g} s more are allowed.
 
 To deallocate, Azure asks for 10 s in its first answer, and for 30 s when its status is first looked at. The
 SDK looks at once and so comes back after 30 s. Ours looks after 10 s, and if Azure is not done, after 40 s.

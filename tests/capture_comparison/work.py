@@ -25,7 +25,7 @@ class Job(NamedTuple):
 #: The managed image takes its own time. A version is copied to its region, which takes Azure eight minutes.
 JOBS = {
     "image": Job("a managed image, at Azure's own pace", 1),
-    "version": Job("a gallery version, 20 times as quick as on Azure", 20),
+    "version": Job("a gallery version, 20 times as quick as on Azure, but with its Retry-After", 20),
 }
 
 
