@@ -230,3 +230,17 @@ def test_a_machine_that_nothing_was_done_to_is_left_alone_and_what_was_made_befo
         captured(session, group, "untouched", *targets, **options)
     assert not [write for write in azure.writes(mark) if vm in write or "/disks/" in write]
     assert captured(session, group, "untouched", *targets, **options).targets[0]["changed"] is False
+
+
+def test_a_machine_that_azure_could_not_stop_is_captured_when_it_can(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    vm = machine(azure, group, "unstopped", power="running", marked=False)
+    stop = {"method": "POST", "path": "**/virtualMachines/unstopped/deallocate"}
+    failing = rule("fails", stop, "fail_operation", code="InternalExecutionError", message="No.")
+    options = {"stop": True, "assume_generalized": True}
+    with faults(azure, failing), pytest.raises(OperationFailed, match="InternalExecutionError"):
+        captured(session, group, "unstopped", image("unstopped"), **options)
+    assert azure.get(vm)["properties"]["provisioningState"] == "Failed"
+    assert power_and_flag(azure, vm) == ("running", False)
+    assert captured(session, group, "unstopped", image("unstopped"), **options).changed
