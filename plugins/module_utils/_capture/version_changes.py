@@ -27,6 +27,8 @@ _COMMON = {
     "exclude_from_latest": "excludeFromLatest",
     "end_of_life": "endOfLifeDate",
 }
+# What a client may say of a version's safety; policy violations are reported by Azure alone.
+_SAFETY = ("allowDeletionOfReplicatedLocations", "blockDeletionBeforeEndOfLife")
 
 
 def said(wire: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,7 +88,7 @@ def changed_version(
         "properties": {
             "publishingProfile": publishing,
             "storageProfile": _storage(properties.get("storageProfile") or {}),
-            **{name: properties[name] for name in ("safetyProfile", "securityProfile") if name in properties},
+            **_profiles(properties),
         },
     }
     return body, changes
@@ -130,6 +132,15 @@ def _moment(text: Any) -> datetime | None:
 def _luns(version: Mapping[str, Any]) -> list[int]:
     storage = version["properties"].get("storageProfile") or {}
     return [int(disk["lun"]) for disk in storage.get("dataDiskImages") or []]
+
+
+def _profiles(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The profiles that stay as they are, without what only Azure says."""
+    kept = {name: properties[name] for name in ("safetyProfile", "securityProfile") if name in properties}
+    if "safetyProfile" in kept:
+        safety = kept["safetyProfile"]
+        kept["safetyProfile"] = {name: safety[name] for name in _SAFETY if name in safety}
+    return kept
 
 
 def _storage(present: Mapping[str, Any]) -> dict[str, Any]:
