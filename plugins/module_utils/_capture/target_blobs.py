@@ -74,6 +74,8 @@ class BlobsTarget(Target):
         self._seen: dict[int | None, BlobFacts | None] = {}
         self._own: set[int | None] = set()
         self._left_over = False
+        with reported():
+            self._context = tls_context(os.environ, request.verify_tls)
 
     def of_whole_machine(self, source: SourceVm) -> bool:  # noqa: ARG002 - it never is
         return False
@@ -126,7 +128,7 @@ class BlobsTarget(Target):
                 blob.close()
 
     def _blob(self, place: BlobTarget) -> PageBlob:
-        return PageBlob(place.url, tls_context(os.environ, self.request.verify_tls), place.authorize)
+        return PageBlob(place.url, self._context, place.authorize)
 
     def _is_begun(self, lun: int | None) -> bool:
         facts = self._seen.get(lun)
@@ -265,7 +267,7 @@ class BlobsTarget(Target):
             check_mode=False,
             report=lambda _done, _total: None,
         )
-        done = BlobCopy(source, self._places[lun], access, options, access.context).run()
+        done = BlobCopy(source, self._places[lun], access, options, self._context).run()
         self.warnings += done.warnings
 
     def _sign(self, lun: int | None, tags: dict[str, str]) -> None:

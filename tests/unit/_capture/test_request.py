@@ -59,5 +59,6 @@ def test_options_that_cannot_be_right_need_no_look_at_azure(
 
 def test_a_rescue_has_to_be_waited_for() -> None:
     wanted = request(backup=True, rescue=True)
+    session: AzureSession = cast("Any", None)
     with pytest.raises(InvalidInput, match="rescue: what fails when nobody waits"):
-        capture(cast("AzureSession", None), wanted, check_mode=False, waiter=Waiter(wait=False))
+        capture(session, wanted, check_mode=False, waiter=Waiter(wait=False))
