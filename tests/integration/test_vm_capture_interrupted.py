@@ -244,3 +244,18 @@ def test_a_machine_that_azure_could_not_stop_is_captured_when_it_can(
     assert azure.get(vm)["properties"]["provisioningState"] == "Failed"
     assert power_and_flag(azure, vm) == ("running", False)
     assert captured(session, group, "unstopped", image("unstopped"), **options).changed
+
+
+def test_a_version_whose_request_is_repeated_while_azure_makes_it_is_awaited(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    machine(azure, group, "repeated", power="deallocated")
+    definition(azure, group, "repeated")
+    put = {"method": "PUT", "path": "**/images/repeated/versions/*", "nth": 1}
+    lost = rule("lost", put, "drop", when="during")
+    mark = azure.mark()
+    with faults(azure, lost):
+        done = captured(session, group, "repeated", version("repeated"))
+    assert done.targets[0]["provisioning_state"] == "Succeeded"
+    puts = [e for e in azure.exchanges(mark) if e["liveRequest"]["method"] == "PUT"]
+    assert int(puts[-1]["liveResponse"]["statusCode"]) == 409

@@ -28,6 +28,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 # is to be replaced, or something else.
 ABSENT, RIGHT, UNFINISHED, OTHER = "absent", "right", "unfinished", "other"
 
+_CONFLICT = 409
 _VOLATILE = ("provisioning_state", "replication")
 
 
@@ -180,16 +182,39 @@ def is_failed(resource: Mapping[str, Any] | None) -> bool:
     return state in ("failed", "canceled")
 
 
+def _put_or_found(
+    put: Callable[[], dict[str, Any]],
+    read: Callable[[], dict[str, Any] | None],
+    request: CaptureRequest,
+    waiter: Waiter,
+) -> dict[str, Any]:
+    try:
+        return put()
+    except AzureError as failure:
+        if failure.status != _CONFLICT:
+            raise
+        found = settled("What is being made", read(), read, waiter)
+        if found is None or not made_by(found.get("tags") or {}, request) or is_failed(found):
+            raise
+        return found
+
+
 def made_or_gone(
     put: Callable[[], dict[str, Any]],
     read: Callable[[], dict[str, Any] | None],
     delete: Callable[[], Any],
     request: CaptureRequest,
+    waiter: Waiter,
 ) -> dict[str, Any]:
-    """What `put` makes. When Azure fails at it, the failed remains are deleted if this build made them."""
+    """What `put` makes. When Azure fails at it, the failed remains are deleted if this build made them.
+
+    A request whose answer was lost is sent again, and may be in conflict with what it has begun itself.
+    """
     try:
-        return put()
-    except OperationFailed as failure:
+        return _put_or_found(put, read, request, waiter)
+    except AzureError as failure:
+        if not isinstance(failure, OperationFailed) and failure.status != _CONFLICT:
+            raise
         try:
             remains = read()
             if is_failed(remains) and made_by((remains or {}).get("tags") or {}, request):

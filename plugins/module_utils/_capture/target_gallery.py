@@ -178,11 +178,12 @@ class GalleryTarget(Target):
         if self.status(source) != ABSENT:
             arm.delete(self.id, GALLERY_API, to_its_end)
         body = self._body(source, now)
-        made_or_gone(
+        self._version = made_or_gone(
             lambda: self._put(body, waiter),
             self._read,
             lambda: arm.delete(self.id, GALLERY_API, to_its_end),
             self.request,
+            waiter,
         )
 
     def _put(self, body: dict[str, Any], waiter: Waiter) -> dict[str, Any]:

@@ -142,6 +142,7 @@ class ImageTarget(Target):
             self._read,
             lambda: images.delete(group, name, to_its_end),
             self.request,
+            waiter,
         )
 
     def _body(self, source: SourceVm, now: datetime) -> dict[str, Any]:
