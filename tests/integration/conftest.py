@@ -15,13 +15,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session i
 
 from tests.integration.cloud import LocalAzure
 from tests.integration.plays import Player
-from tests.integration.watched_cloud import watched_cloud
+from tests.integration.watched_cloud import QUICK, watched_cloud
 
 
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
     """A local Azure without guests that lives as long as the test session."""
-    with watched_cloud(tmp_path_factory.mktemp("local-azure"), "--speed", "500") as cloud:
+    with watched_cloud(tmp_path_factory.mktemp("local-azure"), *QUICK) as cloud:
         yield cloud
 
 
