@@ -15,9 +15,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operation
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.definition_fit import (
     definition_findings,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import time_text
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.gallery_facts import (
     progress_sentence,
     version_facts,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import (
+    INCOMPLETE_TAG,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import (
     CaptureRequest,
@@ -106,6 +110,10 @@ class GalleryTarget(Target):
             self._version = {**present, **body, "properties": {**present["properties"], **body["properties"]}}
             return
         self._put(body, waiter)
+
+    def note_incomplete(self, waiter: Waiter, now: datetime) -> None:
+        body = changed_version(self._version or {}, self.wanted, self.request.tags)[0]
+        self._put({**body, "tags": {**body["tags"], INCOMPLETE_TAG: time_text(now)}}, waiter)
 
     def unchangeable(self) -> list[Finding]:
         facts = version_facts(self._version or {})

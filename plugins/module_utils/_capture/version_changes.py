@@ -19,6 +19,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     same_resource,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import moment
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import completed
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import Region, TargetRequest
 
 _COMMON = {
@@ -63,7 +64,8 @@ def changed_version(
 ) -> tuple[dict[str, Any], list[str]]:
     """The body of the PUT that brings the version to what is wanted, and the options that it changes.
 
-    What the request leaves open stays as it is. `tags`: the user's, which are added.
+    What the request leaves open stays as it is. `tags`: the user's, which are added to those that a completed
+    capture has.
     """
     properties = version["properties"]
     present = properties.get("publishingProfile") or {}
@@ -79,7 +81,7 @@ def changed_version(
     if set(after) != set(before) or any(not _same_region(before[name], after[name]) for name in after):
         changes.append("regions")
     publishing["targetRegions"] = list(after.values())
-    merged = merged_tags(version.get("tags"), tags, True)
+    merged = completed(merged_tags(version.get("tags"), tags, True))
     if merged != (version.get("tags") or {}):
         changes.append("tags")
     body = {
