@@ -79,6 +79,10 @@ integration: setup ## Run the playbook tests against the local Azure
 guests: setup ## Run the tests that boot real guests
 	$(BIN)/python -m pytest tests/guests
 
+.PHONY: thorough
+thorough: setup ## Run the further cases of the tests that take minutes each, which `make test` leaves out
+	$(BIN)/python -m pytest --thorough -m thorough
+
 .PHONY: fuzz
 fuzz: setup ## Damage ten thousand disk files and see each read or refused
 	DISK_MUTANTS=1250 $(BIN)/python -m pytest tests/unit/_disk/test_mutations.py
@@ -98,12 +102,20 @@ ROUNDS ?= 5
 BENCH ?=
 
 .PHONY: bench
-bench: bench-upload ## Run all benchmarks
+bench: bench-upload bench-capture ## Run all benchmarks
 
 .PHONY: bench-upload
 bench-upload: setup ## Compare disk_upload with other uploaders and write docs/benchmarks.md (10 GB below .build)
 	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python -m tests.benchmarks --rounds $(ROUNDS) \
 	    --output docs/benchmarks.md $(BENCH)
+
+# More options, for example BENCH_CAPTURE="--jobs image --rounds 1".
+BENCH_CAPTURE ?=
+
+.PHONY: bench-capture
+bench-capture: setup ## Compare vm_capture with azure-cli and azcollection and write docs/capture-benchmarks.md (1.5 GB below .build)
+	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python -m tests.capture_comparison \
+	    --output docs/capture-benchmarks.md $(BENCH_CAPTURE)
 
 ##### checks #####
 
@@ -120,6 +132,14 @@ lint: setup ## Run the quick linters only (ruff, mypy, yamllint)
 .PHONY: demo
 demo: setup ## A real machine becomes an image, and two machines are born from it
 	$(BIN)/python -m tests.demo
+
+# How many captures the drill makes, and the first one's seed.
+RUNS ?= 200
+SEED ?= 1
+
+.PHONY: drill
+drill: setup ## Capture machines with faults and kills at random points, and judge what is left each time
+	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python -m tests.drill --runs $(RUNS) --seed $(SEED)
 
 .PHONY: local-azure
 local-azure: setup ## Start the local Azure in the background

@@ -109,11 +109,11 @@ def azure_module(argument_spec: Mapping[str, Any], **kwargs: Any) -> AnsibleModu
 
 
 def waiter_from(module: AnsibleModule) -> Waiter:
-    """The Waiter that the options wait and wait_timeout ask for."""
+    """The Waiter that the options wait (where the module has it) and wait_timeout ask for."""
     params = cast("dict[str, Any]", module.params)
     if params["wait_timeout"] < 1:
         module.fail_json(msg=f"wait_timeout is {params['wait_timeout']}; it is a number of seconds above 0.")
-    return Waiter(wait=params["wait"], timeout=params["wait_timeout"])
+    return Waiter(wait=params.get("wait", True), timeout=params["wait_timeout"])
 
 
 def for_diff(value: Any) -> Any:

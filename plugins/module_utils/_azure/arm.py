@@ -63,6 +63,12 @@ class Arm:
             return HttpRequest(method, url, params={"api-version": api_version}, headers=headers)
         return HttpRequest(method, url, params={"api-version": api_version}, headers=headers, json=dict(body))
 
+    def _query(self, path: str, api_version: str, query: Mapping[str, str]) -> HttpRequest:
+        """A GET with more in its query, for example ``{"$expand": "instanceView"}``."""
+        request = self._request("GET", path, api_version, None)
+        request.url += "".join(f"&{quote(name, safe='$')}={quote(value)}" for name, value in query.items())
+        return request
+
     def _send(self, action: str, request: HttpRequest) -> HttpResponse:
         with translated(action):
             response = self._client.send_request(request)
@@ -81,11 +87,7 @@ class Arm:
     def get(self, resource_id: str, api_version: str, **query: str) -> dict[str, Any] | None:
         """The resource; None when it is not there. Raises NotFound when its group or subscription is
         missing."""
-        request = self._request("GET", resource_id, api_version, None)
-        if query:
-            request.url += "".join(
-                f"&{quote(name, safe='$')}={quote(value)}" for name, value in query.items()
-            )
+        request = self._query(resource_id, api_version, query)
         action = f"read {_named(resource_id)}"
         try:
             body = json_of(self._send(action, request))
@@ -97,13 +99,13 @@ class Arm:
             raise no_json(action)
         return body
 
-    def list(self, path: str, api_version: str) -> list[dict[str, Any]]:
+    def list(self, path: str, api_version: str, **query: str) -> list[dict[str, Any]]:
         """All items of a collection, over all pages (``nextLink``); bare JSON arrays are taken as well."""
         with importing("azure-core"):
             from azure.core.rest import HttpRequest
         action = f"list {_named(path)}"
         items: list[dict[str, Any]] = []
-        request = self._request("GET", path, api_version, None)
+        request = self._query(path, api_version, query)
         while True:
             body = json_of(self._send(action, request))
             if isinstance(body, list):

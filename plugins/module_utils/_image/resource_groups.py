@@ -18,13 +18,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
-_API = "2024-11-01"
+GROUPS_API = "2024-11-01"
 _LOCATIONS_API = "2022-12-01"
 
 
 def group_location(session: AzureSession, name: str) -> str:
     """The region of the resource group. Raises NotFound, with what to do, when there is no such group."""
-    group = session.arm.get(resource_group_id(session.subscription_id, name), _API)
+    group = session.arm.get(resource_group_id(session.subscription_id, name), GROUPS_API)
     if group is None:
         raise NotFound(
             f"There is no resource group {name} in subscription {session.subscription_id}.",

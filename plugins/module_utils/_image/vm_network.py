@@ -70,7 +70,7 @@ class OwnNetwork:
         """Make both parts at the same time, and wait for them: the machine refers to them."""
         tags = {**merged_tags({}, request.tags, True), OWNER_TAG: self._vm_name}
         rules = [
-            _rule(position, port, request.network.open_ports_from)
+            inbound_rule(position, port, request.network.open_ports_from)
             for position, port in enumerate(request.network.open_ports)
         ]
         group = {"location": location, "tags": tags, "properties": {"securityRules": rules}}
@@ -123,7 +123,8 @@ def delete_when_free(arm: Any, part: str, timeout: float) -> None:
         time.sleep(_SECONDS_BETWEEN_TRIES)
 
 
-def _rule(position: int, port: int, sources: tuple[str, ...]) -> dict[str, Any]:
+def inbound_rule(position: int, port: int, sources: tuple[str, ...]) -> dict[str, Any]:
+    """A security group rule that lets TCP connections to the port in; `position`: its place among them."""
     source: dict[str, Any] = (
         {"sourceAddressPrefix": sources[0]} if len(sources) == 1 else {"sourceAddressPrefixes": list(sources)}
     )

@@ -7,6 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+# Tag of a machine whose guest was generalized: when, and the machine's vmId.
+GENERALIZED_TAG = "goldenimage_generalized"
+
 
 class VmState(NamedTuple):
     """`power`: running, stopped, deallocated, starting, stopping, deallocating or None while unknown.

@@ -181,3 +181,13 @@ def test_quota_ends_the_making_of_machines(arm: Arm) -> None:
     assert "Total Regional Cores quota" in message_of(refused)
     grown = arm.send("PATCH", place.path("large0"), {"properties": {"hardwareProfile": large}})
     arm.done(grown)
+
+
+def test_disks_tell_when_their_machine_was_started_or_deallocated_last(place: Place, arm: Arm) -> None:
+    disk = place.machine("owner")["properties"]["storageProfile"]["osDisk"]["managedDisk"]["id"]
+    seen = [arm.get(disk)["properties"]["LastOwnershipUpdateTime"]]
+    for verb, changes in (("powerOff", False), ("deallocate", True), ("start", True)):
+        arm.done(place.post("owner", verb))
+        seen.append(arm.get(disk)["properties"]["LastOwnershipUpdateTime"])
+        assert (seen[-1] != seen[-2]) == changes, verb
+    assert seen == sorted(seen)

@@ -63,6 +63,7 @@ class MachineActions:
             if machine.hidden.get("generalized"):
                 raise generalized(f"{verb.capitalize()} VM", machine)
             self._disks.check_no_access(machine)
+        machine.hidden["power_before"] = machine.hidden.get("power")
         if interim is not None and machine.hidden.get("power") not in (None, "deallocated"):
             machine.hidden["power"] = interim
         elif work == "start":
@@ -113,6 +114,7 @@ class MachineActions:
         except ArmError:
             self._state.done(machine, "stopped")
             raise
+        self._disks.moved(machine)
         self._state.done(machine, "running")
 
     async def _finish_restart(self, machine: Resource, arguments: Json) -> None:
@@ -139,6 +141,7 @@ class MachineActions:
     async def _finish_deallocate(self, machine: Resource, _arguments: Json) -> None:
         await self._power.stop(machine)
         self._power.release_addresses(machine)
+        self._disks.moved(machine)
         self._state.done(machine, "deallocated")
 
     # Generalizing: a mark on the machine, set at once and never taken away.

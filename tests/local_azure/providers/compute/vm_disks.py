@@ -9,6 +9,7 @@ from typing import Any
 from tests.local_azure.azure import LocalAzure
 from tests.local_azure.blob_storage.blobs import BlobAddress
 from tests.local_azure.blob_storage.vhd import whole_gib
+from tests.local_azure.clock import now, wire_time
 from tests.local_azure.errors import ArmError
 from tests.local_azure.providers.compute.vm_blob_disks import BlobDisks
 from tests.local_azure.providers.compute.vm_disk_plans import DiskPlanner
@@ -17,6 +18,11 @@ from tests.local_azure.providers.disks.disk_access import active_access
 from tests.local_azure.providers.disks.disk_sources import RESIZED_DOWN
 from tests.local_azure.providers.disks.disks import Disks
 from tests.local_azure.store import Json, Resource
+
+
+def owned_anew(disk: Resource) -> None:
+    """The disk was attached or detached, or its machine started or deallocated."""
+    disk.properties["LastOwnershipUpdateTime"] = wire_time(now())
 
 
 class MachineDisks:
@@ -46,6 +52,7 @@ class MachineDisks:
             if disk.state != "Succeeded":
                 await self._fill(disk, plan)
             disk.body["managedBy"] = machine.id
+            owned_anew(disk)
             self._disks.ready(disk, disk.hidden["size"])
 
     async def _fill(self, disk: Resource, plan: Json) -> None:
@@ -119,8 +126,15 @@ class MachineDisks:
             await self._disks.remove(disk)
             return
         disk.body.pop("managedBy", None)
+        owned_anew(disk)
         disk.properties["diskState"] = self._disks.state_of(disk)
         self._azure.store.put(disk)
+
+    def moved(self, machine: Resource) -> None:
+        """The machine was started or deallocated: that is when its disks' ownership changed last."""
+        for _unused, disk in self.attached(machine):
+            owned_anew(disk)
+            self._azure.store.put(disk)
 
     def check_no_access(self, machine: Resource) -> None:
         """A machine cannot start while somebody holds a SAS for one of its disks."""

@@ -30,6 +30,7 @@ _SINCE = {
     "dataAccessAuthMode": "2021-12-01",
     "incrementalSnapshotFamilyId": "2021-12-01",
     "copyCompletionError": "2022-07-02",
+    "LastOwnershipUpdateTime": "2023-04-02",
 }
 # The first version that tells how large a disk or image is that was made of a blob.
 SIZES_OF_BLOBS_SINCE = "2018-04-01"

@@ -215,6 +215,8 @@ class DiskKind(ResourceKind):
         if size is not None:
             properties["diskSizeBytes"] = size
         properties["diskState"] = self.state_of(resource)
+        if "LastOwnershipUpdateTime" in old:
+            properties["LastOwnershipUpdateTime"] = old["LastOwnershipUpdateTime"]
         properties["provisioningState"] = "Succeeded"
         resource.body["properties"] = properties
         self.keep(resource)

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""A version of an image definition in an Azure Compute Gallery, made of the machine or of some disks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
+    NotFound,
+    WaitTimeout,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.definition_fit import (
+    definition_findings,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import time_text
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.gallery_facts import (
+    progress_sentence,
+    version_facts,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import (
+    INCOMPLETE_TAG,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import (
+    CaptureRequest,
+    Region,
+    TargetRequest,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target import (
+    ABSENT,
+    OTHER,
+    UNFINISHED,
+    Needs,
+    Target,
+    is_failed,
+    made_or_gone,
+    status_of,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.version_changes import (
+    changed_version,
+    is_replicated,
+    region_body,
+    said,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
+
+if TYPE_CHECKING:
+    from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+
+GALLERY_API = "2024-03-03"
+_WRITE = "Microsoft.Compute/galleries/images/versions/write"
+_DELETE = "Microsoft.Compute/galleries/images/versions/delete"
+# GiB; larger disks are not replicated ("Azure Compute Gallery", limits).
+_LARGEST_GIB = 2048
+
+
+class GalleryTarget(Target):
+    """The version's home is the machine's region, which therefore is among its regions."""
+
+    def __init__(self, session: AzureSession, request: CaptureRequest, wanted: TargetRequest) -> None:
+        super().__init__(session, request, wanted)
+        self._definition_id = wanted.definition_id(session.subscription_id)
+        self._definition: dict[str, Any] | None = None
+        self._version: dict[str, Any] | None = None
+
+    def _read(self) -> dict[str, Any] | None:
+        query = {"$expand": "ReplicationStatus"}
+        return self.session.arm.get(self.id, GALLERY_API, **query)
+
+    def look(self, source: SourceVm | None, waiter: Waiter) -> None:  # noqa: ARG002 - the same for all targets
+        try:
+            self._definition = self.session.arm.get(self._definition_id, GALLERY_API)
+            if self._definition is not None:
+                name = f"Version {self.wanted.version} of {self.wanted.definition}"
+                self._version = settled(name, self._read(), self._read, waiter)
+        except NotFound as error:
+            self.missing.append(
+                self.finding("resource-group-missing", error.message, error.remedy or "", "resource_group")
+            )
+            return
+        if self._definition is None:
+            self.missing.append(
+                self.finding(
+                    "definition-missing",
+                    f"there is no image definition {self.wanted.definition} in gallery {self.wanted.gallery}"
+                    f" of resource group {self.wanted.group}.",
+                    "Create the gallery and the definition first, or correct their names.",
+                    "definition",
+                )
+            )
+
+    def status(self, source: SourceVm | None) -> str:
+        usable = is_replicated(self._version)
+        return status_of(self._version, self.request, source, usable=usable)
+
+    def changes(self) -> list[str]:
+        if self._version is None:
+            return []
+        changes = changed_version(self._version, self.wanted, self.request.tags)[1]
+        return [*changes, *["replication"] * is_failed(self._version)]
+
+    def change(self, waiter: Waiter, *, only_look: bool) -> None:
+        present = self._version or {}
+        body = changed_version(present, self.wanted, self.request.tags)[0]
+        if only_look:
+            self._version = {**present, **body, "properties": {**present["properties"], **body["properties"]}}
+            return
+        self._put(body, waiter)
+
+    def note_incomplete(self, waiter: Waiter, now: datetime) -> None:
+        body = changed_version(self._version or {}, self.wanted, self.request.tags)[0]
+        self._put({**body, "tags": {**body["tags"], INCOMPLETE_TAG: time_text(now)}}, waiter)
+
+    def unchangeable(self) -> list[Finding]:
+        facts = version_facts(self._version or {})
+        found = self._misplaced(str(facts["location"]), self.title)
+        mode = facts["replication_mode"] or "Full"
+        if self.wanted.replication_mode not in (None, mode):
+            found.append(self.cannot_change("replication_mode", mode))
+        asked = {region.name for region in self.wanted.regions}
+        more = sorted({region["name"] for region in facts["regions"]} - asked)
+        safe = ((self._version or {}).get("properties") or {}).get("safetyProfile") or {}
+        if asked and more and not safe.get("allowDeletionOfReplicatedLocations"):
+            found.append(
+                self.finding(
+                    "regions-protected",
+                    f"{self.title} is in {', '.join(more)} too, and its safety profile does not let it be"
+                    " removed there.",
+                    "Add that to the regions, or allow it first (az sig image-version update"
+                    " --allow-replicated-location-deletion true).",
+                    "regions",
+                )
+            )
+        return found
+
+    def _misplaced(self, location: str, what: str) -> list[Finding]:
+        regions = [region.name for region in self.wanted.regions]
+        if not regions or location in regions:
+            return []
+        return [
+            self.finding(
+                "region-mismatch",
+                f"{what} is in {location}, which is not among its regions.",
+                f"Add {location} to the regions: a version is made, and stays, in its machine's region.",
+                "regions",
+            )
+        ]
+
+    def findings(self, source: SourceVm) -> list[Finding]:
+        found = list(self.missing)
+        if self._definition is not None:
+            found += definition_findings(self.wanted.option, self._definition, self.request, source)
+        found += self._misplaced(source.location, source.name)
+        for disk in source.captured(self.request):
+            too_large = (disk.size_gb or 0) > _LARGEST_GIB
+            if too_large and self.wanted.replication_mode != "Shallow":
+                found.append(
+                    self.finding(
+                        "disk-too-large",
+                        f"{disk.label} has {disk.size_gb} GiB, no more than {_LARGEST_GIB} are replicated.",
+                        "Leave it out with data_disks, or set replication_mode to Shallow.",
+                    )
+                )
+        if self.status(source) == OTHER:
+            found.append(
+                self.finding(
+                    "name-taken",
+                    f"version {self.wanted.version} exists and was not made of this machine as it is.",
+                    "Give another version.",
+                    "version",
+                )
+            )
+        return found
+
+    def needs(self, source: SourceVm | None) -> list[Needs]:
+        replaced = self.status(source) == UNFINISHED
+        return [Needs(self._definition_id, [_WRITE, *[_DELETE] * replaced], self.id, deletes=replaced)]
+
+    def make(self, source: SourceVm, waiter: Waiter, now: datetime) -> None:
+        arm = self.session.arm
+        to_its_end = Waiter(True, waiter.timeout, waiter.progress)
+        if self.status(source) != ABSENT:
+            arm.delete(self.id, GALLERY_API, to_its_end)
+        body = self._body(source, now)
+        self._version = made_or_gone(
+            lambda: self._put(body, waiter),
+            self._read,
+            lambda: arm.delete(self.id, GALLERY_API, to_its_end),
+            self.request,
+            waiter,
+        )
+
+    def _put(self, body: dict[str, Any], waiter: Waiter) -> dict[str, Any]:
+        """Make or change it; returns it, and keeps it, with its replication as far as that is by then."""
+        try:
+            made = self.session.arm.put(self.id, body, GALLERY_API, waiter)
+        except WaitTimeout as error:
+            # What it waited for is the replication: say how far each region is.
+            error.message = f"{error.message} {progress_sentence(self._read())}".rstrip()
+            raise
+        self._version = self._read() or made
+        return self._version
+
+    def _body(self, source: SourceVm, now: datetime) -> dict[str, Any]:
+        wanted = self.wanted
+        regions = wanted.regions or (Region(source.location),)
+        luns = [disk.lun for disk in source.captured(self.request) if disk.lun is not None]
+        publishing = {
+            "targetRegions": [region_body(region, luns) for region in regions],
+            "replicaCount": wanted.replicas,
+            "storageAccountType": wanted.storage_account_type,
+            "excludeFromLatest": wanted.exclude_from_latest,
+            "endOfLifeDate": wanted.end_of_life,
+            "replicationMode": wanted.replication_mode,
+        }
+        return {
+            "location": source.location,
+            "tags": self.tags(source, now),
+            "properties": {
+                "publishingProfile": said(publishing),
+                "storageProfile": self._storage(source),
+            },
+        }
+
+    def _storage(self, source: SourceVm) -> dict[str, Any]:
+        if self.of_whole_machine(source):
+            return {"source": {"virtualMachineId": source.id}}
+        disks = source.captured(self.request)
+        entries = [{"source": {"id": disk.id}, "hostCaching": disk.caching} for disk in disks]
+        storage: dict[str, Any] = {"osDiskImage": entries[0]}
+        if len(disks) > 1:
+            pairs = zip(disks[1:], entries[1:], strict=True)
+            storage["dataDiskImages"] = [{"lun": disk.lun, **entry} for disk, entry in pairs]
+        return storage
+
+    def facts(self, source: SourceVm | None) -> dict[str, Any]:
+        if self._version is None and source is not None:
+            body = self._body(source, datetime.now().astimezone())
+            return version_facts({"id": self.id, "name": self.wanted.version, **body})
+        return version_facts(self._version or {})
