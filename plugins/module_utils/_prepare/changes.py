@@ -3,7 +3,6 @@
 
 """Changes of text files: planned first, shown as a diff, then made."""
 
-import os
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
@@ -13,11 +12,17 @@ _MAX_TEXT = 4 << 20
 
 
 class FileChange(NamedTuple):
-    """A text file that is to have another content; `before` is None when it is not there yet."""
+    """A text file that is to have another content, or mode; None is the content of a file that is not there.
+
+    :param mode: permission bits it is to have; None leaves those it has, or gives a new file 0644
+    :param secret: the content before may hold secrets and is never shown
+    """
 
     path: str
     before: Optional[str]
-    after: str
+    after: Optional[str]
+    mode: Optional[int] = None
+    secret: bool = False
 
 
 def text_of(root: LiveRoot, path: str) -> Optional[str]:
@@ -30,18 +35,26 @@ def text_of(root: LiveRoot, path: str) -> Optional[str]:
     return root.read(path, _MAX_TEXT).decode("utf-8", "surrogateescape")
 
 
-def change_of(root: LiveRoot, path: str, after: str) -> List[FileChange]:
-    """The change that gives a file this content; none when it has it."""
+def change_of(
+    root: LiveRoot, path: str, after: Optional[str], mode: Optional[int] = None, secret: bool = False
+) -> List[FileChange]:
+    """The change that gives a file this content and mode, or removes it; none when it is so already."""
     before = text_of(root, path)
-    return [] if before == after else [FileChange(path, before, after)]
+    info = root.stat(path)
+    right_mode = mode is None or info is None or info.mode & 0o7777 == mode
+    if before == after and right_mode:
+        return []
+    return [FileChange(path, before, after, mode, secret)]
 
 
 def make_changes(root: LiveRoot, changes: Sequence[FileChange]) -> None:
     """Give each file its new content in one step, the file behind a link rather than the link."""
     for change in changes:
+        if change.after is None:
+            root.remove(change.path)
+            continue
         path = root.resolve(change.path, follow=True) or change.path
-        os.makedirs(os.path.dirname(root.on_host(path)), exist_ok=True)
-        root.write(path, change.after.encode("utf-8", "surrogateescape"))
+        root.write(path, change.after.encode("utf-8", "surrogateescape"), change.mode)
 
 
 def diff_of(changes: Sequence[FileChange]) -> List[Dict[str, Any]]:
@@ -50,8 +63,8 @@ def diff_of(changes: Sequence[FileChange]) -> List[Dict[str, Any]]:
         {
             "before_header": change.path,
             "after_header": change.path,
-            "before": _printable(change.before or ""),
-            "after": _printable(change.after),
+            "before": _printable(change.before or "") if not change.secret else "(not shown)\n",
+            "after": _printable(change.after or ""),
         }
         for change in changes
     ]
