@@ -3,7 +3,13 @@
 
 """Kernel command lines as lists of words (kernel-parameters in the kernel's documentation)."""
 
+import re
 from typing import Callable, List, Sequence
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
+
+# What needs quotes in the files of one boot loader or another.
+_NOT_PLAIN = re.compile(r"[\s\"'`$\\;&|<>(){}#]")
 
 
 def split_words(line: str) -> List[str]:
@@ -43,6 +49,12 @@ class Wish:
     def __init__(
         self, present: Sequence[str], absent: Sequence[str], renamed: Callable[[str], str] = str
     ) -> None:
+        for word in tuple(present) + tuple(absent):
+            if not word or _NOT_PLAIN.search(word):
+                raise GuestError(
+                    "{0!r} is no kernel argument that every boot loader takes; give one argument each, "
+                    "without blanks, quotes and characters of the shell".format(word)
+                )
         self.present = tuple(present)
         self.absent = tuple(absent)
         self._renamed = renamed
@@ -68,6 +80,10 @@ class Wish:
         """Whether the words that must be there are, alone of their names and in their order."""
         of_key = {key: [word for word in words if key_of(word) == key] for key in self.keys}
         return all(of_key[key] == [word for word in self.present if key_of(word) == key] for key in self.keys)
+
+    def touches(self, words: Sequence[str]) -> bool:
+        """Whether any of the words has the name of one that must be there."""
+        return any(key_of(word) in self.keys for word in words)
 
     def fulfilled(self, words: Sequence[str]) -> bool:
         """Whether nothing is left to do."""
