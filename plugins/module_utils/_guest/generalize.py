@@ -62,7 +62,7 @@ def plan(order: Order) -> Plan:
     if own is not None and own not in accounts:
         accounts.append(own)
     host.check_accounts(Guest(root), accounts)
-    agent = host.find_agent() if order.agent else ""
+    agent = host.find_agent(Guest(root)) if order.agent else ""
     if any(trace.id == "ssh-host-keys" for trace in traces):
         host.check_new_host_keys(Guest(root), order.agent)
     guest = Guest(root, accounts, identity.names)

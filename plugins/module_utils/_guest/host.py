@@ -11,19 +11,27 @@ import shutil
 import subprocess
 from typing import NamedTuple, Optional, Sequence, Tuple
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.distributions import FAMILIES
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.places import paths
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
-from ansible_collections.goldenimage.azure.plugins.module_utils._guest.trace import DEBIAN
 
 # In memory, so that nothing of it gets into the image.
 STATE_DIR = "/run/goldenimage-generalize"
 JOB_FILE = STATE_DIR + "/job.json"
 
 _ACCOUNT_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$")
+# The last two are Flatcar's.
+_AGENT_DIRECTORIES = ":".join(
+    ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"]
+    + ["/oem/bin", "/usr/share/oem/bin"]
+)
 _KEY_UNITS = (
-    "/{usr/lib,lib,etc}/systemd/system/*ssh{,d}-keygen*",
+    "/{usr/lib,lib,etc}/systemd/system/*ssh{,d}{-,_}keygen*",
     "/{usr/lib,lib,etc}/systemd/system/regenerate*ssh*",
+    # SUSE's unit runs it before the server; Flatcar's unit has a name of its own.
+    "/usr/sbin/sshd-gen-keys-start",
+    "/{usr/lib,etc}/systemd/system/sshkeys.service",
 )
 
 
@@ -84,12 +92,12 @@ def check_root() -> None:
 
 
 def check_distribution(guest: Guest, identity: Identity) -> None:
-    """Refuse distributions the traces were not made for."""
-    if identity.distribution not in DEBIAN:
+    """Refuse distributions the traces were not made for; what derives from a known one is taken for it."""
+    if guest.family is None:
         name = guest.os_release().get("PRETTY_NAME") or identity.distribution or "an unknown distribution"
         raise GuestError(
             "{0} runs {1}; supported distributions are {2}".format(
-                identity.hostname, name, " and ".join(DEBIAN)
+                identity.hostname, name, "; ".join(family.title for family in FAMILIES)
             )
         )
 
@@ -124,13 +132,14 @@ def check_accounts(guest: Guest, names: Sequence[str]) -> None:
             )
 
 
-def find_agent() -> str:
+def find_agent(guest: Guest) -> str:
     """The path of waagent, which must answer."""
-    agent = shutil.which("waagent", path="/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin")
+    agent = shutil.which("waagent", path=_AGENT_DIRECTORIES)
     if agent is None:
+        package = "" if guest.family is None else " " + guest.family.agent_package
         raise GuestError(
             "the Azure Linux Agent (waagent) is not installed, so nothing can deprovision this host; install "
-            "package waagent (Debian) or walinuxagent (Ubuntu), or set agent to none"
+            "package{0}, or set agent to none".format(package)
         )
     try:
         done = subprocess.run(
