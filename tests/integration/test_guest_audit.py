@@ -41,15 +41,16 @@ def traced_disk(traced_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_clean_disk_passes(ansible: Player, clean_tree: Path, tmp_path: Path) -> None:
     disk = make_disk(tmp_path / "clean.raw", [clean_tree])
-    result = ansible.module("guest_audit", {"disk": str(disk)}).succeeded().last
+    result = ansible.module("guest_audit", {"disk": str(disk), "look_for": ["traces"]}).succeeded().last
     assert not result.changed
     assert result["findings"] == []
     assert result["traces_left"] == 0
-    assert result["table"] == ["no traces"]
+    assert result["table"] == ["no findings"]
 
 
 def test_traces_fail_the_audit_and_are_listed_without_content(ansible: Player, traced_disk: Path) -> None:
-    run = ansible.module("guest_audit", {"disk": str(traced_disk)}, check=True, diff=True, verbosity=3)
+    options = {"disk": str(traced_disk), "look_for": ["traces"]}
+    run = ansible.module("guest_audit", options, check=True, diff=True, verbosity=3)
     result = run.failed_with("2 traces are left", "shell-history", "waive")
     assert {finding["id"] for finding in result["findings"]} == {
         "shell-history",
@@ -62,9 +63,10 @@ def test_traces_fail_the_audit_and_are_listed_without_content(ansible: Player, t
 
 
 def test_threshold_decides(ansible: Player, traced_tree: Path) -> None:
-    waived = {"root": str(traced_tree), "waive": ["shell-history", "ssh-host-keys"]}
+    traced = {"root": str(traced_tree), "look_for": ["traces"]}
+    waived = {**traced, "waive": ["shell-history", "ssh-host-keys"]}
     cases: list[dict[str, object]] = [
-        {"root": str(traced_tree), "fail_on": "never"},
+        {**traced, "fail_on": "never"},
         {**waived, "fail_on": "error"},
         {**waived, "fail_on": "warning"},
     ]

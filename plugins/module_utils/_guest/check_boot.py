@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""Whether a guest's boot loader, kernel line and mounts are fit for Azure."""
+
+import re
+from typing import Collection, Dict, Iterator, List, NamedTuple
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.check import Check, Problem
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.disk_root import DiskRoot
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.mounts import read_fstab
+
+_GRUB = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/efi/EFI/*/grub.cfg")
+_ENTRIES = ("/boot/loader/entries/*.conf", "/boot/efi/loader/entries/*.conf", "/efi/loader/entries/*.conf")
+_GRUB_VARIABLES = ("/boot/grub2/grubenv", "/boot/grub/grubenv", "/boot/efi/EFI/*/grubenv")
+_RESCUE = (
+    "single",
+    "recovery",
+    "rescue",
+    "emergency",
+    "systemd.unit=rescue.target",
+    "rd.break",
+    "dis_ucode_ldr",
+)
+_SERIAL = ("console=ttyS0", "console=ttyAMA0")
+# Names that depend on the bus, the order or the slot that a disk was found at.
+_BY_ORDER = re.compile(
+    r"/dev/((sd|hd|vd|xvd)[a-z]+\d*|nvme\d+n\d+(p\d+)?|mmcblk\d+(p\d+)?|disk/by-path/.+|disk/by-id/(?!dm-|lvm-).+)$"
+)
+_SPLASH = ("rhgb", "quiet", "splash", "splash=silent")
+_FALLBACKS = ("bootx64.efi", "bootaa64.efi")
+_EFI_POINTS = ("/boot/efi", "/efi", "/boot")
+_BIOS_GRUB = ("/boot/grub/i386-pc", "/boot/grub2/i386-pc")
+
+
+class KernelLine(NamedTuple):
+    """What a boot entry hands to the kernel."""
+
+    path: str
+    arguments: List[str]
+
+
+def kernel_lines(guest: Guest) -> List[KernelLine]:
+    """The kernel lines of all boot entries, those for rescue left out."""
+    found = []
+    root = guest.root
+    variables = _grub_variables(guest)
+    for pattern in _GRUB:
+        for path in root.glob(pattern):
+            for line in guest.lines(path):
+                words = line.split()
+                if words[:1] and words[0] in {"linux", "linux16", "linuxefi"} and len(words) > 2:
+                    found.append(KernelLine(path, words[2:]))
+    for pattern in _ENTRIES:
+        for path in root.glob(pattern):
+            words = [
+                word for line in guest.lines(path) if line.startswith("options") for word in line.split()[1:]
+            ]
+            # grubby(8) keeps the common arguments in a variable of GRUB.
+            expanded = [part for word in words for part in variables.get(word, word).split()]
+            if words and "rescue" not in path.rpartition("/")[2]:
+                found.append(KernelLine(path, expanded))
+    return [
+        line
+        for line in found
+        if any(word.startswith("root=") for word in line.arguments) and not set(line.arguments) & set(_RESCUE)
+    ]
+
+
+def _grub_variables(guest: Guest) -> Dict[str, str]:
+    """ "$kernelopts" and its like, as grub2-editenv(1) stores them."""
+    found = {}
+    for pattern in _GRUB_VARIABLES:
+        for path in guest.root.glob(pattern):
+            for line in guest.lines(path):
+                name, equals, value = line.partition("=")
+                if equals and not name.startswith("#"):
+                    found["$" + name.strip()] = value
+    return found
+
+
+def _console(guest: Guest) -> Iterator[Problem]:
+    for line in _once(kernel_lines(guest)):
+        if not any(word.startswith(_SERIAL) for word in line.arguments):
+            yield Problem(line.path, "no serial console on the kernel line")
+        hidden = [word for word in line.arguments if word in _SPLASH]
+        if hidden:
+            yield Problem(
+                line.path, "{0} on the kernel line hides messages".format(", ".join(hidden)), "info"
+            )
+
+
+def _root_device(guest: Guest) -> Iterator[Problem]:
+    root = guest.root
+    for line in _once(kernel_lines(guest)):
+        for word in line.arguments:
+            name, _equals, value = word.partition("=")
+            value = value.replace('"', "")
+            if name not in {"root", "resume"}:
+                continue
+            if _BY_ORDER.match(value):
+                yield Problem(line.path, "{0}={1} depends on the order of disks".format(name, value))
+            elif name == "root" and isinstance(root, DiskRoot) and _is_elsewhere(value, root.sources):
+                yield Problem(line.path, "{0} is not this disk's root file system".format(word))
+
+
+def _once(lines: List[KernelLine]) -> Iterator[KernelLine]:
+    """One line of each file: its first, which boots unless somebody chooses another."""
+    seen = set()
+    for line in lines:
+        if line.path not in seen:
+            seen.add(line.path)
+            yield line
+
+
+def _mounts(guest: Guest) -> Iterator[Problem]:
+    root = guest.root
+    for entry in read_fstab(root):
+        if _BY_ORDER.match(entry.source) and "noauto" not in entry.options:
+            severity = "warning" if "nofail" in entry.options else "error"
+            detail = "{0} at {1} depends on the order of disks".format(entry.source, entry.point)
+            yield Problem("/etc/fstab", detail, severity)
+        elif {"nofail", "noauto"} & set(entry.options):
+            continue
+        elif isinstance(root, DiskRoot) and _is_elsewhere(entry.source, root.known):
+            detail = "{0} at {1} is not on this disk".format(entry.source, entry.point)
+            yield Problem("/etc/fstab", detail, "error" if entry.point == "/" else "warning")
+    for line in guest.lines("/etc/crypttab"):
+        fields = line.split()
+        if len(fields) > 1 and not line.startswith("#") and _BY_ORDER.match(fields[1]):
+            yield Problem("/etc/crypttab", "{0} depends on the order of disks".format(fields[1]))
+
+
+def _is_elsewhere(source: str, names: Collection[str]) -> bool:
+    """Whether an id is none of these names of volumes."""
+    is_id = source.upper().startswith(("UUID=", "LABEL=", "PARTUUID=", "PARTLABEL="))
+    return is_id and bool(names) and source.lower() not in names
+
+
+def _fallback(guest: Guest) -> Iterator[Problem]:
+    root = guest.root
+    for point in _EFI_POINTS:
+        names = {name.lower(): name for name in root.listdir(point)}
+        if "efi" not in names or (point == "/boot" and "efi" in root.listdir(point)):
+            continue
+        folder = point + "/" + names["efi"]
+        inside = {name.lower(): name for name in root.listdir(folder)}
+        if not inside:
+            continue
+        boot = root.listdir(folder + "/" + inside["boot"]) if "boot" in inside else []
+        if not any(name.lower() in _FALLBACKS for name in boot):
+            by_bios = any(root.stat(path) is not None for path in _BIOS_GRUB)
+            yield Problem(folder, "no BOOT/BOOTX64.EFI", "warning" if by_bios else "error")
+
+
+CHECKS = (
+    Check(
+        "azure-console",
+        "Azure shows what the machine writes to its first serial port; without it a boot cannot be watched.",
+        "warning",
+        _console,
+    ),
+    Check(
+        "azure-root-device",
+        "Disks have other names on Azure, and may change places at every boot: name them by UUID or label.",
+        "error",
+        _root_device,
+    ),
+    Check(
+        "azure-fstab",
+        "Disks have other names on Azure, and a mount that fails stops the boot: name them by UUID or label.",
+        "error",
+        _mounts,
+    ),
+    Check(
+        "azure-uefi-loader",
+        "A new machine of generation 2 has no boot entries and starts EFI/BOOT only.",
+        "error",
+        _fallback,
+    ),
+)
