@@ -55,6 +55,8 @@ def initramfs_names(root: RootView, path: str) -> List[str]:
                 unpacking = _Stream(unpacked(packing, packed.some))
                 while unpacking.skip_zeros():
                     names.extend(_archive(unpacking))
+                if not unpacking.position:
+                    raise InitramfsError("ends where its {0} stream begins".format(packing))
                 return names
     except UnpackError as error:
         raise InitramfsError(str(error)) from None
