@@ -9,6 +9,7 @@ import platform
 import re
 import shutil
 import subprocess
+import uuid
 from typing import NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.distributions import FAMILIES
@@ -20,6 +21,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root impo
 STATE_DIR = "/run/goldenimage-generalize"
 JOB_FILE = STATE_DIR + "/job.json"
 
+_SMBIOS_UUID = "/sys/class/dmi/id/product_uuid"
 _ACCOUNT_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$")
 # The last two are Flatcar's.
 _AGENT_DIRECTORIES = ":".join(
@@ -36,12 +38,14 @@ _KEY_UNITS = (
 
 
 class Identity(NamedTuple):
-    """Who a host is; `names` are all names it is known by, `distribution` the os-release(5) id."""
+    """Who a host is; `names` are all names it is known by, `distribution` the os-release(5) id, `vm_ids` what
+    Azure's id of it can be."""
 
     hostname: str
     machine_id: str
     names: Tuple[str, ...]
     distribution: str
+    vm_ids: Tuple[str, ...] = ()
 
 
 def identify(guest: Guest) -> Identity:
@@ -58,7 +62,18 @@ def identify(guest: Guest) -> Identity:
         if name and name.partition(".")[0] != "localhost" and name not in kept:
             kept.append(name)
     distribution = guest.os_release().get("ID", "")
-    return Identity(kept[0] if kept else hostname, machine_id, tuple(kept), distribution)
+    return Identity(kept[0] if kept else hostname, machine_id, tuple(kept), distribution, _vm_ids())
+
+
+def _vm_ids(path: str = _SMBIOS_UUID) -> Tuple[str, ...]:
+    """Azure's id of a virtual machine as its firmware tells it: SMBIOS keeps the first three groups with the
+    last byte first, and virtual machines of generation 1 and 2 differ in whether that was regarded."""
+    try:
+        with open(path, encoding="ascii") as file:
+            told = uuid.UUID(file.read().strip())
+    except (OSError, ValueError):
+        return ()
+    return (str(told), str(uuid.UUID(bytes=told.bytes_le)))
 
 
 def _earlier_job() -> Optional[Identity]:
@@ -110,10 +125,11 @@ def check_confirmed(identity: Identity, confirm: str) -> None:
     }
     if identity.machine_id:
         accepted.add(identity.machine_id.lower())
+    accepted.update(identity.vm_ids)
     if not wanted or wanted not in accepted:
         raise GuestError(
             "confirmation is {0!r}, but this host is {1!r} with machine id {2}; nothing was changed. If this "
-            "is the host to take the identity of, give its host name or machine id".format(
+            "is the host to take the identity of, give its host name, machine id or Azure's id of it".format(
                 confirm, identity.hostname, identity.machine_id or "(none)"
             )
         )

@@ -15,6 +15,7 @@ import shutil
 from typing import List
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest import services
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.free_space import clean_free_space
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.job import (
     REPORT_FILE,
@@ -76,6 +77,8 @@ def _work(job: Job) -> List[str]:
     failures = _remove(job, traces)
     if failures:
         return failures
+    write_report("cleaning free space")
+    clean_free_space(job.free_space)
     # From here on nobody may log in: every try would leave a record.
     services.close_the_way_in()
     failures = _remove(job, traces)

@@ -22,6 +22,17 @@ _LOGIN_RECORDS = (
 
 TRACES = (
     Trace(
+        "own-leftovers",
+        "Copies left by an interrupted generalization",
+        "A file is replaced by a new one; killed in between, that stays, with what is in /etc/shadow in it.",
+        (
+            Remove("/etc/.goldenimage-*", "/etc/{sudoers.d,iscsi,sysconfig}/.goldenimage-*"),
+            Remove("/etc/sysconfig/{network,network-scripts}/.goldenimage-*"),
+            Remove("/.goldenimage-*", "~/.goldenimage-*", "~/.config/git/.goldenimage-*"),
+        ),
+        last=True,
+    ),
+    Trace(
         "login-records",
         "Who logged in, when and from where",
         "They name people and addresses of the build network.",

@@ -29,6 +29,19 @@ MACHINE_ID = "0123456789abcdef0123456789abcdef"
 IDENTITY = host.Identity("web1.example", MACHINE_ID, ("web1.example", "web1"), "debian")
 
 
+@pytest.mark.parametrize(
+    "told", ["a1b2c3d4-0102-0304-8506-0708090a0b0c", "d4c3b2a1-0201-0403-8506-0708090a0b0c"]
+)
+def test_azures_id_of_the_machine_confirms_it_in_either_order_of_bytes(told: str, tmp_path: Path) -> None:
+    firmware = tmp_path / "product_uuid"
+    firmware.write_text(told.upper() + "\n")
+    identity = IDENTITY._replace(vm_ids=host._vm_ids(str(firmware)))
+    host.check_confirmed(identity, "A1B2C3D4-0102-0304-8506-0708090A0B0C")
+    with pytest.raises(GuestError, match="confirmation is"):
+        host.check_confirmed(identity, "a1b2c3d4-0102-0304-8506-0708090a0b0d")
+    assert host._vm_ids(str(tmp_path / "missing")) == ()
+
+
 @pytest.mark.parametrize("confirm", ["web1", "WEB1.example", MACHINE_ID, " web1 "])
 def test_host_named_by_any_of_its_names_is_accepted(confirm: str) -> None:
     host.check_confirmed(IDENTITY, confirm)

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""linux_generalize without a name: the tag of a build in Azure confirms a machine, and only the very machine.
+
+Always in check mode, because what is refused here is the machine that runs the tests.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+
+from tests.integration.backups import BackedUp
+from tests.integration.cloud import LocalAzure
+from tests.integration.machines import golden_image
+from tests.integration.plays import CHECKOUT, Player, PlayResult
+
+
+@pytest.fixture(scope="module")
+def machine(azure: LocalAzure, session: AzureSession, group: str) -> BackedUp:
+    """A machine in Azure, which is not the one the tests run on."""
+    golden_image(azure, group)
+    return BackedUp(azure, session, group, data_disks=[])
+
+
+def generalize(play: Player, tmp_path: Path, **variables: Any) -> PlayResult:
+    inventory = tmp_path / "inventory"
+    inventory.write_text(
+        f"target ansible_connection=local ansible_become=false ansible_python_interpreter={sys.executable}\n"
+    )
+    return play(
+        CHECKOUT / "playbooks" / "generalize_linux.yml",
+        check=True,
+        env={"ANSIBLE_INVENTORY": str(inventory)},
+        generalize_linux_hosts="target",
+        **variables,
+    )
+
+
+def test_machine_of_no_build_is_not_confirmed_by_its_id_alone(
+    play: Player, machine: BackedUp, tmp_path: Path
+) -> None:
+    machine.azure.do("PATCH", machine.id, {"tags": {"team": "shop"}})
+    run = generalize(play, tmp_path, linux_generalize_vm_id=machine.id)
+    run.failed_with(
+        machine.name, "has no tag goldenimage_build", "linux_generalize_confirm", "Nothing was changed"
+    )
+    gone = machine.id + "-gone"
+    generalize(play, tmp_path, linux_generalize_vm_id=gone).failed_with(gone, "does not exist")
+
+
+@pytest.mark.parametrize("tag", ["goldenimage_build", "GoldenImage_Build", "made-by.ci"])
+def test_tag_of_a_build_confirms_only_the_machine_that_has_it(
+    play: Player, machine: BackedUp, tmp_path: Path, tag: str
+) -> None:
+    machine.azure.do("PATCH", machine.id, {"tags": {tag: "nightly"}})
+    wanted = {} if "image" in tag.lower() else {"linux_generalize_build_tag": tag}
+    run = generalize(play, tmp_path, linux_generalize_vm_id=machine.id, **wanted)
+    vm_id = machine.body()["properties"]["vmId"]
+    run.failed_with(f"confirmation is '{vm_id}', but this host is", "nothing was changed")
+
+
+def test_name_that_was_given_goes_before_the_tag(play: Player, machine: BackedUp, tmp_path: Path) -> None:
+    machine.azure.do("PATCH", machine.id, {"tags": {"goldenimage_build": "nightly"}})
+    mark = machine.azure.mark()
+    run = generalize(
+        play, tmp_path, linux_generalize_vm_id=machine.id, linux_generalize_confirm="some-other-host"
+    )
+    run.failed_with("confirmation is 'some-other-host'")
+    assert not [line for line in machine.azure.exchanges(mark) if machine.name in str(line.get("path"))]
