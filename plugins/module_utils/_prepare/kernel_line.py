@@ -36,6 +36,8 @@ _MENUS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/efi/EFI/*/grub.c
 _MENU_MARK = "### BEGIN /etc/grub.d/"
 _OWN_SECTION = re.compile(r"### BEGIN (\S+/10_\S+) ###\n(.*?)### END \1 ###", re.DOTALL)
 _KERNEL = re.compile(r"^\s*linux(?:16|efi)?\s+\S+(.*)$", re.MULTILINE)
+# A kernel of its own, or the command that has the entries of the Boot Loader Specification shown.
+_STARTS = re.compile(r"^\s*(linux(16|efi)?\s|blscfg\b)", re.MULTILINE)
 _MAKERS = ("grub2-mkconfig", "grub-mkconfig")
 _BY_NAME = "GRUB_DISABLE_LINUX_UUID"
 _DEVICE_KEYS = ("root", "resume")
@@ -101,21 +103,41 @@ class KernelLine:
     def carry_out(self, plan: Plan) -> None:
         """Do it, and look whether it has had the effect.
 
-        Menus are checked by GRUB itself before they replace the old ones. Raises GuestError with what is not
-        as wished afterwards.
+        A menu is made beside the old one, checked by GRUB itself, looked into, and only then replaces it.
+        Raises GuestError with what is not as wished.
         """
         make_changes(self._root, plan.changes)
         for path in plan.menus:
-            self._programs.run([plan.maker, "-o", self._root.resolve(path, follow=True) or path])
+            self._make_menu(plan.maker, self._root.resolve(path, follow=True) or path)
         left = self.plan()
         if left.changes or left.menus:
+            names = [change.path for change in left.changes] + left.menus
             raise GuestError(
-                "the kernel line is not as wished in {0}, although all it is made from was changed: "
-                "{1}. Look for scripts in /etc/grub.d or /etc/kernel that add arguments of their own".format(
-                    ", ".join([change.path for change in left.changes] + left.menus),
-                    "; ".join(self._off(self._menus()[path]) or path for path in left.menus),
-                )
+                "{0} is not as wished although it was just made so; does another program change it at the "
+                "same time?".format(", ".join(names))
             )
+
+    def _make_menu(self, maker: str, path: str) -> None:
+        new = "{0}/.goldenimage-{1}".format(*path.rpartition("/")[::2])
+        try:
+            self._programs.run([maker, "-o", new])
+            text = text_of(self._root, new) or ""
+            off = self._off(text)
+            if off is not None:
+                raise GuestError(
+                    "the menu that {0} makes for {1} has a kernel line that is not as wished "
+                    "although the settings are: {2}. Look at the scripts in /etc/grub.d".format(
+                        maker, path, off
+                    )
+                )
+            if not _STARTS.search(text):
+                raise GuestError(
+                    "the menu that {0} makes for {1} starts no kernel; look what the scripts in /etc/grub.d "
+                    "miss. The old menu was kept".format(maker, path)
+                )
+            os.rename(self._root.on_host(new), self._root.on_host(path))
+        finally:
+            self._root.remove(new)
 
     def _by_id(self, word: str) -> str:
         key, equals, device = word.partition("=")

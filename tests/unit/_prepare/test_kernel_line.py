@@ -150,21 +150,41 @@ def test_menu_that_an_interrupted_run_left_behind_is_made_anew(host: Host) -> No
         "/etc/default/grub", 'GRUB_CMDLINE_LINUX="console=tty1 console=ttyS0,115200n8 rootdelay=300"\n'
     )
     run(host)
-    assert host.calls == [["/usr/sbin/grub-mkconfig", "-o", MENU]]
+    assert host.calls == [["/usr/sbin/grub-mkconfig", "-o", "/boot/grub/.goldenimage-grub.cfg"]]
 
 
 def test_menu_older_than_its_settings_is_made_anew(host: Host) -> None:
     grub(host, 'GRUB_CMDLINE_LINUX="console=tty1 console=ttyS0,115200n8 rootdelay=300"\n')
     os.utime(host.top / "boot/grub/grub.cfg", (1, 1))
     run(host)
-    assert host.calls == [["/usr/sbin/grub-mkconfig", "-o", MENU]]
+    assert host.calls == [["/usr/sbin/grub-mkconfig", "-o", "/boot/grub/.goldenimage-grub.cfg"]]
 
 
-def test_menu_that_comes_out_wrong_is_an_error(host: Host) -> None:
+def test_menu_that_comes_out_wrong_does_not_replace_the_old_one(host: Host) -> None:
     grub(host, 'GRUB_CMDLINE_LINUX=""\n', extra=" quiet")
     line = KernelLine(host.root, host, PRESENT, ABSENT, {})
-    with pytest.raises(GuestError, match=r"not as wished in /boot/grub/grub.cfg.*quiet"):
+    before = host.read(MENU)
+    with pytest.raises(
+        GuestError, match=r"for /boot/grub/grub.cfg has a kernel line that is not as wished.*quiet"
+    ):
         line.carry_out(line.plan())
+    assert [path.name for path in (host.top / "boot/grub").iterdir()] == ["grub.cfg"]
+    assert host.read(MENU) == before
+
+
+def test_menu_without_any_kernel_does_not_replace_the_old_one(host: Host) -> None:
+    grub(host, 'GRUB_CMDLINE_LINUX=""\n')
+    before = host.read(MENU)
+
+    def nothing(arguments: Sequence[str]) -> str:
+        host.write(arguments[-1], "### BEGIN /etc/grub.d/10_linux ###\n### END /etc/grub.d/10_linux ###\n")
+        return ""
+
+    host.programs["grub-mkconfig"] = nothing
+    line = KernelLine(host.root, host, PRESENT, ABSENT, {})
+    with pytest.raises(GuestError, match=r"starts no kernel.*The old menu was kept"):
+        line.carry_out(line.plan())
+    assert host.read(MENU) == before
 
 
 def test_menu_names_the_root_by_id(host: Host) -> None:
