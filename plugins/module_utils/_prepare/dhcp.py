@@ -215,7 +215,8 @@ def _ifupdown(guest: Guest) -> Tuple[Files, Files]:
             lines = guest.lines(path)
             kept = _without_cards(lines)
             if kept != lines:
-                stale[path] = joined(kept) if any(line.strip() for line in kept) else None
+                says_more = any(line.strip() and not line.lstrip().startswith("#") for line in kept)
+                stale[path] = joined(kept) if says_more else None
     main = _without_cards(guest.lines(INTERFACES_FILES[0]))
     if not any(_SOURCE.match(line) for line in main):
         main.append("source /etc/network/interfaces.d/*")

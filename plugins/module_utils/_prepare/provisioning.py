@@ -130,7 +130,7 @@ def _cloud_text(wanted: Provisioning) -> str:
     if wanted.telemetry:
         settings["reporting"] = {"logging": {"type": "log"}, "telemetry": {"type": "hyperv"}}
     lines = ["{0}: {1}\n".format(key, json.dumps(value)) for key, value in settings.items()]
-    return "# Written by the Ansible role goldenimage.azure.linux_prepare.\n" + "".join(lines)
+    return "#cloud-config\n# Written by the Ansible role goldenimage.azure.linux_prepare.\n" + "".join(lines)
 
 
 def _yes(value: bool) -> str:
