@@ -17,10 +17,11 @@ class Problem(NamedTuple):
 
 
 class Check(NamedTuple):
-    """`id` is what users waive by, `reason` says what happens on Azure, `severity` is as for traces, `look`
-    gives the problems."""
+    """`id` is what users waive by, `title` says what is looked for, `reason` what happens on Azure;
+    `severity` is as for traces, where a problem has none of its own; `look` gives the problems."""
 
     id: str
+    title: str
     reason: str
     severity: str
     look: Callable[[Guest], Iterator[Problem]]

@@ -157,24 +157,28 @@ def _fallback(guest: Guest) -> Iterator[Problem]:
 CHECKS = (
     Check(
         "azure-console",
+        "Kernel lines without a serial console, or with quiet, rhgb or splash",
         "Azure shows what the machine writes to its first serial port; without it a boot cannot be watched.",
         "warning",
         _console,
     ),
     Check(
         "azure-root-device",
+        "Kernel lines that name the root file system by the order of disks, or one of another disk",
         "Disks have other names on Azure, and may change places at every boot: name them by UUID or label.",
         "error",
         _root_device,
     ),
     Check(
         "azure-fstab",
+        "Mounts and encrypted disks by the order of disks, or of another disk",
         "Disks have other names on Azure, and a mount that fails stops the boot: name them by UUID or label.",
         "error",
         _mounts,
     ),
     Check(
         "azure-uefi-loader",
+        "EFI system partitions without BOOT/BOOTX64.EFI",
         "A new machine of generation 2 has no boot entries and starts EFI/BOOT only.",
         "error",
         _fallback,

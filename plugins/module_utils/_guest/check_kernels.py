@@ -146,11 +146,16 @@ def _denied(guest: Guest) -> Iterator[Problem]:
 CHECKS = (
     Check(
         "azure-drivers",
+        "Hyper-V's and NVMe drivers in the kernels and their initramfs",
         "Without Hyper-V's drivers the kernel finds neither disk nor network; some sizes have NVMe disks.",
         "error",
         _look,
     ),
     Check(
-        "azure-denied-drivers", "Drivers that are kept from loading are missing on Azure.", "error", _denied
+        "azure-denied-drivers",
+        "Drivers that modprobe.d keeps from loading",
+        "Drivers that are kept from loading are missing on Azure.",
+        "error",
+        _denied,
     ),
 )

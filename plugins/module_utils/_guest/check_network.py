@@ -135,6 +135,7 @@ def _network(guest: Guest) -> Iterator[Problem]:
 CHECKS = (
     Check(
         "azure-network",
+        "Fixed addresses, MAC addresses, or no DHCP at all",
         "Every network card has another MAC address on Azure, and its address comes by DHCP.",
         "error",
         _network,

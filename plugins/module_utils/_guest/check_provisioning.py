@@ -164,23 +164,38 @@ def _clock(guest: Guest) -> Iterator[Problem]:
 CHECKS = (
     Check(
         "azure-agent",
+        "Azure Linux Agent missing, not enabled, or at odds with cloud-init",
         "Azure waits for a report that the machine is ready, and its extensions need the agent.",
         "warning",
         _agent,
     ),
     Check(
         "azure-cloud-init",
+        "cloud-init not enabled, or without the data source Azure",
         "cloud-init that does not ask Azure sets up no account and no network.",
         "error",
         _cloud_init,
     ),
-    Check("azure-ssh", "Nobody could log in.", "error", _way_in),
+    Check("azure-ssh", "SSH server missing or not enabled", "Nobody could log in.", "error", _way_in),
     Check(
         "azure-sudo",
+        "sudo with targetpw",
         "With targetpw sudo asks for the password of root, which no machine on Azure has.",
         "warning",
         _sudo,
     ),
-    Check("azure-foreign-tools", "They look for another hypervisor.", "info", _foreign_tools),
-    Check("azure-clock", "The host's clock is the most exact source of time on Azure.", "info", _clock),
+    Check(
+        "azure-foreign-tools",
+        "Tools of other hypervisors",
+        "They look for another hypervisor.",
+        "info",
+        _foreign_tools,
+    ),
+    Check(
+        "azure-clock",
+        "chrony without the clock of the host",
+        "The host's clock is the most exact source of time on Azure.",
+        "info",
+        _clock,
+    ),
 )

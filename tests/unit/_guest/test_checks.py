@@ -29,6 +29,7 @@ from tests.unit._guest.azure_ready import (
 )
 from tests.unit._guest.planting import write
 from tests.unit._guest.test_disk_root import make_disk
+from tools.checks_document import DOCUMENT, render
 
 GRUB = f"linux /vmlinuz {KERNEL_LINE}\n"
 INITRD = f"/boot/initrd.img-{VERSION}"
@@ -287,6 +288,10 @@ def test_every_check_has_a_defect_that_it_finds() -> None:
         assert check.id.startswith("azure-")
         assert check.reason.endswith(".")
         assert check.severity in SEVERITIES
+
+
+def test_document_is_what_the_checks_say() -> None:
+    assert DOCUMENT.read_text(encoding="utf-8") == render(), "run make docs"
 
 
 def test_waived_checks_are_not_made(tmp_path: Path) -> None:

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""Makes images of the same used machine in several ways and looks what is left of it: `make bench-guest`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.benchmarks.guests.contenders import OPTIONS, PLAYBOOK, Contender, contenders
+from tests.benchmarks.guests.look import Left, look
+from tests.benchmarks.guests.used_machine import use
+from tests.guests.conftest import GUESTS_CACHE
+from tests.guests.lab.accelerator import accelerator
+from tests.guests.lab.frozen import DEFAULT_RECIPE, ThawedGuest, freeze_guest
+from tests.guests.lab.programs import run_program
+from tests.integration.plays import Player
+
+_OFF_SECONDS = 300
+_ABOUT = """\
+<!--
+SPDX-License-Identifier: GPL-3.0-or-later
+SPDX-FileCopyrightText: The goldenimage.azure authors
+-->
+# What is left of a machine in its image
+
+Written by `make bench-guest`; do not edit. A Debian 12 guest is thawed, used as people and programs use a
+machine (`tests/benchmarks/guests/used_machine.py`), and made ready for an image in one way after another,
+each time a fresh copy. "Traces" are what `guest_audit` finds on the disk afterwards (warnings and errors),
+"kinds" how many different ones. "Files" is an independent look: files, names and links on the disk, as
+debugfs shows them, in which the machine's id, name or host key, a person's key or password hash, or a
+secret that was typed still stands. "Copies" is how often that secret stands on the raw disk, free space
+included. The time is from the start of ansible-playbook (or of the program) until the machine is off (or
+the program has ended); round trips are commands that Ansible sent over SSH, with pipelining. The guest runs
+in {accelerator}.
+"""
+
+
+class Result(NamedTuple):
+    """One way's outcome: `seconds` of every round, `trips` over SSH (None: none at all)."""
+
+    title: str
+    seconds: list[float]
+    trips: int | None
+    left: Left
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    known = list(contenders("nobody"))
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--ways", nargs="+", choices=known, default=known)
+    parser.add_argument("--output", type=Path, help="file for the report, which is printed in any case")
+    return parser.parse_args()
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _run(name: str, contender: Contender, work: Path) -> tuple[float, int | None, Left]:
+    guest = freeze_guest(GUESTS_CACHE, DEFAULT_RECIPE, _say).thaw(work, name)
+    try:
+        markers = use(guest.ssh)
+        user = guest.ssh.user
+        guest.ssh.close()
+        seconds, trips = _offline(guest, contender) if contender.offline else _online(guest, contender, work)
+    finally:
+        guest.stop()
+    return seconds, trips, look(guest.disks[0].path, markers, user)
+
+
+def _online(guest: ThawedGuest, contender: Contender, work: Path) -> tuple[float, int]:
+    inventory = work / "inventory"
+    inventory.write_text(guest.ssh.inventory_line() + " ansible_python_interpreter=/usr/bin/python3\n")
+    player = Player(work, {})
+    environment = {"ANSIBLE_INVENTORY": str(inventory), "ANSIBLE_PIPELINING": "1"}
+    playbook = work / "way.yml"
+    playbook.write_text(json.dumps(contender.play()))
+    begun = time.monotonic()
+    if contender.tasks is None:
+        done = player(PLAYBOOK, env=environment, verbosity=3, timeout=900, **OPTIONS)
+    else:
+        done = player(playbook, env=environment, verbosity=3, timeout=900)
+    if done.rc or not guest.machine.wait_off(_OFF_SECONDS):
+        raise SystemExit(f"{contender.title} did not get the machine off:\n{done.output[-3000:]}")
+    return time.monotonic() - begun, done.stdout.count("> SSH: EXEC ")
+
+
+def _offline(guest: ThawedGuest, contender: Contender) -> tuple[float, None]:
+    guest.ssh.sudo("nohup sh -c 'sleep 1; systemctl poweroff' > /dev/null 2>&1 &")
+    guest.machine.wait_off(_OFF_SECONDS)
+    begun = time.monotonic()
+    run_program([*contender.offline, str(guest.disks[0].path)], timeout=1800)
+    return time.monotonic() - begun, None
+
+
+def _table(results: list[Result]) -> str:
+    lines = [
+        "| way | traces | kinds | files | copies | seconds | round trips |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for result in results:
+        left = result.left
+        seconds = f"{statistics.median(result.seconds):.1f}"
+        trips = "-" if result.trips is None else str(result.trips)
+        cells = [result.title, left.traces, len(left.ids), len(left.files), left.copies, seconds, trips]
+        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def _details(results: list[Result]) -> str:
+    return "\n\n".join(
+        f"**{result.title}** leaves: " + (", ".join(result.left.ids) or "nothing") + "." for result in results
+    )
+
+
+def main() -> None:
+    """Measure every way and print the report."""
+    options = _options()
+    results: list[Result] = []
+    missing: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="bench-guest-") as folder:
+        known = contenders(DEFAULT_RECIPE.user)
+        for name in options.ways:
+            contender = known[name]
+            if not contender.is_here():
+                missing.append(contender.title)
+                continue
+            rounds = []
+            for number in range(options.rounds):
+                work = Path(folder) / f"{name}-{number}"
+                rounds.append(_run(name, contender, work))
+            seconds = [single[0] for single in rounds]
+            results.append(Result(contender.title, seconds, rounds[-1][1], rounds[-1][2]))
+            left = results[-1].left
+            _say(f"{contender.title}: {left.traces} traces, {len(left.files)} files, {seconds[-1]:.1f} s")
+            for path in left.files[:5]:
+                _say(f"  {path}")
+    report = _ABOUT.format(accelerator="QEMU with " + accelerator().upper())
+    day = f"{datetime.now(timezone.utc):%Y-%m-%d}"
+    report += f"\nMeasured {day}, median of {options.rounds}.\n\n{_table(results)}\n"
+    report += "".join(f"\nNot measured, as it is not installed here: {title}.\n" for title in missing)
+    report += f"\n{_details(results)}\n"
+    _say("\n" + report.partition("-->")[2])
+    if options.output:
+        options.output.write_text(report, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
