@@ -82,7 +82,11 @@ def _online(guest: ThawedGuest, contender: Contender, work: Path) -> tuple[float
     inventory = work / "inventory"
     inventory.write_text(guest.ssh.inventory_line() + " ansible_python_interpreter=/usr/bin/python3\n")
     player = Player(work, {})
-    environment = {"ANSIBLE_INVENTORY": str(inventory), "ANSIBLE_PIPELINING": "1"}
+    environment = {
+        "ANSIBLE_INVENTORY": str(inventory),
+        "ANSIBLE_PIPELINING": "1",
+        "ANSIBLE_TIMEOUT": "60",  # without KVM a busy host makes sudo slow
+    }
     playbook = work / "way.yml"
     playbook.write_text(json.dumps(contender.play()))
     begun = time.monotonic()
