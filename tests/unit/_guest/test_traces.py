@@ -362,3 +362,18 @@ def test_planting_never_writes_through_a_link(tmp_path: Path) -> None:
     write(top, "/etc/link", b"planted")
     assert outside.read_text() == "mine"
     assert (top / "etc/link").read_bytes() == b"planted"
+
+
+def test_label_and_access_list_of_a_rewritten_file_stay(tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    (trace,) = [trace for trace in TRACES if trace.id == "root-password"]
+    plant(top, trace)
+    label = b"system_u:object_r:shadow_t:s0\0"
+    try:
+        os.setxattr(top / "etc/shadow", "security.selinux", label)
+    except OSError:
+        pytest.skip("files cannot be labelled here; this needs root")
+    before = (top / "etc/shadow").stat().st_ino
+    remove(guest_of(top), [trace])
+    assert (top / "etc/shadow").stat().st_ino != before
+    assert os.getxattr(top / "etc/shadow", "security.selinux") == label
