@@ -10,10 +10,14 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.check imp
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.disk_root import DiskRoot
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.mounts import read_fstab
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.places import paths
 
 _GRUB = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/efi/EFI/*/grub.cfg")
 _ENTRIES = ("/boot/loader/entries/*.conf", "/boot/efi/loader/entries/*.conf", "/efi/loader/entries/*.conf")
-_GRUB_VARIABLES = ("/boot/grub2/grubenv", "/boot/grub/grubenv", "/boot/efi/EFI/*/grubenv")
+_GRUB_VARIABLES = ("/boot/{grub2,grub,efi/EFI/*}/grubenv", "/boot/{mariner,azl,systemd}.cfg")
+_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+# Variables of distributions that never hold a console.
+_HARMLESS = ("$vt_handoff", "$tuned_params", "$tuned_initrd", "$ignition_firstboot")
 _RESCUE = (
     "single",
     "recovery",
@@ -43,24 +47,21 @@ class KernelLine(NamedTuple):
 
 def kernel_lines(guest: Guest) -> List[KernelLine]:
     """The kernel lines of all boot entries, those for rescue left out."""
-    found = []
     root = guest.root
     variables = _grub_variables(guest)
+    found = []
     for pattern in _GRUB:
         for path in root.glob(pattern):
             for line in guest.lines(path):
                 words = line.split()
                 if words[:1] and words[0] in {"linux", "linux16", "linuxefi"} and len(words) > 2:
-                    found.append(KernelLine(path, words[2:]))
+                    found.append(KernelLine(path, _expanded(words[2:], variables)))
     for pattern in _ENTRIES:
         for path in root.glob(pattern):
-            words = [
-                word for line in guest.lines(path) if line.startswith("options") for word in line.split()[1:]
-            ]
-            # grubby(8) keeps the common arguments in a variable of GRUB.
-            expanded = [part for word in words for part in variables.get(word, word).split()]
-            if words and "rescue" not in path.rpartition("/")[2]:
-                found.append(KernelLine(path, expanded))
+            options = [line.split()[1:] for line in guest.lines(path) if line.startswith("options")]
+            if "rescue" not in path.rpartition("/")[2]:
+                words = [word for words in options for word in words]
+                found.append(KernelLine(path, _expanded(words, variables)))
     return [
         line
         for line in found
@@ -69,20 +70,27 @@ def kernel_lines(guest: Guest) -> List[KernelLine]:
 
 
 def _grub_variables(guest: Guest) -> Dict[str, str]:
-    """ "$kernelopts" and its like, as grub2-editenv(1) stores them."""
-    found = {}
-    for pattern in _GRUB_VARIABLES:
-        for path in guest.root.glob(pattern):
+    """What grub2-editenv(1) stores and grub.cfg sets: grubby(8) and Azure Linux keep arguments there."""
+    found: Dict[str, str] = {}
+    for pattern in _GRUB + _GRUB_VARIABLES:
+        for path in paths(guest, [pattern]):
             for line in guest.lines(path):
-                name, equals, value = line.partition("=")
-                if equals and not name.startswith("#"):
-                    found["$" + name.strip()] = value
+                name, equals, value = line.strip().partition("=")
+                if equals and not name.startswith("#") and len(name.split()) <= 2:
+                    found.setdefault(name.rpartition(" ")[2], value.strip("\"'"))
     return found
+
+
+def _expanded(words: List[str], variables: Dict[str, str]) -> List[str]:
+    """Kernel arguments with GRUB's variables filled in; those that are not known stay."""
+    filled = _VARIABLE.sub(lambda match: variables.get(match.group(1), match.group(0)), " ".join(words))
+    return filled.split()
 
 
 def _console(guest: Guest) -> Iterator[Problem]:
     for line in _once(kernel_lines(guest)):
-        if not any(word.startswith(_SERIAL) for word in line.arguments):
+        unknown = [word for word in line.arguments if word.startswith("$") and word not in _HARMLESS]
+        if not unknown and not any(word.startswith(_SERIAL) for word in line.arguments):
             yield Problem(line.path, "no serial console on the kernel line")
         hidden = [word for word in line.arguments if word in _SPLASH]
         if hidden:

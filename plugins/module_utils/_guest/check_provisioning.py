@@ -8,6 +8,7 @@ from typing import Dict, Iterator, List, Optional
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.check import Check, Problem
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.places import expand, paths
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import RootView
 
 _AGENT_CONFIG = ("/etc/waagent.conf", "/usr/share/oem/waagent.conf", "/usr/lib/waagent.conf")
@@ -31,19 +32,11 @@ _EMPTY = "/dev/null"
 def starts_at_boot(root: RootView, units: str) -> bool:
     """Whether systemd starts one of these units: it is wanted by a target, and not masked."""
     for directory in _UNIT_DIRECTORIES:
-        for single in _each(units):
+        for single in expand(units):
             masked = root.readlink("/etc/systemd/system/" + single) == _EMPTY
-            if not masked and root.glob(directory + "/*.{0}/{1}".format("wants", single)):
+            if not masked and root.glob("{0}/*.wants/{1}".format(directory, single)):
                 return True
     return False
-
-
-def _each(units: str) -> List[str]:
-    match = re.search(r"\{([^{}]*)\}", units)
-    if match is None:
-        return [units]
-    choices = [units[: match.start()] + choice + units[match.end() :] for choice in match.group(1).split(",")]
-    return [single for choice in choices for single in _each(choice)]
 
 
 def _has_cloud_init(guest: Guest) -> bool:
@@ -71,7 +64,7 @@ def _agent_provisions(guest: Guest) -> bool:
 
 
 def _has_agent(guest: Guest) -> bool:
-    units = [directory + "/" + unit for directory in _UNIT_DIRECTORIES for unit in _each(_AGENT_UNITS)]
+    units = [directory + "/" + unit for directory in _UNIT_DIRECTORIES for unit in expand(_AGENT_UNITS)]
     return guest.has_program("waagent") or any(guest.root.stat(path) is not None for path in units)
 
 
@@ -156,8 +149,8 @@ def _foreign_tools(guest: Guest) -> Iterator[Problem]:
 
 
 def _clock(guest: Guest) -> Iterator[Problem]:
-    paths = [path for pattern in _CHRONY for single in _each(pattern) for path in guest.root.glob(single)]
-    if not any("/dev/ptp" in line.partition("#")[0] for path in paths for line in guest.lines(path)):
+    files = paths(guest, _CHRONY)
+    if not any("/dev/ptp" in line.partition("#")[0] for path in files for line in guest.lines(path)):
         yield Problem("/etc/chrony.conf", "no reference clock /dev/ptp_hyperv")
 
 

@@ -261,6 +261,13 @@ FINE: dict[str, Change] = {
     "SUSE's rule overruled": both(
         file("/usr/etc/sudoers", "Defaults targetpw\n"), file("/etc/sudoers", "Defaults env_reset\n")
     ),
+    "variables of GRUB": both(
+        file(
+            "/boot/grub/grub.cfg",
+            f"set rootdevice=UUID={ROOT_ID}\n linux /$linux $cmdline $x root=$rootdevice $vt_handoff\n",
+        ),
+        file("/boot/mariner.cfg", "linux=vmlinuz\ncmdline=ro console=ttyS0\n"),
+    ),
     "rescue kernel": lambda top: write(top, "/boot/vmlinuz-0-rescue-0123456789abcdef", b"x"),
 }
 
