@@ -32,8 +32,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.kernel_
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.programs import Programs
 
 _MENUS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/efi/EFI/*/grub.cfg")
-# Other files of this name are a few lines that lead to the menu.
-_MENU_MARK = "### BEGIN /etc/grub.d/"
+# A menu that was made of the settings, and one that was written by hand and is to be made of them. Other
+# files of this name are a few lines that lead to the menu.
+_MADE, _BY_HAND = "### BEGIN /etc/grub.d/", "menuentry "
 _OWN_SECTION = re.compile(r"### BEGIN (\S+/10_\S+) ###\n(.*?)### END \1 ###", re.DOTALL)
 _KERNEL = re.compile(r"^\s*linux(?:16|efi)?\s+\S+(.*)$", re.MULTILINE)
 # A kernel of its own, or the command that has the entries of the Boot Loader Specification shown.
@@ -160,14 +161,14 @@ class KernelLine:
         for pattern in _MENUS:
             for path in self._root.glob(pattern):
                 text = text_of(self._root, path)
-                if text is not None and _MENU_MARK in text:
+                if text is not None and (_MADE in text or _BY_HAND in text):
                     found[path] = text
         return found
 
     def _is_outdated(self, path: str, text: str, defaults: GrubDefaults) -> bool:
         # An earlier run can have been killed after it had changed the settings.
         older = os.stat(self._root.on_host(path)).st_mtime < defaults.newest()
-        return older or self._off(text) is not None
+        return older or _MADE not in text or self._off(text) is not None
 
     def _off(self, menu: str) -> Optional[str]:
         """A kernel line of the menu that is not as wished; lines for other systems do not count."""

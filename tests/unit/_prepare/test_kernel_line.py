@@ -209,6 +209,13 @@ def test_stub_that_leads_to_the_menu_is_left_alone(host: Host) -> None:
     assert host.read("/boot/efi/EFI/debian/grub.cfg") == stub
 
 
+def test_menu_written_by_hand_is_made_of_the_settings(host: Host) -> None:
+    grub(host, 'GRUB_CMDLINE_LINUX="console=tty1 console=ttyS0,115200n8 rootdelay=300"\n')
+    host.write(MENU, "menuentry 'Linux' {\n  linux /vmlinuz root=LABEL=root quiet\n}\n")
+    run(host)
+    assert "quiet" not in host.read(MENU).partition("30_os-prober")[0]
+
+
 def test_missing_program_is_said_before_anything_changes(host: Host) -> None:
     grub(host, 'GRUB_CMDLINE_LINUX=""\n')
     del host.programs["grub-mkconfig"]
