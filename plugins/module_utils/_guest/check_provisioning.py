@@ -25,7 +25,10 @@ _FOREIGN = {
     "xe-daemon": "Xen's tools",
     "prltoolsd": "Parallels' tools",
 }
-_CHRONY = ("/etc/chrony.conf", "/etc/chrony/chrony.conf", "/etc/chrony{,/}{conf,sources}.d/*")
+_CHRONY = (
+    *("/etc/chrony.conf", "/etc/chrony/chrony.conf", "/etc/chrony{,/}{conf,sources}.d/*"),
+    "/etc/chrony{-,/}azure.conf",  # what the role linux_prepare has chronyd take where that clock is
+)
 _EMPTY = "/dev/null"
 
 
