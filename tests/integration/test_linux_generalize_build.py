@@ -3,7 +3,7 @@
 
 """linux_generalize without a name: the tag of a build in Azure confirms a machine, and only the very machine.
 
-Always in check mode, because what is refused here is the machine that runs the tests.
+What is refused here is the machine that runs the tests.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ def machine(azure: LocalAzure, session: AzureSession, group: str) -> BackedUp:
     return BackedUp(azure, session, group, data_disks=[])
 
 
-def generalize(play: Player, tmp_path: Path, **variables: Any) -> PlayResult:
+def generalize(play: Player, tmp_path: Path, *, check: bool = True, **variables: Any) -> PlayResult:
     inventory = tmp_path / "inventory"
     inventory.write_text(
         f"target ansible_connection=local ansible_become=false ansible_python_interpreter={sys.executable}\n"
     )
     return play(
         CHECKOUT / "playbooks" / "generalize_linux.yml",
-        check=True,
+        check=check,
         env={"ANSIBLE_INVENTORY": str(inventory)},
         generalize_linux_hosts="target",
         **variables,
@@ -52,6 +52,20 @@ def test_machine_of_no_build_is_not_confirmed_by_its_id_alone(
     )
     gone = machine.id + "-gone"
     generalize(play, tmp_path, linux_generalize_vm_id=gone).failed_with(gone, "does not exist")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"linux_generalize_vm_id": "build-vm"},
+        {"linux_generalize_confirm": "x", "linux_generalize_backup": True},
+        {"linux_generalize_confirm": "x", "linux_generalize_rescue": True, "linux_generalize_vm_id": "/x/y"},
+    ],
+)
+def test_id_that_is_none_is_refused_before_azure_is_asked(
+    play: Player, tmp_path: Path, variables: dict[str, Any]
+) -> None:
+    generalize(play, tmp_path, **variables).failed_with("no virtual machine's id", "Nothing was changed")
 
 
 @pytest.mark.parametrize("tag", ["goldenimage_build", "GoldenImage_Build", "made-by.ci"])
@@ -73,3 +87,19 @@ def test_name_that_was_given_goes_before_the_tag(play: Player, machine: BackedUp
     )
     run.failed_with("confirmation is 'some-other-host'")
     assert not [line for line in machine.azure.exchanges(mark) if machine.name in str(line.get("path"))]
+
+
+def test_own_tasks_do_not_touch_a_machine_that_is_refused(play: Player, tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    tasks = tmp_path / "before.yml"
+    tasks.write_text(f"- ansible.builtin.file: {{path: {touched}, state: touch, mode: '600'}}\n")
+    # Not in check mode: a name that no host has is refused before anything else is looked at.
+    run = generalize(
+        play,
+        tmp_path,
+        check=False,
+        linux_generalize_confirm="a-name-no-host-has",
+        linux_generalize_pre_tasks_file=str(tasks),
+    )
+    run.failed_with("confirmation is 'a-name-no-host-has'", "nothing was changed")
+    assert not touched.exists()
