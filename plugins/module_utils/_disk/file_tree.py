@@ -130,7 +130,7 @@ class FatTree(FileTree):
         return 0
 
     def read(self, number: int, offset: int, limit: int) -> bytes:
-        return self._volume.read(self._entries[number], offset + limit)[offset:]
+        return self._volume.read(self._entries[number], limit, offset)
 
     def readlink(self, number: int) -> str:
         del number

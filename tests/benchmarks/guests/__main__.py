@@ -9,7 +9,6 @@ import json
 import statistics
 import sys
 import tempfile
-import time
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from typing import NamedTuple
 from tests.benchmarks.guests.contenders import OPTIONS, PLAYBOOK, Contender, contenders
 from tests.benchmarks.guests.look import Left, look
 from tests.benchmarks.guests.used_machine import use
+from tests.benchmarks.guests.watch import Spent, Watch
 from tests.guests.conftest import GUESTS_CACHE
 from tests.guests.lab.accelerator import accelerator
 from tests.guests.lab.frozen import DEFAULT_RECIPE, ThawedGuest, freeze_guest
@@ -38,17 +38,17 @@ each time a fresh copy. "Traces" are what `guest_audit` finds on the disk afterw
 debugfs shows them, in which the machine's id, name or host key, a person's key or password hash, or a
 secret that was typed still stands. "Copies" is how often that secret stands on the raw disk, free space
 included. The time is from the start of ansible-playbook (or of the program) until the machine is off (or
-the program has ended); round trips are commands that Ansible sent over SSH, with pipelining. The guest runs
-in {accelerator}.
+the program has ended); round trips are commands that Ansible sent over SSH, with pipelining. Processor
+seconds are those of the guest and of the programs beside it together; they depend less than the clock on
+what else the host does. The guest runs in {accelerator}.
 """
 
 
 class Result(NamedTuple):
-    """One way's outcome: `seconds` of every round, `trips` over SSH (None: none at all)."""
+    """One way's outcome: what every round took, and what the last one left."""
 
     title: str
-    seconds: list[float]
-    trips: int | None
+    rounds: list[Spent]
     left: Left
 
 
@@ -66,19 +66,19 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _run(name: str, contender: Contender, work: Path) -> tuple[float, int | None, Left]:
+def _run(name: str, contender: Contender, work: Path) -> tuple[Spent, Left]:
     guest = freeze_guest(GUESTS_CACHE, DEFAULT_RECIPE, _say).thaw(work, name)
     try:
         markers = use(guest.ssh)
         user = guest.ssh.user
         guest.ssh.close()
-        seconds, trips = _offline(guest, contender) if contender.offline else _online(guest, contender, work)
+        spent = _offline(guest, contender) if contender.offline else _online(guest, contender, work)
     finally:
         guest.stop()
-    return seconds, trips, look(guest.disks[0].path, markers, user)
+    return spent, look(guest.disks[0].path, markers, user)
 
 
-def _online(guest: ThawedGuest, contender: Contender, work: Path) -> tuple[float, int]:
+def _online(guest: ThawedGuest, contender: Contender, work: Path) -> Spent:
     inventory = work / "inventory"
     inventory.write_text(guest.ssh.inventory_line() + " ansible_python_interpreter=/usr/bin/python3\n")
     player = Player(work, {})
@@ -89,34 +89,33 @@ def _online(guest: ThawedGuest, contender: Contender, work: Path) -> tuple[float
     }
     playbook = work / "way.yml"
     playbook.write_text(json.dumps(contender.play()))
-    begun = time.monotonic()
+    watch = Watch(guest.machine.pid)
     if contender.tasks is None:
         done = player(PLAYBOOK, env=environment, verbosity=3, timeout=900, **OPTIONS)
     else:
         done = player(playbook, env=environment, verbosity=3, timeout=900)
     if done.rc or not guest.machine.wait_off(_OFF_SECONDS):
         raise SystemExit(f"{contender.title} did not get the machine off:\n{done.output[-3000:]}")
-    return time.monotonic() - begun, done.stdout.count("> SSH: EXEC ")
+    return watch.spent(done.stdout.count("> SSH: EXEC "))
 
 
-def _offline(guest: ThawedGuest, contender: Contender) -> tuple[float, None]:
+def _offline(guest: ThawedGuest, contender: Contender) -> Spent:
     guest.ssh.sudo("nohup sh -c 'sleep 1; systemctl poweroff' > /dev/null 2>&1 &")
     guest.machine.wait_off(_OFF_SECONDS)
-    begun = time.monotonic()
+    watch = Watch()
     run_program([*contender.offline, str(guest.disks[0].path)], timeout=1800)
-    return time.monotonic() - begun, None
+    return watch.spent(None)
 
 
 def _table(results: list[Result]) -> str:
-    lines = [
-        "| way | traces | kinds | files | copies | seconds | round trips |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
+    columns = ["way", "traces", "kinds", "files", "copies", "seconds", "processor seconds", "round trips"]
+    lines = ["| " + " | ".join(columns) + " |", "|---|" + "--:|" * (len(columns) - 1)]
     for result in results:
-        left = result.left
-        seconds = f"{statistics.median(result.seconds):.1f}"
-        trips = "-" if result.trips is None else str(result.trips)
-        cells = [result.title, left.traces, len(left.ids), len(left.files), left.copies, seconds, trips]
+        left, trips = result.left, result.rounds[-1].trips
+        wall = statistics.median(spent.wall for spent in result.rounds)
+        processor = statistics.median(spent.processor for spent in result.rounds)
+        cells: list[object] = [result.title, left.traces, len(left.ids), len(left.files), left.copies]
+        cells += [f"{wall:.1f}", f"{processor:.1f}", "-" if trips is None else trips]
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     return "\n".join(lines)
 
@@ -141,12 +140,10 @@ def main() -> None:
                 continue
             rounds = []
             for number in range(options.rounds):
-                work = Path(folder) / f"{name}-{number}"
-                rounds.append(_run(name, contender, work))
-            seconds = [single[0] for single in rounds]
-            results.append(Result(contender.title, seconds, rounds[-1][1], rounds[-1][2]))
-            left = results[-1].left
-            _say(f"{contender.title}: {left.traces} traces, {len(left.files)} files, {seconds[-1]:.1f} s")
+                spent, left = _run(name, contender, Path(folder) / f"{name}-{number}")
+                rounds.append(spent)
+            results.append(Result(contender.title, rounds, left))
+            _say(f"{contender.title}: {left.traces} traces, {len(left.files)} files, {spent.wall:.1f} s")
             for path in left.files[:5]:
                 _say(f"  {path}")
     report = _ABOUT.format(accelerator="QEMU with " + accelerator().upper())

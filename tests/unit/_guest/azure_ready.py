@@ -29,9 +29,12 @@ def cpio(names: Sequence[str], content: bytes = b"x" * 5) -> bytes:
     return data
 
 
-def initramfs(drivers: Sequence[str]) -> bytes:
-    """An initramfs with these drivers behind one with microcode, as distributions make them."""
-    microcode = cpio(["kernel", "kernel/x86/microcode/GenuineIntel.bin"])
+def initramfs(drivers: Sequence[str], filling: int = 5) -> bytes:
+    """An initramfs with these drivers behind one with microcode, as distributions make them.
+
+    :param filling: the size of each file in the first, in bytes
+    """
+    microcode = cpio(["kernel", "kernel/x86/microcode/GenuineIntel.bin"], bytes(filling))
     paths = [f"usr/lib/modules/{VERSION}/kernel/drivers/{name}.ko.xz" for name in drivers]
     return microcode + bytes(-len(microcode) % 512) + gzip.compress(cpio(["init", *paths]))
 

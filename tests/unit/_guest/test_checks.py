@@ -17,6 +17,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest imp
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.trace import SEVERITIES
 
+from tests.guests.lab.programs import run_program
+from tests.unit._disk.boot_samples import EFI_SYSTEM, fat_image, put
+from tests.unit._disk.samples import MIB
 from tests.unit._guest.azure_ready import (
     EARLY,
     KERNEL_LINE,
@@ -336,4 +339,40 @@ def test_ids_of_another_disk_are_found_on_the_disk(tmp_path: Path) -> None:
         ("azure-fstab", "/etc/fstab", "error"),
         ("azure-root-device", "/boot/grub/grub.cfg", "error"),
         ("azure-fstab", "/etc/fstab", "warning"),
+    ]
+
+
+def test_systemd_boot_with_everything_on_the_efi_partition_is_read(tmp_path: Path) -> None:
+    top = make_ready(tmp_path / "root")
+    for path in (
+        f"boot/vmlinuz-{VERSION}",
+        INITRD[1:],
+        "boot/grub/grub.cfg",
+        "boot/efi/EFI/BOOT/BOOTX64.EFI",
+    ):
+        (top / path).unlink()
+    write(top, "/etc/fstab", b"LABEL=root / ext4 defaults 0 1\n")
+    entry = "title Debian\nlinux /0123/{0}/linux\ninitrd /0123/{0}/initrd\noptions root={1} console=ttyS0\n"
+    esp = {
+        f"0123/{VERSION}/linux": b"kernel",
+        # More than is read at once, so that reading goes on at an offset.
+        f"0123/{VERSION}/initrd": initramfs(EARLY[1:], filling=3 * MIB),
+        f"loader/entries/0123-{VERSION}.conf": entry.format(VERSION, "LABEL=root").encode(),
+        "EFI/systemd/systemd-bootx64.efi": b"MZ",
+    }
+    disk = tmp_path / "disk.raw"
+    with disk.open("wb") as file:
+        file.truncate(100 * MIB)
+    kinds = ("C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "0FC63DAF-8483-4772-8E79-3D69D8477DE4")
+    script = (
+        f"label: gpt\nstart=1MiB, size=40MiB, type={kinds[0]}\nstart=42MiB, size=24MiB, type={kinds[1]}\n"
+    )
+    run_program(["sfdisk", "--quiet", str(disk)], stdin=script)
+    put(disk, fat_image(tmp_path / "esp", 40 * MIB, esp), MIB)
+    offset = f"offset={42 * MIB},root_owner=0:0"
+    run_program(["mke2fs", "-q", "-F", "-L", "root", "-d", str(top), "-E", offset, str(disk), "24M"])
+    found = [(item.id, item.path, item.severity, item.detail) for item in findings_on(disk)]
+    assert found == [
+        ("azure-drivers", f"/boot/efi/0123/{VERSION}/initrd", "error", "lacks driver hv_vmbus"),
+        ("azure-uefi-loader", "/boot/efi/EFI", "error", "no BOOT/BOOTX64.EFI"),
     ]
