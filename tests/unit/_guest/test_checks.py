@@ -363,10 +363,7 @@ def test_systemd_boot_with_everything_on_the_efi_partition_is_read(tmp_path: Pat
     disk = tmp_path / "disk.raw"
     with disk.open("wb") as file:
         file.truncate(100 * MIB)
-    kinds = ("C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "0FC63DAF-8483-4772-8E79-3D69D8477DE4")
-    script = (
-        f"label: gpt\nstart=1MiB, size=40MiB, type={kinds[0]}\nstart=42MiB, size=24MiB, type={kinds[1]}\n"
-    )
+    script = f"label: gpt\nstart=1MiB, size=40MiB, type={EFI_SYSTEM}\nstart=42MiB, size=24MiB\n"
     run_program(["sfdisk", "--quiet", str(disk)], stdin=script)
     put(disk, fat_image(tmp_path / "esp", 40 * MIB, esp), MIB)
     offset = f"offset={42 * MIB},root_owner=0:0"
