@@ -2,7 +2,11 @@
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
 """Entries after the Boot Loader Specification (uapi-group.org), as systemd-boot and GRUB's blscfg read them,
-and the command line that kernel-install gives to new ones."""
+and the command line that kernel-install gives to new ones.
+
+On Red Hat's distributions grubby edits the same files. Early versions of it keep one argument of a name only,
+and two consoles are needed, so the files are edited here.
+"""
 
 from typing import Dict, List, Optional
 

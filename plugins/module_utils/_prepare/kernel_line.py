@@ -35,6 +35,8 @@ _MENUS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/efi/EFI/*/grub.c
 # A menu that was made of the settings, and one that was written by hand and is to be made of them. Other
 # files of this name are a few lines that lead to the menu.
 _MADE, _BY_HAND = "### BEGIN /etc/grub.d/", "menuentry "
+# Unified kernel images: kernel, initramfs and kernel line in one program for UEFI.
+_UNIFIED = ("/boot/efi/EFI/Linux/*.efi", "/efi/EFI/Linux/*.efi", "/boot/EFI/Linux/*.efi")
 _OWN_SECTION = re.compile(r"### BEGIN (\S+/10_\S+) ###\n(.*?)### END \1 ###", re.DOTALL)
 _KERNEL = re.compile(r"^\s*linux(?:16|efi)?\s+\S+(.*)$", re.MULTILINE)
 # A kernel of its own, or the command that has the entries of the Boot Loader Specification shown.
@@ -80,6 +82,13 @@ class KernelLine:
         Raises GuestError when the machine has no boot loader that is known, or when its files cannot be
         changed safely.
         """
+        unified = [path for pattern in _UNIFIED for path in self._root.glob(pattern)]
+        if unified:
+            raise GuestError(
+                "the kernel line is a part of {0}, which would have to be made and signed anew; have it made "
+                "from /etc/kernel/cmdline with the arguments for Azure, and leave this machine's kernel line "
+                "alone then. Nothing was changed".format(", ".join(unified))
+            )
         defaults = GrubDefaults(self._root)
         menus = self._menus()
         if not (defaults.exist() or has_entries(self._root) or text_of(self._root, COMMAND_LINE)):

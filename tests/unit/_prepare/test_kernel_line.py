@@ -296,3 +296,10 @@ def test_machine_without_a_known_boot_loader_is_refused(host: Host) -> None:
 def test_arguments_that_are_no_plain_words_are_refused(host: Host, word: str) -> None:
     with pytest.raises(GuestError, match="no kernel argument that every boot loader takes"):
         KernelLine(host.root, host, [word], [], {})
+
+
+def test_kernel_line_in_a_unified_image_is_not_said_to_be_changed(host: Host) -> None:
+    host.write("/etc/kernel/cmdline", "root=UUID=1-1\n")
+    host.write("/efi/EFI/Linux/0123-6.8.efi", "MZ")
+    with pytest.raises(GuestError, match=r"a part of /efi/EFI/Linux/0123-6\.8\.efi"):
+        KernelLine(host.root, host, PRESENT, ABSENT, {}).plan()
