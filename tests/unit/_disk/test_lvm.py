@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.lvm import
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.lvm_metadata import (
     GrammarError,
+    PhysicalVolume,
     parse_metadata,
     read_physical_volume,
 )
@@ -163,3 +165,73 @@ def test_extent_size_is_what_the_samples_assume(parts: list[Part], tmp_path: Pat
     make_group(tmp_path, parts[:1], [Logical("root", 2)])
     reader = volumes_in(parts[:1])["root"].reader
     assert reader is not None and reader.virtual_size == 2 * EXTENT
+
+
+METADATA = """guest-vg {
+id = "a"
+seqno = 3
+status = ["RESIZEABLE"]
+extent_size = 8192
+physical_volumes {
+pv0 {
+id = "AzSNQe-lyue-0V7V-s2Lu-b8IA-J4IS-pffvBa"
+pe_start = 2048
+pe_count = 20
+}
+}
+logical_volumes {
+root {
+status = ["READ", "WRITE", "VISIBLE"]
+segment_count = 2
+segment1 {
+start_extent = 0
+extent_count = 4
+type = "striped"
+stripe_count = 2
+stripe_size = 128
+stripes = [
+"pv0", 0,
+"pv0", 8
+]
+}
+segment2 {
+start_extent = 4
+extent_count = 2
+type = "striped"
+stripe_count = 1
+stripes = [
+"pv0", 4
+]
+}
+}
+}
+}
+"""
+
+
+def test_metadata_that_lies_is_refused_or_named_quickly(parts: list[Part]) -> None:
+    reader = open_raw(parts[0].file)
+    chance = random.Random(5)
+    lines = METADATA.splitlines()
+    values = ("0", "-1", "1", str(1 << 40), str(1 << 70), '"x"', "[]", "[1, 2]", "x", "{", "}", "")
+    outcomes = {"read": 0, "named": 0, "refused": 0}
+    for _unused in range(600):
+        changed = list(lines)
+        for _again in range(chance.choice((1, 1, 2, 4))):
+            index = chance.randrange(1, len(changed))
+            name = changed[index].partition("=")[0].strip()
+            changed[index] = chance.choice((f"{name} = {chance.choice(values)}", chance.choice(lines), ""))
+        physical = PhysicalVolume("AzSNQelyue0V7Vs2Lub8IAJ4ISpffvBa", MIB, 120 * MIB, "\n".join(changed))
+        begun = time.monotonic()
+        try:
+            for volume in logical_volumes(reader, [physical]):
+                if volume.reader is None:
+                    outcomes["named"] += 1
+                else:
+                    outcomes["read"] += 1
+                    volume.reader.read(0, min(4096, volume.reader.virtual_size))
+        except DiskError as error:
+            assert str(parts[0].file) in str(error)
+            outcomes["refused"] += 1
+        assert time.monotonic() - begun < 5
+    assert all(outcomes.values()), outcomes
