@@ -18,7 +18,7 @@ description:
   - Of a disk, ext2, ext3, ext4, XFS and FAT are read, also on linear and striped logical volumes of LVM2;
     the root file system, those its C(fstab) mounts, and the EFI system partition. Others, and encrypted
     disks, have to be mounted and given as O(root). What of a disk was not looked at is a finding
-    C(unread-file-system).
+    C(unread-file-system); a swap volume that holds memory is one of C(swap-volume).
   - To look into an initramfs that is packed with zstd, the host that the task runs on needs libzstd.
   - File contents are never shown.
 options:

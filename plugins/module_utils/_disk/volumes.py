@@ -26,6 +26,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader imp
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.xfs import Xfs
 
 _MBR_EFI = "0xef"
+_PAGE, _CHUNK = 4096, 1 << 20
 _EXT = ("ext2", "ext3", "ext4")
 
 
@@ -35,7 +36,8 @@ class Volume(NamedTuple):
     `where` names it for people ("partition 3", "logical volume vg/root"); `number` is its partition's number,
     0 for a disk without partitions, None for a logical volume; `kind` is what it holds ("ext4", "xfs",
     "vfat", "btrfs", "luks2" ...), empty for nothing known; `sources` are the names that fstab(5) may call it
-    by, in lower case; `tree` is None when it cannot be read, and `problem` says why if it should be possible.
+    by, in lower case; `tree` is None when it cannot be read, and `problem` says why if it should be possible;
+    `swapped` is whether a swap volume holds pages of memory.
     """
 
     where: str
@@ -45,6 +47,7 @@ class Volume(NamedTuple):
     tree: Optional[FileTree]
     problem: str
     is_efi: bool = False
+    swapped: bool = False
 
 
 class _Place(NamedTuple):
@@ -128,8 +131,29 @@ def _volume(place: _Place) -> Volume:
                 "{0}={1}".format(key, value.lower()),
                 "/dev/disk/by-{0}/{1}".format(key, value.lower()),
             ]
-    kind = "vfat" if kind.startswith("fat") else kind
-    return Volume(place.where, place.number, kind, tuple(sources), tree, problem, place.is_efi)
+    return Volume(
+        place.where,
+        place.number,
+        "vfat" if kind.startswith("fat") else kind,
+        tuple(sources),
+        tree,
+        problem,
+        place.is_efi,
+        kind == "swap" and _has_pages(place),
+    )
+
+
+def _has_pages(place: _Place) -> bool:
+    """Whether anything but zeros follows the first page of a swap volume, which mkswap(8) wrote."""
+    first, end = place.offset + _PAGE, place.offset + place.length
+    for start, length in place.reader.extents():
+        position, stop = max(start, first), min(start + length, end)
+        while position < stop:
+            data = place.reader.read(position, min(_CHUNK, stop - position))
+            if data.strip(b"\0"):
+                return True
+            position += len(data)
+    return False
 
 
 def _opener(kind: str) -> Optional[Callable[[DiskReader, int, int], FileTree]]:

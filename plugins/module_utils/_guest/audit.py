@@ -14,8 +14,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.trace imp
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.traces import UNCLEAN
 
 UNREAD = "unread-file-system"
+SWAPPED = "swap-volume"
 # Ids that only the auditor has; they can be waived as those of traces can.
-OWN_IDS = (UNCLEAN, UNREAD) + tuple(check.id for check in CHECKS)
+OWN_IDS = (UNCLEAN, UNREAD, SWAPPED) + tuple(check.id for check in CHECKS)
 TRACE, BOOT = "trace", "boot"
 
 _UNCLEAN_REASON = (
@@ -23,6 +24,10 @@ _UNCLEAN_REASON = (
     "shut the guest down cleanly."
 )
 _UNREAD_REASON = "What is in it was not looked at, so nothing is said about it."
+_SWAPPED_REASON = (
+    "Memory that was swapped out can hold passwords and keys; switch it off, overwrite it with zeros and "
+    "make it anew with mkswap."
+)
 _ROWS_PER_ID = 10
 
 
@@ -84,6 +89,8 @@ def _of_disk(root: DiskRoot) -> Iterator[Finding]:
     for unread in root.unread:
         severity = "info" if unread.foreseen else "warning"
         yield Finding(UNREAD, unread.where, severity, _UNREAD_REASON, unread.reason)
+    for where in root.swapped:
+        yield Finding(SWAPPED, where, "warning", _SWAPPED_REASON, "pages of memory")
 
 
 def at_least(findings: Iterable[Finding], severity: str) -> List[Finding]:

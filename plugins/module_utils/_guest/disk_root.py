@@ -34,6 +34,7 @@ class DiskRoot(RootView):
     :param sources: the names, in lower case, that the volume at "/" has in fstab(5)
     :param known: the names, in lower case, that any volume of the disk has there
     :param unread: what of the disk could not be looked at
+    :param swapped: the swap volumes that hold pages of memory
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class DiskRoot(RootView):
         sources: Tuple[str, ...] = (),
         known: FrozenSet[str] = frozenset(),
         unread: Tuple[Unread, ...] = (),
+        swapped: Tuple[str, ...] = (),
     ) -> None:
         self._mounts = mounts
         self._points = sorted(mounts, key=len, reverse=True)
         self.sources = sources
         self.known = known
         self.unread = unread
+        self.swapped = swapped
 
     @property
     def file_systems(self) -> Dict[str, FileTree]:
@@ -127,7 +130,8 @@ def open_disk_root(
         if found.is_efi and found.tree is not None and found.tree not in mounts.values():
             mounts.setdefault(_EFI_POINT, found.tree)
     known = frozenset(source for found in volumes for source in found.sources)
-    return DiskRoot(mounts, top.sources, known, tuple(_unread(others, mounts)))
+    swapped = tuple(found.where for found in others if found.swapped)
+    return DiskRoot(mounts, top.sources, known, tuple(_unread(others, mounts)), swapped)
 
 
 def _is_root(tree: FileTree) -> bool:

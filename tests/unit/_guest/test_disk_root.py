@@ -206,3 +206,23 @@ def test_what_of_a_disk_was_not_looked_at_is_a_finding(tmp_path: Path) -> None:
         ("unread-file-system", "partition 3", "warning"),
         ("unread-file-system", "partition 2", "info"),
     ]
+
+
+def test_swap_volume_that_was_used_is_a_finding(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    write(other, "/file", b"x")
+    disk = make_disk(tmp_path / "disk.raw", [make_root(tmp_path / "root"), other, other])
+    for number in (1, 2):
+        swap = tmp_path / "swap"
+        swap.write_bytes(bytes(24 * MIB))
+        subprocess.run(["/sbin/mkswap", str(swap)], check=True, capture_output=True)
+        with disk.open("r+b") as file:
+            file.seek((1 + 24 * number) * MIB)
+            file.write(swap.read_bytes())
+    assert findings_on(disk) == []
+    with disk.open("r+b") as file:
+        file.seek((1 + 48 + 20) * MIB)
+        file.write(SECRET.encode())
+    assert [(item.id, item.path, item.severity) for item in findings_on(disk)] == [
+        ("swap-volume", "partition 3", "warning")
+    ]
