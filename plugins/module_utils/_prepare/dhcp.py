@@ -20,7 +20,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes
     change_of,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.renderers import (
+    DHCP_CLIENTS,
     INTERFACES_FILES,
+    has_dhcp_client,
     is_physical,
     netplan_backend,
 )
@@ -47,7 +49,6 @@ _WICKED = _SYSCONFIG + "ifcfg-" + FIRST_CARD
 _RH_SCRIPTS = "/etc/sysconfig/network-scripts/"
 _HEADER = "# Written by the Ansible role goldenimage.azure.linux_prepare.\n"
 _CARD_TYPES = ("ethernet", "802-3-ethernet", "bond", "team", "vlan", "infiniband")
-_CLIENTS = ("dhclient", "dhcpcd", "udhcpc")
 _SOURCE = re.compile(r"^\s*source(-directory)?\s+(/etc/network/)?interfaces\.d")
 _RH_GATEWAYS = re.compile(r"^\s*(GATEWAY|GATEWAYDEV|IPV6_DEFAULTGW|HOSTNAME)\s*=")
 
@@ -203,10 +204,10 @@ def _wicked(guest: Guest) -> Tuple[Files, Files]:
 
 
 def _ifupdown(guest: Guest) -> Tuple[Files, Files]:
-    if not any(guest.has_program(client) for client in _CLIENTS):
+    if not has_dhcp_client(guest):
         raise GuestError(
             "ifupdown has no DHCP client to call: none of {0} is installed; install one".format(
-                ", ".join(_CLIENTS)
+                ", ".join(DHCP_CLIENTS)
             )
         )
     stale: Files = {}

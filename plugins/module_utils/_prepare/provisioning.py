@@ -18,6 +18,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes
     FileChange,
     change_of,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.renderers import (
+    DHCP_CLIENTS,
+    has_dhcp_client,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.settings import (
     joined,
     read_settings,
@@ -85,6 +89,12 @@ def _check(guest: Guest, wanted: Provisioning) -> None:
         raise GuestError("{0!r} is no path to mount the temporary disk at".format(wanted.mount_point))
     if wanted.by == "cloud-init":
         _check_overrides(guest)
+        # It asks Azure before any program has set up the network.
+        if not has_dhcp_client(guest):
+            raise GuestError(
+                "cloud-init has no DHCP client to reach Azure with: none of {0} is installed; install the "
+                "one its package names".format(", ".join(DHCP_CLIENTS))
+            )
 
 
 def _check_overrides(guest: Guest) -> None:

@@ -11,6 +11,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.places im
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 
 RENDERERS = ("netplan", "networkmanager", "networkd", "wicked", "ifupdown")
+DHCP_CLIENTS = ("dhclient", "dhcpcd", "udhcpc")
 INTERFACES_FILES = ("/etc/network/interfaces", "/etc/network/interfaces.d/*")
 
 _PHYSICAL = re.compile(r"^(e(th|m|n)|bond|team|ib)")
@@ -36,6 +37,11 @@ def renderer_of(guest: Guest) -> str:
             "systemd-networkd, wicked nor ifupdown; install and enable one"
         )
     return found[0]
+
+
+def has_dhcp_client(guest: Guest) -> bool:
+    """Whether there is a DHCP client for those who have none in themselves: ifupdown and cloud-init."""
+    return any(guest.has_program(client) for client in DHCP_CLIENTS)
 
 
 def netplan_backend(guest: Guest) -> str:

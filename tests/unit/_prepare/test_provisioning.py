@@ -52,6 +52,7 @@ OS.RootDeviceScsiTimeout=300
 def host(tmp_path: Path) -> Host:
     made = Host(tmp_path)
     made.write("/usr/bin/cloud-init", "")
+    made.write("/usr/sbin/dhclient", "")
     made.write(AGENT_FILE, AGENT_CONF)
     return made
 
@@ -145,6 +146,9 @@ def test_missing_program_is_named(tmp_path: Path) -> None:
     with pytest.raises(GuestError, match="cloud-init is not installed"):
         plan_provisioning(Guest(host.root), WANTED)
     host.write("/usr/bin/cloud-init", "")
+    with pytest.raises(GuestError, match="no DHCP client to reach Azure with: none of dhclient, dhcpcd"):
+        plan_provisioning(Guest(host.root), WANTED._replace(agent=True))
+    host.write("/usr/sbin/dhcpcd", "")
     (tmp_path / AGENT_FILE[1:]).unlink()
     with pytest.raises(GuestError, match=r"waagent\.conf is missing"):
         plan_provisioning(Guest(host.root), WANTED)
