@@ -126,6 +126,14 @@ def _details(results: list[Result]) -> str:
     )
 
 
+def _report(results: list[Result], missing: list[str], rounds: int) -> str:
+    report = _ABOUT.format(accelerator="QEMU with " + accelerator().upper())
+    day = f"{datetime.now(timezone.utc):%Y-%m-%d}"
+    report += f"\nMeasured {day}, median of {rounds}.\n\n{_table(results)}\n"
+    report += "".join(f"\nNot measured, as it is not installed here: {title}.\n" for title in missing)
+    return report + f"\n{_details(results)}\n"
+
+
 def main() -> None:
     """Measure every way and print the report."""
     options = _options()
@@ -146,14 +154,10 @@ def main() -> None:
             _say(f"{contender.title}: {left.traces} traces, {len(left.files)} files, {spent.wall:.1f} s")
             for path in left.files[:5]:
                 _say(f"  {path}")
-    report = _ABOUT.format(accelerator="QEMU with " + accelerator().upper())
-    day = f"{datetime.now(timezone.utc):%Y-%m-%d}"
-    report += f"\nMeasured {day}, median of {options.rounds}.\n\n{_table(results)}\n"
-    report += "".join(f"\nNot measured, as it is not installed here: {title}.\n" for title in missing)
-    report += f"\n{_details(results)}\n"
-    _say("\n" + report.partition("-->")[2])
-    if options.output:
-        options.output.write_text(report, encoding="utf-8")
+            # Each way takes minutes: what is known is kept, whatever becomes of the next.
+            if options.output:
+                options.output.write_text(_report(results, missing, options.rounds), encoding="utf-8")
+    _say("\n" + _report(results, missing, options.rounds).partition("-->")[2])
 
 
 if __name__ == "__main__":
