@@ -108,7 +108,9 @@ def _root_device(guest: Guest) -> Iterator[Problem]:
             if name not in {"root", "resume"}:
                 continue
             if _BY_ORDER.match(value):
-                yield Problem(line.path, "{0}={1} depends on the order of disks".format(name, value))
+                severity = "error" if name == "root" else "warning"
+                detail = "{0}={1} depends on the order of disks".format(name, value)
+                yield Problem(line.path, detail, severity)
             elif name == "root" and isinstance(root, DiskRoot) and _is_elsewhere(value, root.sources):
                 yield Problem(line.path, "{0} is not this disk's root file system".format(word))
 

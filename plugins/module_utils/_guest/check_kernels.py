@@ -16,8 +16,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root impo
 
 # Without the first two there is no root file system; the others are for sizes with NVMe disks.
 _EARLY = {"hv_vmbus": "error", "hv_storvsc": "error", "nvme": "warning", "pci_hyperv": "info"}
-# They may come from the root file system. udf reads the medium that a machine is provisioned from.
-_LATER = {"hv_netvsc": "error", "hv_utils": "warning", "udf": "warning"}
+# They may come from the root file system. udf reads the medium that a machine is provisioned from, which
+# cloud-init has not needed since version 21.2.
+_LATER = {"hv_netvsc": "error", "hv_utils": "warning", "udf": "info"}
 _INITRAMFS = ("/boot/initrd.img-{0}", "/boot/initramfs-{0}.img", "/boot/initrd-{0}", "/boot/initramfs-{0}")
 _IMAGES = ("/boot/vmlinuz-*", "/boot/Image-*", "/boot/vmlinux-*", "/boot/kernel-*")
 _ENTRY_IMAGES = ("/{boot}/*/*/linux", "/{boot}/*/*/vmlinuz")

@@ -10,6 +10,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.check imp
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 
 _TRUE = ("true", "yes", "on")
+_GENERATED = re.compile(r"(?i)^#.*cloud-init", re.MULTILINE)
 _KEY = re.compile(r"^(\s*)(?:- )?([\w-]+):\s*(.*)$")
 
 
@@ -118,17 +119,22 @@ _IGNORED = ("ifcfg-lo", ".bak", ".old", ".orig", ".rpmsave", ".rpmnew", ".templa
 
 def _network(guest: Guest) -> Iterator[Problem]:
     dhcp = False
+    by_cloud_init = guest.cloud_init_sets_up_network()
     for kind in _KINDS:
         for pattern in kind.patterns:
             for path in guest.root.glob(pattern):
                 if path.endswith(_IGNORED):
                     continue
-                seen = kind.read(guest.lines(path))
+                lines = guest.lines(path)
+                # Written for this very machine, and again for the next: a trace, but no hindrance.
+                if by_cloud_init and ("cloud-init" in path or _GENERATED.search("\n".join(lines[:5]))):
+                    continue
+                seen = kind.read(lines)
                 dhcp = dhcp or seen.dhcp
                 for fixed in sorted(set(seen.fixed)):
                     yield Problem(path, "is tied to {0}".format(fixed))
     # NetworkManager asks by DHCP where nothing else is said; cloud-init writes what Azure tells it.
-    if not (dhcp or guest.cloud_init_sets_up_network() or guest.has_program("NetworkManager")):
+    if not (dhcp or by_cloud_init or guest.has_program("NetworkManager")):
         yield Problem("/etc", "nothing asks for an address by DHCP")
 
 

@@ -72,6 +72,8 @@ def _has_agent(guest: Guest) -> bool:
 
 
 def _agent(guest: Guest) -> Iterator[Problem]:
+    if guest.family is not None and guest.family.id == "flatcar":
+        return  # Ignition and an agent from the OEM partition, which only its images for Azure have
     has_agent, has_cloud_init = _has_agent(guest), _has_cloud_init(guest)
     if not has_agent and not has_cloud_init:
         yield Problem("/usr/sbin/waagent", "neither agent nor cloud-init is installed", "error")

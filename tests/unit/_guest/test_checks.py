@@ -164,6 +164,20 @@ DEFECTS: dict[str, tuple[Change, list[Found]]] = {
         [("azure-fstab", "/etc/crypttab", "error")],
     ),
     "no fallback loader": (no_loader, [("azure-uefi-loader", "/boot/efi/EFI", "error")]),
+    "resume by the order of disks": (
+        file("/boot/grub/grub.cfg", GRUB.rstrip() + " resume=/dev/sda5\n"),
+        [("azure-root-device", "/boot/grub/grub.cfg", "warning")],
+    ),
+    "network of a cloud-init that writes none any more": (
+        both(
+            file(
+                "/etc/netplan/50-cloud-init.yaml",
+                static_netplan("      match:\n        macaddress: 52:54:00:01:02:03"),
+            ),
+            file("/etc/cloud/cloud.cfg.d/99.cfg", "network: {config: disabled}\n"),
+        ),
+        [("azure-network", "/etc/netplan/50-cloud-init.yaml", "error")],
+    ),
     "no fallback loader, but BIOS": (
         both(no_loader, file("/boot/grub/i386-pc/normal.mod", "x")),
         [("azure-uefi-loader", "/boot/efi/EFI", "warning")],
@@ -260,6 +274,20 @@ FINE: dict[str, Change] = {
     ),
     "name servers in netplan": file(
         "/etc/netplan/01.yaml", static_netplan("      nameservers:\n        addresses: [192.0.2.53]")
+    ),
+    "network that cloud-init wrote for this machine": both(
+        file(
+            "/etc/netplan/50-cloud-init.yaml",
+            static_netplan("      match:\n        macaddress: 52:54:00:01:02:03"),
+        ),
+        file(
+            "/etc/sysconfig/network-scripts/ifcfg-eth0",
+            "# Created by cloud-init automatically, do not edit.\nBOOTPROTO=dhcp\nHWADDR=52:54:00:01:02:03\n",
+        ),
+    ),
+    "Flatcar": both(
+        file("/etc/os-release", "ID=flatcar\nID_LIKE=coreos\n"),
+        without(f"boot/vmlinuz-{VERSION}", "usr/sbin/waagent"),
     ),
     "SUSE's rule overruled": both(
         file("/usr/etc/sudoers", "Defaults targetpw\n"), file("/etc/sudoers", "Defaults env_reset\n")
