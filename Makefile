@@ -95,11 +95,12 @@ contract: setup ## Check traffic with the local Azure against Azure's published 
 
 ROUNDS ?= 5
 GUEST_ROUNDS ?= 1
+GUEST_BENCH ?=
 # More options, for example BENCH="--targets null --disks a b".
 BENCH ?=
 
 .PHONY: bench
-bench: bench-upload ## Run all benchmarks
+bench: bench-upload bench-guest ## Run all benchmarks
 
 .PHONY: bench-upload
 bench-upload: setup ## Compare disk_upload with other uploaders and write docs/benchmarks.md (10 GB below .build)
@@ -109,7 +110,7 @@ bench-upload: setup ## Compare disk_upload with other uploaders and write docs/b
 .PHONY: bench-guest
 bench-guest: setup ## Compare ways to generalize a machine by what they leave and how long they take
 	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python -m tests.benchmarks.guests --rounds $(GUEST_ROUNDS) \
-	    --output docs/guest-benchmarks.md $(BENCH)
+	    --output docs/guest-benchmarks.md $(GUEST_BENCH)
 
 ##### checks #####
 
