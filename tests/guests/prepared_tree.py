@@ -5,32 +5,59 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from tests.guests.lab.root_tree import CONNECTIONS, RootTree
 from tests.integration.plays import CHECKOUT, Player, PlayResult
 
+# Findings of the audit that a tree can be free of; it has no disk to boot from.
+PROVED = {
+    *("azure-network", "azure-agent", "azure-cloud-init", "azure-ssh", "azure-sudo", "azure-clock"),
+    "azure-foreign-tools",
+}
+_AUDIT = {
+    "name": "Look what is wrong",
+    "hosts": "guest",
+    "gather_facts": False,
+    "tasks": [
+        {
+            "name": "Look at the tree",
+            "goldenimage.azure.guest_audit": {"root": "/", "look_for": ["boot"], "fail_on": "never"},
+        }
+    ],
+}
+
 
 class Preparer:
     """Runs the playbook against one tree."""
 
     def __init__(self, tree: RootTree, work_dir: Path) -> None:
-        self.inventory = work_dir / "inventory"
-        self.inventory.write_text(tree.inventory_line + "\n")
+        inventory = work_dir / "inventory"
+        inventory.write_text(tree.inventory_line + "\n")
         self.player = Player(work_dir, {})
-
-    def __call__(self, *parts: str, **options: Any) -> PlayResult:
-        """Run all parts of the role, or those named."""
-        environ = {
-            "ANSIBLE_INVENTORY": str(self.inventory),
+        self.environ = {
+            "ANSIBLE_INVENTORY": str(inventory),
             "ANSIBLE_CONNECTION_PLUGINS": str(CONNECTIONS),
             "ANSIBLE_PIPELINING": "1",
         }
-        if parts:
-            environ["ANSIBLE_RUN_TAGS"] = ",".join(parts)
+        self.audit_play = work_dir / "audit.yml"
+        self.audit_play.write_text(json.dumps([_AUDIT]))
+
+    def __call__(self, *parts: str, **options: Any) -> PlayResult:
+        """Run all parts of the role, or those named."""
+        environ = {**self.environ, "ANSIBLE_RUN_TAGS": ",".join(parts) or "all"}
+        # Packages are installed and an initramfs is made, perhaps on a machine that boots guests meanwhile.
+        options.setdefault("timeout", 900)
         playbook = CHECKOUT / "playbooks" / "prepare_linux.yml"
         return self.player(playbook, env=environ, prepare_linux_hosts="guest", **options)
+
+    def audit(self) -> set[str]:
+        """Ids of what guest_audit finds that would keep the tree from booting or being set up on Azure."""
+        played = self.player(self.audit_play, env=self.environ)
+        assert played.rc == 0, played.output
+        return {found["id"] for found in played.last["findings"]}
 
 
 def changed(played: PlayResult) -> list[str]:

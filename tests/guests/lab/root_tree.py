@@ -121,13 +121,12 @@ def _build(work: Path, recipe: TreeRecipe, mirror: str | None) -> None:
 
 
 def _hooks(recipe: TreeRecipe) -> Sequence[str]:
-    fetch = (
-        f'chroot "$1" apt-get install --yes --download-only {" ".join(recipe.fetched)}'
-        if recipe.fetched
-        else ":"
-    )
     # No service of the tree may be started: it would run on the host.
     policy = (
         'printf \'#!/bin/sh\\nexit 101\\n\' > "$1"/usr/sbin/policy-rc.d; chmod 755 "$1"/usr/sbin/policy-rc.d'
     )
-    return [fetch, policy, *([recipe.script] if recipe.script else [])]
+    hooks = [policy, recipe.script]
+    if recipe.fetched:
+        names = " ".join(recipe.fetched)
+        hooks.append(f'chroot "$1" apt-get install --yes --download-only {names}')
+    return [hook for hook in hooks if hook]
