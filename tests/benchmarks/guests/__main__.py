@@ -23,7 +23,9 @@ from tests.guests.lab.frozen import DEFAULT_RECIPE, ThawedGuest, freeze_guest
 from tests.guests.lab.programs import run_program
 from tests.integration.plays import Player
 
-_OFF_SECONDS = 300
+# A guest without KVM on a busy host takes its time; the clock tells.
+_OFF_SECONDS = 900
+_PLAY_SECONDS = 2400
 _ABOUT = """\
 <!--
 SPDX-License-Identifier: GPL-3.0-or-later
@@ -91,9 +93,9 @@ def _online(guest: ThawedGuest, contender: Contender, work: Path) -> Spent:
     playbook.write_text(json.dumps(contender.play()))
     watch = Watch(guest.machine.pid)
     if contender.tasks is None:
-        done = player(PLAYBOOK, env=environment, verbosity=3, timeout=900, **OPTIONS)
+        done = player(PLAYBOOK, env=environment, verbosity=3, timeout=_PLAY_SECONDS, **OPTIONS)
     else:
-        done = player(playbook, env=environment, verbosity=3, timeout=900)
+        done = player(playbook, env=environment, verbosity=3, timeout=_PLAY_SECONDS)
     if done.rc or not guest.machine.wait_off(_OFF_SECONDS):
         raise SystemExit(f"{contender.title} did not get the machine off:\n{done.output[-3000:]}")
     return watch.spent(done.stdout.count("> SSH: EXEC "))

@@ -136,4 +136,5 @@ OPTIONS: dict[str, Any] = {
     "generalize_linux_hosts": "guest",
     "linux_generalize_confirm": HOSTNAME,
     "linux_generalize_accounts": [ACCOUNT],
+    "linux_generalize_wait_timeout": 1800,
 }
