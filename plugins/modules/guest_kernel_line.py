@@ -29,7 +29,7 @@ options:
   absent:
     description:
       - Arguments that must not be there. V(quiet) stands for the argument with any value, V(splash=silent)
-        for exactly this.
+        for exactly this. What O(present) asks for stays.
     type: list
     elements: str
     default: []
@@ -55,14 +55,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have messages on the serial console, and wait for slow disks
+- name: Have messages on the serial console, and be patient with NVMe disks
   goldenimage.azure.guest_kernel_line:
     present:
       - console=tty1
       - console=ttyS0,115200n8
-      - rootdelay=300
       - nvme_core.io_timeout=240
-    absent: [rhgb, quiet, crashkernel=auto]
+    absent: [rhgb, quiet, crashkernel=auto, rootdelay]
     grub_settings:
       GRUB_TERMINAL: serial console
       GRUB_SERIAL_COMMAND: serial --speed=115200 --unit=0 --word=8 --parity=no --stop=1

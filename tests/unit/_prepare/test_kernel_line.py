@@ -303,3 +303,11 @@ def test_kernel_line_in_a_unified_image_is_not_said_to_be_changed(host: Host) ->
     host.write("/efi/EFI/Linux/0123-6.8.efi", "MZ")
     with pytest.raises(GuestError, match=r"a part of /efi/EFI/Linux/0123-6\.8\.efi"):
         KernelLine(host.root, host, PRESENT, ABSENT, {}).plan()
+
+
+def test_argument_that_is_asked_for_counts_for_more_than_its_absence(host: Host) -> None:
+    grub(host, 'GRUB_CMDLINE_LINUX="rootdelay=5"\n')
+    line = KernelLine(host.root, host, ["rootdelay=300"], ["rootdelay"], {})
+    line.carry_out(line.plan())
+    assert host.read("/etc/default/grub") == 'GRUB_CMDLINE_LINUX="rootdelay=300"\n'
+    assert line.plan() == ([], [], "")
