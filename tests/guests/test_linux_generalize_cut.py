@@ -99,8 +99,12 @@ class Run(NamedTuple):
     was_cut: bool
 
 
-def generalize(container: Container, work_dir: Path, cut: Cut | None = None, **more: Any) -> Run:
+def generalize(container: Container, work_dir: Path, cut: Cut | None = None) -> Run:
     work_dir.mkdir()
+    before, after = work_dir / "before.yml", work_dir / "after.yml"
+    before.write_text("- {name: Look around, ansible.builtin.command: cat /etc/machine-id}\n")
+    told = f"{{dest: {work_dir / 'told'}, content: gone, mode: '600'}}, delegate_to: localhost"
+    after.write_text(f"- {{name: Tell, ansible.builtin.copy: {told}, vars: {{ansible_connection: local}}}}\n")
     # Sockets have short paths only.
     with (
         CuttingRelay((ADDRESS, container.port), cut) as relay,
@@ -117,6 +121,8 @@ def generalize(container: Container, work_dir: Path, cut: Cut | None = None, **m
             "linux_generalize_confirm": HOSTNAME,
             "linux_generalize_accounts": [PERSON],
             "linux_generalize_extra_traces": ["/opt/app/*.key"],
+            "linux_generalize_pre_tasks_file": str(before),
+            "linux_generalize_post_tasks_file": str(after),
             "linux_generalize_wait_host": ADDRESS,
             "linux_generalize_wait_port": container.port,
             "linux_generalize_wait_timeout": 150,
@@ -131,7 +137,6 @@ def generalize(container: Container, work_dir: Path, cut: Cut | None = None, **m
             },
             generalize_linux_hosts="guest",
             **variables,
-            **more,
         )
         seconds = time.monotonic() - begun
         return Run(played, relay.relayed, relay.active_seconds, seconds, relay.was_cut.is_set())
@@ -157,20 +162,12 @@ def test_undisturbed_run_with_own_tasks_leaves_nothing_and_switches_off(
     boot: Callable[[], Container], tmp_path: Path, whole: list[Run]
 ) -> None:
     container = boot()
-    before, after, told = tmp_path / "before.yml", tmp_path / "after.yml", tmp_path / "told"
-    before.write_text("- name: Look around\n  ansible.builtin.command: cat /etc/machine-id\n")
-    task = f"{{dest: {told}, content: gone, mode: '600'}}, delegate_to: localhost"
-    after.write_text(f"- {{name: Tell, ansible.builtin.copy: {task}, vars: {{ansible_connection: local}}}}\n")
-    run = generalize(
-        container,
-        tmp_path / "run",
-        linux_generalize_pre_tasks_file=str(before),
-        linux_generalize_post_tasks_file=str(after),
-    )
+    run = generalize(container, tmp_path / "run")
     assert run.played.rc == 0, run.played.output
     proved(container)
-    assert len(run.played.tasks["goldenimage.azure.linux_generalize : Look around"]["stdout"]) == 32
-    assert told.read_text() == "gone"
+    own_task = run.played.tasks["goldenimage.azure.linux_generalize : Look around"]
+    assert len(own_task["stdout"]) == 32
+    assert (tmp_path / "run" / "told").read_text() == "gone"
     whole.append(run)
 
 
@@ -180,7 +177,7 @@ def test_run_after_a_cut_connection_ends_right(
 ) -> None:
     container = boot()
     dice = random.Random(SEED + number)
-    known = whole[0] if whole else Run(PlayResult(0, "", "", [], {}, {}), 180_000, 5.0, 20.0, False)
+    known = whole[0] if whole else Run(PlayResult(0, "", "", [], {}, {}), 300_000, 5.0, 20.0, False)
     # Half of the points are in what is sent, the other half in the time in which it is, which is mostly time
     # that the guest works; each in a part of its own.
     part = (number // 2 + dice.random()) / (POINTS / 2)
