@@ -33,8 +33,11 @@ if [ -z "$root" ]; then
   echo "no loop device is free" >&2
   exit 1
 fi
-mount "$root" {top}
+mounted=
+mount "$root" {top} && mounted=yes
+# Let go of when nothing is mounted from it any more, or at once if nothing was.
 losetup --detach "$root"
+[ -n "$mounted" ]
 mount -t proc proc {top}/proc
 mount -t sysfs -o ro sysfs {top}/sys
 mount -t tmpfs -o mode=755 tmpfs {top}/dev
