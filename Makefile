@@ -100,7 +100,7 @@ GUEST_BENCH ?=
 BENCH ?=
 
 .PHONY: bench
-bench: bench-upload bench-guest ## Run all benchmarks
+bench: bench-upload bench-capture bench-guest ## Run all benchmarks
 
 .PHONY: bench-upload
 bench-upload: setup ## Compare disk_upload with other uploaders and write docs/benchmarks.md (10 GB below .build)
@@ -111,6 +111,14 @@ bench-upload: setup ## Compare disk_upload with other uploaders and write docs/b
 bench-guest: setup ## Compare ways to generalize a machine by what they leave and how long they take
 	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python -m tests.benchmarks.guests --rounds $(GUEST_ROUNDS) \
 	    --output docs/guest-benchmarks.md $(GUEST_BENCH)
+
+# More options, for example BENCH_CAPTURE="--jobs image --rounds 1".
+BENCH_CAPTURE ?=
+
+.PHONY: bench-capture
+bench-capture: setup ## Compare vm_capture with azure-cli and azcollection and write docs/capture-benchmarks.md (1.5 GB below .build)
+	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python -m tests.capture_comparison \
+	    --output docs/capture-benchmarks.md $(BENCH_CAPTURE)
 
 ##### checks #####
 

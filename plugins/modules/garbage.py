@@ -135,8 +135,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import checked_build_id
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.garbage import Wanted, collect
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import checked_build_id
 from ansible_collections.goldenimage.azure.plugins.module_utils._module import (
     WAIT_SPEC,
     Outcome,

@@ -84,8 +84,18 @@ options:
         one is complete. Without it all stay.
       - With O(state=absent) it may be 0, which removes all.
     type: int
+  reuse_hours:
+    description:
+      - With O(state=present) and without O(backup), for how many hours a backup of the same O(build_id) is
+        taken for the one that is wanted, whatever was done to the machine since, unless the machine was
+        restored from it. So a job that is repeated after it was killed keeps the backup of the time before
+        it began. 1 to 744.
+    type: int
   remove_replaced_disks:
-    description: With O(state=restored), whether the old disks are deleted when the machine has been restored.
+    description:
+      - With O(state=restored), whether the old disks are deleted when the machine has been restored.
+      - That is refused where a disk would be deleted that has the place of a disk of the backup, but is not
+        the one that was backed up.
     type: bool
     default: false
   start:
@@ -291,6 +301,7 @@ def main() -> None:
             "consistency": {"type": "str", "choices": ["crash", "application"], "default": "crash"},
             "backup_resource_group": {"type": "str"},
             "keep": {"type": "int"},
+            "reuse_hours": {"type": "int"},
             "remove_replaced_disks": {"type": "bool", "default": False},
             "start": {"type": "bool"},
             "force": {"type": "bool", "default": False},

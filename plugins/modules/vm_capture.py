@@ -22,7 +22,11 @@ description:
   - Every image carries tags that say where it comes from - C(goldenimage_source),
     C(goldenimage_source_vm_id), C(goldenimage_source_image), C(goldenimage_plan), C(goldenimage_os_state),
     C(goldenimage_build), C(goldenimage_captured), C(goldenimage_awx_job) and C(goldenimage_sources), a
-    digest of what was captured.
+    digest of what was captured. Of a twin (M(goldenimage.azure.vm_twin)) the source is the machine that it is
+    a twin of; the twin itself is in C(goldenimage_twin).
+  - What is there already and was made of the same machine is kept. Its tags, and of a gallery version the
+    regions, replicas, O(targets[].exclude_from_latest) and O(targets[].end_of_life), are changed to what is
+    asked for; where Azure changes nothing, such as O(targets[].zone_resilient), the task is refused.
   - A run that was killed can be repeated. It goes on where the other was, waits for what Azure is still
     making, and replaces what failed, so that there is never a second image or half of one.
 options:
@@ -98,7 +102,9 @@ options:
         type: str
       regions:
         description:
-          - Regions the version is replicated to, the machine's own among them. That one alone by default.
+          - Regions the version is replicated to, the machine's own among them. That one alone by default, and
+            those that it has where it is there already. It is only removed from others where its safety
+            profile allows that.
         type: list
         elements: dict
         suboptions:
@@ -164,8 +170,9 @@ options:
     description:
       - Whether to do without proof that the operating system was generalized.
       - Proof is the tag C(goldenimage_generalized) that the role P(goldenimage.azure.linux_generalize#role)
-        leaves on the machine, as long as the machine was not started after it; the role's report, which a
-        running guest is asked for through its agent; or that the machine is marked generalized already.
+        leaves on the machine, as long as the machine was not started after it; or the role's report, which a
+        running guest is asked for through its agent.
+      - That Azure calls the machine generalized is no proof, it says so of any machine that somebody marked.
     type: bool
     default: false
   backup:
@@ -183,7 +190,9 @@ options:
   rescue:
     description:
       - Whether to restore the machine from the backup when anything fails later. Running into
-        O(wait_timeout) is no failure - Azure goes on then.
+        O(wait_timeout) is no failure - Azure goes on then. Needs O(wait=true).
+      - A machine that was stopped and not yet marked generalized is only started again, if it ran; what it
+        had written after the backup is not lost. With O(backup_name) it is restored in that case, too.
     type: bool
     default: false
   awx_job_id:
@@ -283,7 +292,7 @@ targets:
       returned: always
       sample: managed_image
     changed:
-      description: Whether this run made it.
+      description: Whether this run made or changed it.
       type: bool
       returned: always
     id:
@@ -395,8 +404,8 @@ vm:
       type: bool
 evidence:
   description:
-    - What proved that the guest was generalized - V(flag), V(tag), V(guest) or V(assumed). Null when that
-      was not to be proved.
+    - What proved that the guest was generalized - V(tag), V(guest) or V(assumed). Null when that was not to
+      be proved.
   returned: success
   type: str
   sample: tag

@@ -17,11 +17,13 @@ description:
   - Everything is made in a resource group of the twin's own, with a network of its own and without a public
     address, and carries the tags C(goldenimage_temporary), C(goldenimage_build), C(goldenimage_expires) and
     C(goldenimage_source) from the request that makes it. M(goldenimage.azure.garbage) removes what was left
-    behind once it has expired.
+    behind once it has expired. The twin has the source's C(vm_id) in C(goldenimage_source_vm_id) as well,
+    which M(goldenimage.azure.vm_capture) puts on its images.
   - A run that was interrupted, at whatever point, is gone on with by the next run with the same O(build_id),
     unless what it left has expired; then that is removed and everything made anew.
   - Everything that can be checked is checked before the first change, and all that speaks against the twin is
-    told together. When Azure refuses something afterwards, what had been made is removed again.
+    told together - missing rights, locks, disks that cannot be copied, quotas of machines, processors, disks
+    and snapshots. When Azure refuses something afterwards, what had been made is removed again.
 options:
   source_vm:
     description:
@@ -277,7 +279,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import DEFAULT_HOURS
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import DEFAULT_HOURS
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.twin import ensure_twin, remove_twin
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.twin_request import TwinRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._module import (

@@ -14,14 +14,25 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operation
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.garbage import Wanted, collect
 
+from tests.drill.captures import Job, by_twin, in_place
 from tests.drill.child import BROKEN, DONE, FAILED, KILLED, Ended, in_child
 from tests.drill.trouble import Trouble, draw_trouble
-from tests.integration.captures import captured, definition, image, machine, power_and_flag, version
+from tests.integration.captures import definition, image, machine, power_and_flag, version
 from tests.integration.cloud import LocalAzure
 from tests.integration.faults import faults
 from tests.integration.machines import COMPUTE
+from tests.integration.twins import Source, temporary_resources
 
 LUN = 5
+IN_PLACE, TWIN = "in place", "twin"
+# One run out of so many captures a twin.
+_TWIN_EVERY = 4
+_TEMPORARY_TAGS = {
+    "goldenimage_temporary",
+    "goldenimage_build",
+    "goldenimage_expires",
+    "goldenimage_source",
+}
 _SETTLING = 60.0
 _PASSING = ("Creating", "Updating", "Deleting")
 
@@ -30,6 +41,7 @@ class Verdict(NamedTuple):
     """What happened in a run; `problems` are sentences, none when all is right."""
 
     seed: int
+    strategy: str
     trouble: str
     ended: str
     problems: list[str]
@@ -43,43 +55,54 @@ class Run:
         self._azure = azure
         self._group = group
         self._seed = seed
-        self._file = work_dir / "said.json"
+        self._file = work_dir / f"said-{seed}.json"
         self._name = f"drill-{seed}"
-        self._trouble: Trouble = draw_trouble(rng)
+        self._twin = seed % _TWIN_EVERY == 0
+        self._twin_group = f"goldenimage-twin-{self._name}"
+        self._trouble: Trouble = draw_trouble(rng, twin=self._twin)
         self._targets = rng.choice([("image",), ("version",), ("image", "version"), ("version", "image")])
-        self._rescue = rng.random() < 0.4
-        self._options: dict[str, Any] = {
+        self._rescue = not self._twin and rng.random() < 0.4
+        options: dict[str, Any] = {
             "stop": True,
             "assume_generalized": True,
             "build_id": self._name,
             "backup": self._rescue,
             "rescue": self._rescue,
         }
+        targets = [image(self._name) if kind == "image" else version(self._name) for kind in self._targets]
+        self._job = Job(group, self._name, targets, options)
+        self._there: dict[str, dict[str, str]] = {}
         self._problems: list[str] = []
 
     def __call__(self) -> Verdict:
         vm = machine(self._azure, self._group, self._name, luns=(LUN,), power="running", marked=False)
         self._definition = definition(self._azure, self._group, self._name)
+        source = Source(self._azure, vm, self._azure.get(vm))
+        before = source.state()
+        self._there = self._resources()
         with faults(self._azure, *self._trouble.rules, seed=self._seed):
             first = in_child(self._capture, self._azure.env, self._file, self._trouble.kill_after)
         self._judge_first(first, vm)
+        self._judge_tags(vm)
         again = in_child(self._capture, self._azure.env, self._file)
         self._judge_again(first, again)
-        self._judge_leftovers()
+        self._judge_tags(vm)
+        self._judge_garbage()
+        if self._twin and source.state() != before:
+            self._problems.append("the source of the twin is not as it was")
         self._azure.do("DELETE", vm)
-        return Verdict(self._seed, self._trouble.name, first.how, self._problems)
+        strategy = TWIN if self._twin else IN_PLACE
+        return Verdict(self._seed, strategy, self._trouble.name, first.how, self._problems)
 
     def _capture(self, session: AzureSession) -> list[str]:
-        targets = [image(self._name) if kind == "image" else version(self._name) for kind in self._targets]
-        done = captured(session, self._group, self._name, *targets, **self._options)
-        return [target["id"] for target in done.targets]
+        return (by_twin if self._twin else in_place)(session, self._job)
 
     # What the run in trouble left.
 
     def _judge_first(self, first: Ended, vm: str) -> None:
         if first.how == BROKEN:
             self._problems.append(f"the run broke: {first.said}")
-        states = {kind: self._state(kind) for kind in self._targets}
+        states = {kind: self._state(self._path(kind)) for kind in self._targets}
         told = "" if first.how != FAILED else f"{first.said['message']} {first.said['remedy']}"
         for kind, state in states.items():
             if first.how == DONE and state != "Succeeded":
@@ -88,19 +111,37 @@ class Run:
                 self._problems.append(f"it left a failed {kind} and did not say so: {told}")
             if state == "Succeeded":
                 self._check_right(kind)
-        if "was restored from backup" in told and power_and_flag(self._azure, vm) != ("running", False):
-            self._problems.append("it said that it had restored the machine, which is not as it was")
+        if first.how == FAILED and self._rescue:
+            self._judge_restored(vm, told)
+
+    def _judge_restored(self, vm: str, told: str) -> None:
+        """A capture that fails leaves the machine as it was: not touched yet, or restored."""
+        data = self._azure.get(vm)["properties"]["storageProfile"]["dataDisks"]
+        found = (*power_and_flag(self._azure, vm), [disk["lun"] for disk in data])
+        if found != ("running", False, [LUN]):
+            self._problems.append(f"the machine is not as it was: {found}; it said: {told}")
+
+    def _of_twin(self) -> list[tuple[str, dict[str, str]]]:
+        """Kind and tags of what is there of a twin; its group comes first."""
+        path = self._azure.id(self._twin_group)
+        if self._state(path) is None:
+            return []
+        group = self._azure.get(path)
+        return [
+            ("resource group", group.get("tags") or {}),
+            *temporary_resources(self._azure, self._twin_group),
+        ]
 
     def _path(self, kind: str) -> str:
         if kind == "image":
             return self._azure.id(self._group, f"{COMPUTE}/images", self._name)
         return f"{self._definition}/versions/1.0.0"
 
-    def _state(self, kind: str) -> str | None:
+    def _state(self, path: str) -> str | None:
         """Its state when Azure is done with it; None when it is not there."""
         deadline = time.monotonic() + _SETTLING
         while time.monotonic() < deadline:
-            found = self._azure.get(self._path(kind))
+            found = self._azure.get(path)
             if found is None:
                 return None
             state = str(found["properties"]["provisioningState"])
@@ -126,23 +167,41 @@ class Run:
         if again.how != DONE:
             self._problems.append(f"the next run {again.how}: {again.said}")
             return
+        if self._of_twin():
+            self._problems.append("the next run left a twin")
         for kind in self._targets:
-            if self._state(kind) != "Succeeded":
-                self._problems.append(f"the next run left the {kind} {self._state(kind)}")
+            state = self._state(self._path(kind))
+            if state != "Succeeded":
+                self._problems.append(f"the next run left the {kind} {state}")
             else:
                 self._check_right(kind)
 
     def _made_before_the_way_back(self, first: Ended, again: Ended) -> bool:
-        """One target was made, the other failed, and the machine is another one since it was restored."""
-        restored = first.how in (FAILED, KILLED) and self._rescue and len(self._targets) == 2
+        """One target was made, the other failed, and the machine is another one since then."""
+        another = first.how in (FAILED, KILLED) and (self._rescue or self._twin) and len(self._targets) == 2
         findings = [finding["id"] for finding in again.said.get("findings", [])]
-        return restored and set(findings) == {"name-taken"}
+        return another and set(findings) == {"name-taken"}
 
-    def _judge_leftovers(self) -> None:
-        listed = self._azure.get(f"{self._azure.id(self._group)}/providers/{COMPUTE}/snapshots")["value"]
-        for snapshot in listed:
-            if "goldenimage_build" not in snapshot.get("tags", {}):
-                self._problems.append(f"snapshot {snapshot['name']} has no tags of ours")
+    # What is left beside the targets.
+
+    def _resources(self) -> dict[str, dict[str, str]]:
+        """Tags by the id of what is in the machine's resource group."""
+        listed = self._azure.get(f"{self._azure.id(self._group)}/resources")["value"]
+        return {resource["id"]: resource.get("tags") or {} for resource in listed}
+
+    def _judge_tags(self, vm: str) -> None:
+        """Whatever was made on the way carries tags of ours, but for the disks that the machine now has."""
+        for kind, tags in self._of_twin():
+            if not set(tags) >= _TEMPORARY_TAGS:
+                self._problems.append(f"a {kind} of the twin lacks tags of what is temporary")
+        own = Source(self._azure, vm, self._azure.get(vm)).disk_ids()
+        for resource, tags in self._resources().items():
+            if resource in self._there or resource in own:
+                continue
+            if not any(tag.startswith("goldenimage_") for tag in tags):
+                self._problems.append(f"{resource} has no tags of ours")
+
+    def _judge_garbage(self) -> None:
         ended = in_child(self._collected, self._azure.env, self._file)
         if ended.how != DONE or ended.said:
             self._problems.append(f"after collecting garbage there is some left: {ended.said}")

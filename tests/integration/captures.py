@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import MARK_TAG, mark
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.job import Captured, capture
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import CaptureRequest
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Refused
 
 from tests.integration.cloud import LocalAzure
 from tests.integration.machines import COMPUTE
@@ -172,3 +174,20 @@ def captured(
     given = {"source_vm": name, "resource_group": group, "targets": list(targets), **options}
     request = CaptureRequest.from_options(given, session.subscription_id)
     return capture(session, request, check_mode=check, waiter=Waiter())
+
+
+def refused(
+    azure: LocalAzure, session: AzureSession, group: str, name: str, *targets: Any, **options: Any
+) -> list[tuple[str, str, str]]:
+    """Id, what and remedy of each finding; no request was sent that could have changed something."""
+    mark = azure.mark()
+    with pytest.raises(Refused) as refusal:
+        captured(session, group, name, *targets, **options)
+    assert azure.writes(mark) == []
+    for finding in refusal.value.findings:
+        assert finding.what in str(refusal.value)
+    return [(finding.id, finding.what, finding.remedy) for finding in refusal.value.findings]
+
+
+def ids(found: list[tuple[str, str, str]]) -> list[str]:
+    return [finding[0] for finding in found]

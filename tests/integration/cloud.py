@@ -42,6 +42,8 @@ class LocalAzure:
         self._options = options
         self.env: dict[str, str] = {}
         self._token: tuple[str, float] = ("", 0.0)
+        # Reading all the authorities takes longer than most requests.
+        self._context: ssl.SSLContext | None = None
 
     def _control(self, verb: str, *options: str) -> None:
         done = subprocess.run(
@@ -180,10 +182,10 @@ class LocalAzure:
         return str(answer.body["access_token"])
 
     def _send(self, method: str, url: str, data: bytes | None, headers: dict[str, str]) -> Answer:
-        context = ssl.create_default_context(cafile=self.env["SSL_CERT_FILE"])
+        self._context = self._context or ssl.create_default_context(cafile=self.env["SSL_CERT_FILE"])
         request = urllib.request.Request(url, data=data, headers=headers, method=method)  # noqa: S310
         try:
-            with urllib.request.urlopen(request, context=context, timeout=60) as response:  # noqa: S310
+            with urllib.request.urlopen(request, context=self._context, timeout=60) as response:  # noqa: S310
                 return _answer(response.status, response.headers, response.read())
         except urllib.error.HTTPError as error:
             with error:

@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from contextlib import suppress
@@ -20,15 +19,13 @@ from typing import Any
 
 import pytest
 
-from tests.integration.cloud import CHECKOUT, LocalAzure
+from tests.integration.cloud import LocalAzure
 from tests.integration.faults import faults, rule
 from tests.integration.plays import Player
+from tests.integration.pretended_guests import HERE, PLAYBOOK, Guests, survey, twin_groups
 from tests.integration.twins import Source, make_source
 
 COMPUTE = "Microsoft.Compute"
-PLAYBOOK = CHECKOUT / "playbooks" / "capture_vm.yml"
-# A host that is this machine.
-HERE = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 IMAGES = f"{COMPUTE}/images"
 
 
@@ -37,69 +34,9 @@ def source(azure: LocalAzure, group: str) -> Source:
     return make_source(azure, group, "origin")
 
 
-class Guests:
-    """`role` is what generalizes: it notes on which hosts it ran, and fails on demand."""
-
-    def __init__(self, directory: Path) -> None:
-        self.trace = directory / "ran-on"
-        self.role = directory / "roles" / "pretend"
-        (self.role / "tasks").mkdir(parents=True)
-        tasks: list[dict[str, Any]] = [
-            {
-                "name": "Lose the machine",
-                "ansible.builtin.set_fact": {
-                    "ansible_connection": "ssh",
-                    "ansible_host": "127.0.0.1",
-                    "ansible_port": 1,
-                    "ansible_ssh_common_args": "",
-                },
-                "when": "pretend_loss | default(false)",
-            },
-            {
-                "name": "Pretend to generalize",
-                "ansible.builtin.lineinfile": {
-                    "path": str(self.trace),
-                    "line": "{{ inventory_hostname }} {{ ansible_host | default('') }}",
-                    "create": True,
-                    "mode": "0600",
-                },
-                "failed_when": "pretend_failure | default(false)",
-            },
-        ]
-        (self.role / "tasks" / "main.yml").write_text(json.dumps(tasks), encoding="utf-8")
-
-    def ran_on(self) -> list[str]:
-        lines = self.trace.read_text(encoding="utf-8").splitlines() if self.trace.exists() else []
-        self.trace.unlink(missing_ok=True)
-        return lines
-
-
 @pytest.fixture(scope="module")
 def guests(tmp_path_factory: pytest.TempPathFactory) -> Guests:
     return Guests(tmp_path_factory.mktemp("guests"))
-
-
-def survey(group: str, guests: Guests, **more: Any) -> dict[str, Any]:
-    """As AWX would give it."""
-    return {
-        "capture_vm_resource_group": group,
-        "capture_vm_name": "origin",
-        "capture_vm_generalize_role": str(guests.role),
-        "capture_vm_twin_variables": HERE,
-        "capture_vm_strategy": "twin",
-        "capture_vm_backup": "",
-        "capture_vm_data_disks": "",
-        "capture_vm_tags": "release=1.0, team = shop",
-        "vm_capture_check_identity": False,
-        "vm_capture_off_timeout": 1,
-        "vm_capture_connection_timeout": 20,
-        **more,
-    }
-
-
-def twin_groups(azure: LocalAzure) -> list[str]:
-    groups = azure.get(f"/subscriptions/{azure.subscription_id}/resourcegroups")["value"]
-    return [group["name"] for group in groups if group["name"].startswith("goldenimage-twin-")]
 
 
 def test_a_twin_is_generalized_captured_and_removed_and_its_source_not_written_to(
@@ -119,6 +56,7 @@ def test_a_twin_is_generalized_captured_and_removed_and_its_source_not_written_t
     disks = image["properties"]["storageProfile"]["dataDisks"]
     assert [disk["lun"] for disk in disks] == [0, 5]
     assert image["tags"]["goldenimage_source"] == source.id
+    assert image["tags"]["goldenimage_source_vm_id"] == before["machine"]["properties"]["vmId"]
     assert (image["tags"]["release"], image["tags"]["team"]) == ("1.0", "shop")
     assert "goldenimage_temporary" not in image["tags"]
     assert made.custom_stats["provision_vm_image"] == image["id"]
@@ -316,26 +254,3 @@ def test_a_twin_that_cannot_be_reached_is_removed_all_the_same(
     assert azure.get(azure.id(group, IMAGES, "unreached")) is None
     assert twin_groups(azure) == []
     assert azure.get(source.id) is not None
-
-
-def test_a_machine_whose_capture_fails_is_restored_from_the_backup_made_before(
-    azure: LocalAzure, play: Player, group: str, guests: Guests
-) -> None:
-    machine = make_source(azure, group, "third")
-    inventory = guests.role.parent / "third.yml"
-    hosts = {"third-host": {**HERE, "ansible_host": "127.0.0.1"}}
-    inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
-    args = survey(group, guests, capture_vm_name="third", capture_vm_strategy="in_place")
-    args |= {"capture_vm_host": "third-host", "capture_vm_image": "third", "capture_vm_build_id": "third"}
-    args |= {"capture_vm_backup": "yes", "capture_vm_rescue": "yes"}
-    disks = machine.disk_ids()
-    broken = rule("broken", {"method": "PUT", "path": "**/images/third"}, "error", status=409, code="Nope")
-    with faults(azure, broken):
-        env = {"ANSIBLE_INVENTORY": str(inventory)}
-        play(PLAYBOOK, env=env, **args).failed_with("Nope", "restored from backup third")
-    assert guests.ran_on() == ["third-host 127.0.0.1"]
-    now = azure.get(machine.id, query="&$expand=instanceView")
-    statuses = {status["code"] for status in now["properties"]["instanceView"]["statuses"]}
-    assert "PowerState/running" in statuses
-    assert "OSState/generalized" not in statuses
-    assert not set(machine.disk_ids(now)) & set(disks)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
-"""A few runs of `make drill`: one is killed, in the others answers are lost and operations fail."""
+"""A few runs of `make drill`: one is killed, one captures a twin and loses an answer, in one Azure fails."""
 
 from __future__ import annotations
 

@@ -9,6 +9,12 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import (
+    AzureSession,
+    open_session,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image import garbage, temporary_group
 
 from tests.integration.cloud import CHECKOUT, LocalAzure
 from tests.integration.faults import faults, rule
@@ -196,6 +202,26 @@ def test_a_group_that_holds_something_else_stays_as_a_whole_and_is_named(
 
     for group in (held, other_build, taking):
         cloud.do("DELETE", group)
+
+
+def test_what_somebody_puts_into_a_group_after_the_look_at_it_keeps_it_alive(
+    cloud: LocalAzure, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = seeds.group("a-first", tags("late")), seeds.group("b-second", tags("late"))
+    put_in: list[str] = []
+
+    def slow(session: AzureSession, group_id: str, waiter: Waiter) -> None:
+        put_in.append(seeds.disk("b-second", "put-in-meanwhile"))
+        temporary_group.delete_group(session, group_id, waiter)
+
+    monkeypatch.setattr(garbage, "delete_group", slow)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", cloud.env["REQUESTS_CA_BUNDLE"])
+    wanted = garbage.Wanted("late", datetime.now(timezone.utc))
+    with open_session({}, cloud.env) as session, pytest.raises(garbage.GarbageError, match="put-in-mean"):
+        garbage.collect(session, wanted, dry_run=False, waiter=Waiter())
+    assert cloud.request("GET", first).status == 404
+    assert cloud.get(put_in[0]) is not None
+    cloud.do("DELETE", second)
 
 
 def test_what_cannot_be_removed_is_told_after_everything_else_is_gone(

@@ -298,3 +298,25 @@ def test_user_data_and_identities_are_those_of_before(
         assert any("system-assigned identity" in warning for warning in done.warnings)
     assert vm.settings() == before
     assert azure.get(vm.id, query="&$expand=userData")["properties"]["userData"] == data
+
+
+def test_backup_of_the_same_build_is_kept_to_until_the_machine_was_restored_from_it(
+    session: AzureSession, azure: LocalAzure, group: str
+) -> None:
+    vm = BackedUp(azure, session, group)
+    options: dict[str, Any] = {"build_id": "web-1", "reuse_hours": 24}
+    first = vm("present", **options).result["backup"]["name"]
+    again = vm("present", **options)
+    assert (again.changed, again.result["backup"]["name"]) == (False, first)
+    time.sleep(1.1)  # names have whole seconds
+    other = vm("present", **{**options, "build_id": "web-2"})
+    assert other.changed
+    vm("restored", backup=first, force=True)
+    time.sleep(1.1)
+    after = vm("present", **options)
+    assert after.changed, "what the machine has lived through since is not in it"
+    assert after.result["backup"]["name"] != first
+    with pytest.raises(InvalidInput, match="reuse_hours"):
+        vm("present", backup="named", reuse_hours=24)
+    with pytest.raises(InvalidInput, match="reuse_hours"):
+        vm("present", reuse_hours=0)

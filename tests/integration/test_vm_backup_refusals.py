@@ -121,6 +121,22 @@ def test_disks_that_cannot_be_backed_up_or_swapped_are_refused(
         assert finding in refused(vm, state, backup="new" if state == "present" else "good")
 
 
+def test_a_disk_that_is_in_no_backup_is_not_deleted_for_having_the_place_of_one_that_is(
+    azure: LocalAzure, vm: BackedUp
+) -> None:
+    payroll = azure.disk(vm.group, "payroll", size_gb=1)
+
+    def moved(machine: Any) -> None:
+        disk = next(each for each in machine["properties"]["storageProfile"]["dataDisks"] if each["lun"] == 7)
+        disk.update(name="payroll", managedDisk={"id": payroll})
+
+    with seen_as(vm.session, moved, None):
+        found = refused(vm, "restored", backup="good", remove_replaced_disks=True)
+        kept = vm("restored", backup="good", check=True).result["kept_disks"]
+    assert "payroll" in found["another-disk"]
+    assert payroll in kept
+
+
 def test_all_reasons_are_told_at_once_by_the_module(azure: LocalAzure, play: Player, vm: BackedUp) -> None:
     """Disks that really are encrypted, and a lock."""
     disk = vm.disks()["lun 7"]
@@ -165,7 +181,8 @@ def test_generalized_machine_under_a_deletion_lock_is_not_restored(
     azure: LocalAzure, session: AzureSession, vm: BackedUp
 ) -> None:
     def generalized(machine: Any) -> None:
-        machine["properties"]["instanceView"]["statuses"].append({"code": "OSState/generalized"})
+        view = machine["properties"].get("instanceView", {"statuses": []})
+        view["statuses"].append({"code": "OSState/generalized"})
 
     with locked(azure, vm, "CanNotDelete"), seen_as(session, generalized, None):
         assert list(refused(vm, "restored")) == ["locked"]

@@ -4,16 +4,12 @@
 
 from __future__ import annotations
 
-import json
-import time
 from typing import Any
 
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Refused
 
 from tests.integration.captures import (
-    answer_commands,
     captured,
     definition,
     image,
@@ -175,48 +171,3 @@ def test_what_was_captured_stays_captured_when_the_machine_is_gone(
     again = captured(session, group, "gone", image("gone"))
     assert not again.changed
     assert again.vm is None
-
-
-def test_the_proof_that_the_role_leaves_counts_until_the_machine_is_started_again(
-    azure: LocalAzure, play: Player, group: str
-) -> None:
-    vm = machine(azure, group, "proved", luns=(), marked=False)
-    role = {"name": "goldenimage.azure.linux_generalize", "tasks_from": "mark"}
-    leave = [{"name": "Mark", "ansible.builtin.include_role": role, "vars": {"linux_generalize_vm_id": vm}}]
-    play(leave).succeeded()
-    options = wanted(group, "proved", image("proved"))
-    assert play.module("vm_capture", options, check=True).succeeded().last["evidence"] == "tag"
-    time.sleep(1.1)  # the tag has whole seconds
-    azure.do("POST", f"{vm}/start")
-    azure.do("POST", f"{vm}/powerOff")
-    mark = azure.mark()
-    failed = play.module("vm_capture", options).failed_with("was started or deallocated at")
-    assert [finding["id"] for finding in failed["failure"]["findings"]] == ["not-generalized"]
-    assert azure.writes(mark) == []
-
-
-def test_a_running_guest_is_asked_through_its_agent_and_its_answer_outlives_a_kill(
-    azure: LocalAzure, session: AzureSession, group: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    vm = machine(azure, group, "asked", luns=(), power="running", marked=False)
-    report = {"machine": "asked", "contains": "report.json", "exitCode": 0}
-    answer_commands(azure, {**report, "output": json.dumps({"phase": "removing", "failures": []})})
-    with pytest.raises(Refused, match="its guest says removing"):
-        captured(session, group, "asked", image("asked"), stop=True)
-    assert power_and_flag(azure, vm) == ("running", False)
-    answer_commands(azure, {**report, "output": json.dumps({"phase": "done", "failures": []})})
-    action = session.compute.virtual_machines.action
-
-    def killed(group: str, name: str, verb: str, *rest: Any, **query: Any) -> Any:
-        if verb == "generalize":
-            raise KeyboardInterrupt
-        return action(group, name, verb, *rest, **query)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(session.compute.virtual_machines, "action", killed)
-        with pytest.raises(KeyboardInterrupt):
-            captured(session, group, "asked", image("asked"), stop=True)
-    assert power_and_flag(azure, vm) == ("deallocated", False)
-    done = captured(session, group, "asked", image("asked"), stop=True)
-    assert done.evidence == "tag"
-    assert power_and_flag(azure, vm) == ("deallocated", True)

@@ -9,9 +9,12 @@ from typing import Any, NamedTuple
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import is_temporary
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target_blobs import BlobsTarget
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.temporary_snapshots import (
+    TemporarySnapshots,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Refused
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import is_temporary
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_to_blob import BlobCopy
 from azure.storage.blob import BlobServiceClient
 
@@ -106,6 +109,52 @@ def test_blobs_are_what_an_image_is_made_of(
     assert made["image"]["os_disk"]["disk_size_gb"] == 4
 
 
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches a kill."""
+
+
+def killed(*_arguments: Any) -> None:
+    raise Killed
+
+
+def test_snapshots_of_another_machine_s_build_of_the_same_name_are_not_taken_for_one_s_own(
+    azure: LocalAzure, session: AzureSession, group: str, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = machine(azure, group, "theirs", luns=())
+    mine = machine(azure, group, "mine", luns=())
+    with monkeypatch.context() as patch:
+        patch.setattr(BlobsTarget, "_left", lambda *_arguments: None)
+        patch.setattr(BlobCopy, "run", killed)
+        with pytest.raises(Killed):
+            captured(session, group, "theirs", blobs(account), build_id="nightly")
+    (left,) = snapshots(azure, group)
+    mark = azure.mark()
+    captured(session, group, "mine", blobs(account), build_id="nightly")
+    (made,) = (write for write in azure.writes(mark) if write.startswith("PUT ") and "/snapshots/" in write)
+    assert made != f"PUT {left['id']}"
+    assert account.blobs("mine-")["mine-os.vhd"]["goldenimage_source"] == mine
+    assert snapshots(azure, group) == [left]
+    captured(session, group, "theirs", blobs(account), build_id="nightly")
+    assert account.blobs("theirs-")["theirs-os.vhd"]["goldenimage_source"] == theirs
+    assert snapshots(azure, group) == []
+
+
+def test_a_run_killed_when_only_its_snapshots_were_left_to_remove_leaves_that_to_the_next(
+    azure: LocalAzure, session: AzureSession, group: str, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(azure, group, "untidy", luns=(4,))
+    with monkeypatch.context() as patch:
+        patch.setattr(BlobsTarget, "_left", lambda *_arguments: None)
+        patch.setattr(TemporarySnapshots, "remove_all", killed)
+        with pytest.raises(Killed):
+            captured(session, group, "untidy", blobs(account))
+    assert len(snapshots(azure, group)) == 2
+    assert not captured(session, group, "untidy", blobs(account), check=True).changed
+    assert len(snapshots(azure, group)) == 2
+    assert not captured(session, group, "untidy", blobs(account)).changed
+    assert snapshots(azure, group) == []
+
+
 @pytest.mark.parametrize("where", ["before the copy", "before the signature"])
 def test_a_killed_copy_is_gone_on_with(  # noqa: PLR0917 - fixtures
     azure: LocalAzure,
@@ -117,12 +166,6 @@ def test_a_killed_copy_is_gone_on_with(  # noqa: PLR0917 - fixtures
 ) -> None:
     name = "killed-" + where.rpartition(" ")[2]
     machine(azure, group, name, luns=(3,))
-
-    class Killed(BaseException):
-        pass
-
-    def killed(*_arguments: Any) -> None:
-        raise Killed
 
     with monkeypatch.context() as patch:
         # A killed run cleans nothing up.
@@ -188,7 +231,9 @@ def test_too_few_snapshots_are_left_of_the_quota(
     control(azure, "quotas", {**quota, "limit": 2})
     mark = azure.mark()
     try:
-        with pytest.raises(Refused, match="3 temporary snapshots are needed, 2 of 2"):
+        with pytest.raises(
+            Refused, match="limited to 2, 0 are there and 3 more needed as temporary snapshots"
+        ):
             captured(session, group, "quota", blobs(account), image("quota"))
     finally:
         control(azure, "quotas", {**quota, "limit": 50000})

@@ -199,3 +199,63 @@ def test_a_capture_that_fails_gives_the_machine_back_as_it_was(
     assert done.backup["complete"]
     assert done.backup["name"] not in str(failure.value), "it may have been written to since"
     assert power_and_flag(azure, vm) == ("deallocated", True)
+
+
+def test_a_machine_that_was_only_stopped_is_started_again_with_the_disks_that_it_has(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    vm = machine(azure, group, "stopped", power="running", marked=False)
+    storage = azure.get(vm)["properties"]["storageProfile"]
+    put = {"method": "PUT", "path": f"**/{IMAGES}/stopped"}
+    failing = rule("fails", put, "fail_operation", code="InternalExecutionError", message="No.")
+    options: dict[str, Any] = {"stop": True, "assume_generalized": True, "backup": True, "rescue": True}
+    with faults(azure, failing), pytest.raises(OperationFailed, match="not marked generalized, and runs"):
+        captured(session, group, "stopped", image("stopped"), data_disks=[5], **options)
+    assert power_and_flag(azure, vm) == ("running", False)
+    assert azure.get(vm)["properties"]["storageProfile"] == storage
+
+
+def test_a_machine_that_nothing_was_done_to_is_left_alone_and_what_was_made_before_is_told(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    vm = machine(azure, group, "untouched", power="deallocated")
+    definition(azure, group, "untouched")
+    put = {"method": "PUT", "path": "**/images/untouched/versions/*"}
+    failing = rule("fails", put, "fail_operation", code="InternalExecutionError", message="No.")
+    targets = (image("untouched"), version("untouched"))
+    options: dict[str, Any] = {"backup": True, "rescue": True, "data_disks": []}
+    options["assume_generalized"] = True
+    mark = azure.mark()
+    with faults(azure, failing), pytest.raises(OperationFailed, match="Made before that, and kept: managed"):
+        captured(session, group, "untouched", *targets, **options)
+    assert not [write for write in azure.writes(mark) if vm in write or "/disks/" in write]
+    assert captured(session, group, "untouched", *targets, **options).targets[0]["changed"] is False
+
+
+def test_a_machine_that_azure_could_not_stop_is_captured_when_it_can(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    vm = machine(azure, group, "unstopped", power="running", marked=False)
+    stop = {"method": "POST", "path": "**/virtualMachines/unstopped/deallocate"}
+    failing = rule("fails", stop, "fail_operation", code="InternalExecutionError", message="No.")
+    options = {"stop": True, "assume_generalized": True}
+    with faults(azure, failing), pytest.raises(OperationFailed, match="InternalExecutionError"):
+        captured(session, group, "unstopped", image("unstopped"), **options)
+    assert azure.get(vm)["properties"]["provisioningState"] == "Failed"
+    assert power_and_flag(azure, vm) == ("running", False)
+    assert captured(session, group, "unstopped", image("unstopped"), **options).changed
+
+
+def test_a_version_whose_request_is_repeated_while_azure_makes_it_is_awaited(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    machine(azure, group, "repeated", power="deallocated")
+    definition(azure, group, "repeated")
+    put = {"method": "PUT", "path": "**/images/repeated/versions/*", "nth": 1}
+    lost = rule("lost", put, "drop", when="during")
+    mark = azure.mark()
+    with faults(azure, lost):
+        done = captured(session, group, "repeated", version("repeated"))
+    assert done.targets[0]["provisioning_state"] == "Succeeded"
+    puts = [e for e in azure.exchanges(mark) if e["liveRequest"]["method"] == "PUT"]
+    assert int(puts[-1]["liveResponse"]["statusCode"]) == 409

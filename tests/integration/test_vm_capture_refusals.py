@@ -5,24 +5,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import (
     AzureSession,
     open_session,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import MARK_TAG, mark
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.job import capture
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import CaptureRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Refused
 
 from tests.integration.captures import (
     captured,
     definition,
+    ids,
     image,
     machine,
+    refused,
     version,
 )
 from tests.integration.cloud import LocalAzure
@@ -38,23 +39,6 @@ LAUNCHED: dict[str, Any] = {
         "uefiSettings": {"secureBootEnabled": True, "vTpmEnabled": True},
     },
 }
-
-
-def refused(
-    azure: LocalAzure, session: AzureSession, group: str, name: str, *targets: Any, **options: Any
-) -> list[tuple[str, str, str]]:
-    """Id, what and remedy of each finding; no request was sent that could have changed something."""
-    mark = azure.mark()
-    with pytest.raises(Refused) as refusal:
-        captured(session, group, name, *targets, **options)
-    assert azure.writes(mark) == []
-    for finding in refusal.value.findings:
-        assert finding.what in str(refusal.value)
-    return [(finding.id, finding.what, finding.remedy) for finding in refusal.value.findings]
-
-
-def ids(found: list[tuple[str, str, str]]) -> list[str]:
-    return [finding[0] for finding in found]
 
 
 @pytest.fixture(scope="module")
@@ -352,50 +336,37 @@ def test_a_machine_that_is_marked_generalized_is_not_captured_specialized(
     assert ids(found) == ["vm-generalized"]
 
 
-def test_a_generalized_capture_wants_proof(azure: LocalAzure, session: AzureSession, group: str) -> None:
-    vm = machine(azure, group, "proof", luns=(), marked=False)
-    for value, said in (
-        (None, "no tag goldenimage_generalized"),
-        ("yes", "cannot be read (yes)"),
-        (mark("0000-another", datetime.now(timezone.utc)), "written for another machine"),
-    ):
-        if value is not None:
-            azure.do("PATCH", vm, {"tags": {MARK_TAG: value}})
-        found = refused(azure, session, group, "proof", image("proof"))
-        assert ids(found) == ["not-generalized"]
-        assert said in found[0][1]
-        assert "assume_generalized" in found[0][2]
-    assert captured(session, group, "proof", image("proof"), assume_generalized=True).evidence == "assumed"
-
-
-@pytest.mark.parametrize(
-    ("change", "fragments"),
-    [
-        ({"targets": []}, ("targets", "at least one")),
-        ({"targets": [{"type": "managed_image"}]}, ("targets[0]", "needs name")),
-        ({"targets": [image("web"), image("WEB")]}, ("targets[1]", "the same as targets[0]")),
-        ({"targets": [image("web", version="1.0.0")]}, ("targets[0].version", "no such thing")),
-        ({"targets": [version("web", version="1.0")]}, ("targets[0].version", "1.0.0")),
-        ({"targets": [version("web", end_of_life="soon")]}, ("end_of_life", "2030-01-31")),
-        ({"targets": [version("web", end_of_life="2001-01-01")]}, ("end_of_life", "in the past")),
-        ({"targets": [version("web", regions=[{"name": "a", "replicas": 0}])]}, ("replicas", "1 and 100")),
-        ({"kind": "os_image", "data_disks": [1]}, ("data_disks", "vm_image")),
-        ({"data_disks": [64]}, ("LUN 64",)),
-        ({"allow_running": True}, ("allow_running", "specialized")),
-        ({"rescue": True}, ("rescue", "backup")),
-        (
-            {"source_vm": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/disks/d"},
-            ("disks/d",),
-        ),
-        ({"build_id": "No Id"}, ("build_id",)),
-    ],
-    ids=lambda value: str(value)[:60] if isinstance(value, dict) else "",
-)
-def test_options_that_cannot_be_right_need_no_look_at_azure(
-    session: AzureSession, change: dict[str, Any], fragments: tuple[str, ...]
+def test_a_managed_image_for_several_zones_needs_a_region_with_zones(
+    azure: LocalAzure, session: AzureSession, group: str, plain: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = {"source_vm": "web", "resource_group": "rg", "targets": [image("web")], **change}
-    with pytest.raises(InvalidInput) as refusal:
-        CaptureRequest.from_options(options, session.subscription_id)
-    for fragment in fragments:
-        assert fragment in str(refusal.value)
+    listed = session.arm.list
+
+    def without_zones(path: str, *rest: Any, **query: str) -> list[dict[str, Any]]:
+        found = listed(path, *rest, **query)
+        if path.endswith("/locations"):
+            return [{name: place[name] for name in place if "Zone" not in name} for place in found]
+        return found
+
+    monkeypatch.setattr(session.arm, "list", without_zones)
+    found = refused(azure, session, group, plain, image("zones", zone_resilient=True))
+    assert ids(found) == ["no-zones"]
+
+
+def test_a_machine_that_another_operation_changes_or_that_lost_a_disk_is_refused(
+    azure: LocalAzure, session: AzureSession, group: str, plain: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines, disks = session.compute.virtual_machines, session.compute.disks
+    busy = seen_through(machines.get, lambda seen: seen["properties"].update(provisioningState="Updating"))
+    with monkeypatch.context() as patch:
+        patch.setattr(machines, "get", busy)
+        mark = azure.mark()
+        given = {"source_vm": plain, "resource_group": group, "targets": [image("busy")]}
+        request = CaptureRequest.from_options(given, session.subscription_id)
+        with pytest.raises(Refused, match="another operation is changing plain"):
+            capture(session, request, check_mode=False, waiter=Waiter(wait=False))
+        assert azure.writes(mark) == []
+    get = disks.get
+    monkeypatch.setattr(disks, "get", lambda *names: None if names[1].endswith("-5") else get(*names))
+    found = refused(azure, session, group, plain, image("lost"))
+    assert ids(found) == ["disk-missing"]
+    assert "LUN 5" in found[0][1]

@@ -19,6 +19,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session i
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.twin import ensure_twin, remove_twin
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.twin_request import TwinRequest
 
+from tests.integration.captures import control
 from tests.integration.cloud import LocalAzure
 from tests.integration.machines import COMPUTE
 from tests.integration.twins import Source, make_source
@@ -153,3 +154,19 @@ def test_what_is_no_machine_or_is_in_another_subscription_is_refused(
     assert "another subscription" in str(refusal(azure, session, {"source_vm": other}))
     disk = source.disk_ids()[0]
     assert "no virtual machine" in str(refusal(azure, session, {"source_vm": disk}))
+
+
+@pytest.mark.parametrize("quota", ["cores", "virtualMachines", "StandardDiskCount"])
+def test_a_quota_that_a_twin_exceeds_is_named(
+    azure: LocalAzure, session: AzureSession, source: Source, quota: str
+) -> None:
+    place = {"subscription": azure.subscription_id, "location": "eastus", "name": quota}
+    path = f"/subscriptions/{azure.subscription_id}/providers/{COMPUTE}/locations/eastus/usages"
+    listed = {each["name"]["value"]: each for each in azure.get(path)["value"]}
+    control(azure, "quotas", {**place, "limit": listed[quota]["currentValue"]})
+    try:
+        error = refusal(azure, session, {"source_vm": source.id, "build_id": "too-much"})
+    finally:
+        control(azure, "quotas", {**place, "limit": listed[quota]["limit"]})
+    assert findings(error) == ["quota"]
+    assert f"{quota} is limited to" in str(error)

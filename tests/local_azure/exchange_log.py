@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.local_azure.clock import now
 from tests.local_azure.faults.fate import exchange_mark
 
 _SECRET_KEYS = frozenset(
@@ -74,6 +75,7 @@ class ExchangeLog:
     ) -> None:
         keys = "/listkeys" in url.lower() or "/regeneratekey" in url.lower()
         exchange: dict[str, Any] = {
+            "answered": now().isoformat(timespec="microseconds"),
             "liveRequest": {
                 "method": method,
                 "url": without_secrets(url),

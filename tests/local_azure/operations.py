@@ -205,7 +205,12 @@ class Operations:
 
     def _leave_failed(self, resource_id: str) -> None:
         resource = self._store.get(resource_id)
-        if resource is not None and resource.state.endswith("ing"):
+        if resource is None:
+            return
+        switched = "power_before" in resource.hidden
+        if switched:
+            resource.hidden["power"] = resource.hidden.pop("power_before")
+        if switched or resource.state.endswith("ing"):
             resource.properties["provisioningState"] = "Failed"
             self._store.put(resource)
 

@@ -48,8 +48,25 @@ def snapshots_wanted(number: int, storage_account_type: str = "Standard_LRS") ->
     return Counter({_SNAPSHOTS.get(storage_account_type, "ZRSSnapshotCount"): number})
 
 
+def cores_of(session: AzureSession, location: str, size: str) -> int:
+    """How many processors a size of virtual machines has; 0 where that cannot be read."""
+    path = (
+        f"/subscriptions/{session.subscription_id}/providers/Microsoft.Compute/locations/{location}/vmSizes"
+    )
+    try:
+        sizes = session.arm.list(path, COMPUTE_API)
+    except AzureError as error:
+        if error.status in (403, 404):
+            return 0
+        raise
+    named = (each for each in sizes if str(each.get("name")).casefold() == size.casefold())
+    return next((int(each["numberOfCores"]) for each in named), 0)
+
+
 def shortfalls(session: AzureSession, location: str, wanted: Mapping[str, int]) -> list[Shortfall]:
     """Quotas of the region that are too small for what is wanted; empty where they cannot be read."""
+    if not wanted:
+        return []
     path = f"/subscriptions/{session.subscription_id}/providers/Microsoft.Compute/locations/{location}/usages"
     try:
         usages = session.arm.list(path, COMPUTE_API)

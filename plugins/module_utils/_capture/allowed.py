@@ -13,6 +13,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.locks imp
     locks_in_subscription,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.quotas import (
+    shortfalls,
+    snapshots_wanted,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import normalize_location
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.rights import missing_actions
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import TargetRequest
@@ -23,8 +27,6 @@ if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 _LOCATIONS_API = "2022-12-01"
-_USAGE_API = "2024-07-01"
-SNAPSHOT_QUOTA = "StandardSnapshotCount"
 
 
 def right_findings(session: AzureSession, needs: Sequence[Needs]) -> list[Finding]:
@@ -126,22 +128,12 @@ def quota_findings(session: AzureSession, location: str, snapshots: int) -> list
     """Whether so many more snapshots may be made in the region; nothing is asked for none."""
     if not snapshots:
         return []
-    path = f"/subscriptions/{session.subscription_id}/providers/Microsoft.Compute/locations/{location}/usages"
-    try:
-        listed = session.arm.list(path, _USAGE_API)
-    except AzureError as error:
-        if error.status in (403, 404):
-            return []
-        raise
     return [
         Finding(
             "quota",
-            f"{snapshots} temporary snapshots are needed, {usage['limit'] - usage['currentValue']} of"
-            f" {usage['limit']} may still be made in {location}.",
-            str(usage["name"]["value"]),
+            f"{each} as temporary snapshots.",
+            location,
             "Delete snapshots, or ask for a higher quota.",
         )
-        for usage in listed
-        if (usage.get("name") or {}).get("value") == SNAPSHOT_QUOTA
-        and usage["currentValue"] + snapshots > usage["limit"]
+        for each in shortfalls(session, location, snapshots_wanted(snapshots))
     ]

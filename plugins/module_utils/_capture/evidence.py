@@ -4,7 +4,8 @@
 
 The role that generalizes leaves a tag on the machine, "<time> <vmId>". It counts for that machine only, and
 only if the machine was not started since, because a guest that starts gets an identity again. Azure says of
-a disk when its machine was last started or deallocated (LastOwnershipUpdateTime, Disks - Get).
+a disk when its machine was last started or deallocated (LastOwnershipUpdateTime, Disks - Get). What marks the
+machine and then deallocates it itself adds its build: "<time> <vmId> <build>".
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 MARK_TAG = GENERALIZED_TAG
 # Where the last step of generalizing reports; the directory is in the guest's memory and gone after a start.
 _REPORT = "/run/goldenimage-generalize/report.json"
-FLAG, TAG, ASSUMED, GUEST = "flag", "tag", "assumed", "guest"
+TAG, ASSUMED, GUEST = "tag", "assumed", "guest"
+# Azure takes minutes to deallocate; what is later than this after the tag is no end of that.
+_OWN_STOP = timedelta(hours=1)
 
 
 class Evidence(NamedTuple):
-    """`how`: flag (Azure's own), tag, guest (what it answered) or assumed; None when there is none, and then
-    `why` says what is missing. `ask_guest`: it runs, and may be asked."""
+    """`how`: tag, guest (what it answered) or assumed; None when there is none, and then `why` says what is
+    missing. `ask_guest`: it runs, and may be asked."""
 
     how: str | None
     why: str = ""
@@ -47,8 +50,6 @@ def mark(vm_id: str, now: datetime, build_id: str = "") -> str:
 
 def find_evidence(request: CaptureRequest, source: SourceVm) -> Evidence:
     """What is known without touching the machine."""
-    if source.state.generalized:
-        return Evidence(FLAG)
     if request.assume_generalized:
         return Evidence(ASSUMED)
     if source.running:
@@ -68,8 +69,11 @@ def _from_tag(value: str, request: CaptureRequest, source: SourceVm) -> Evidence
     if vm_id.casefold() != source.vm_id.casefold():
         return Evidence(None, f"its tag {MARK_TAG} was written for another machine ({vm_id}).")
     moved = moment(str(source.os_disk.properties.get("LastOwnershipUpdateTime", "")))
-    own_stop = build_id == request.build_id and source.state.power == "deallocated"
-    if moved is not None and moved > marked and not own_stop:
+    # Once it is flagged nobody can start it: then it does not matter which build has stopped it.
+    known = bool(build_id) if source.state.generalized else build_id == request.build_id
+    own_stop = known and source.state.power == "deallocated"
+    latest = marked + (_OWN_STOP if own_stop else timedelta(0))
+    if moved is not None and moved > latest:
         return Evidence(
             None,
             f"it was started or deallocated at {moved:%Y-%m-%dT%H:%M:%SZ}, after its tag {MARK_TAG} was"

@@ -13,7 +13,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError, WaitTimeout
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
+    AzureError,
+    InvalidInput,
+    WaitTimeout,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.allowed import (
@@ -78,13 +82,18 @@ class Captured(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """What is left to do: the targets to make, and what happens to the machine before. `verb` is deallocate,
-    powerOff, or None; `flag`: whether the machine is marked generalized."""
+    """What is left to do: the targets to make, what happens to the machine before, and the targets to
+    change. `verb` is deallocate, powerOff, or None; `flag`: whether the machine is marked generalized."""
 
     todo: list[Target]
     verb: str | None
     flag: bool
     evidence: Evidence
+    outdated: list[Target]
+
+    def touches(self, target: Target) -> bool:
+        """Whether the target is made or changed."""
+        return target in self.todo or target in self.outdated
 
 
 class Capture:
@@ -105,9 +114,17 @@ class Capture:
         self._look()
         plan = self._plan(check_mode=check_mode)
         before = self._picture([])
-        if not check_mode and plan.todo and self._source is not None:
-            self._carry_out_or_back(plan, self._source)
-        return self._outcome(plan, before)
+        changed = {target.wanted.option: target.changes() for target in plan.outdated}
+        source = self._source
+        if not check_mode and source is not None:
+            if plan.todo:
+                self._carry_out_or_back(plan, source)
+            for target in self._targets:
+                if target not in plan.todo:
+                    target.tidy(source, self._waiter)
+        for target in plan.outdated:
+            target.change(self._waiter, only_look=check_mode)
+        return self._outcome(plan, before, changed)
 
     def _look(self) -> None:
         # Made before the threads that use them.
@@ -119,11 +136,16 @@ class Capture:
         source = self._source
         task = f"capture virtual machine {self._request.vm_name}"
         todo = [target for target in self._targets if target.status(source) != RIGHT]
+        there = [target for target in self._targets if target not in todo]
+        outdated = [target for target in there if target.changes()]
+        fixed = [finding for target in there for finding in target.unchangeable()]
         if not todo:
-            return _Plan([], None, False, Evidence(None))
+            needs = [need for target in outdated for need in target.needs(source)]
+            refuse_if_any(task, [*fixed, *(self._allowed(needs, outdated) if outdated else [])])
+            return _Plan([], None, False, Evidence(None), outdated)
         if source is None:
             missing = [finding for target in todo for finding in target.missing]
-            refuse_if_any(task, [vm_missing(self._request), *missing])
+            refuse_if_any(task, [vm_missing(self._request), *missing, *fixed])
             raise AssertionError("unreachable: there is a finding")
         evidence = find_evidence(self._request, source) if self._request.generalized else Evidence(None)
         plan = _Plan(
@@ -131,8 +153,9 @@ class Capture:
             verb=self._verb(source),
             flag=not source.state.generalized and any(target.needs_flag(source) for target in todo),
             evidence=evidence,
+            outdated=outdated,
         )
-        found = self._findings(plan, source)
+        found = [*fixed, *self._findings(plan, source)]
         asked = evidence.how is None and evidence.ask_guest and self._request.stop
         if self._request.generalized and evidence.how is None and not asked:
             found.append(not_generalized(source, evidence.why))
@@ -157,19 +180,16 @@ class Capture:
         return "powerOff" if off_by_itself and self._request.generalized else None
 
     def _findings(self, plan: _Plan, source: SourceVm) -> list[Finding]:
-        needs = [need for target in plan.todo for need in target.needs(source)]
+        needs = [need for target in self._targets if plan.touches(target) for need in target.needs(source)]
         verbs = [*([plan.verb] if plan.verb else []), *["generalize"] * plan.flag]
         actions = [f"{_VM}/{verb}/action" for verb in verbs]
         if plan.verb and plan.evidence.ask_guest:
             actions += [f"{_VM}/runCommand/action", f"{_VM}/write"]
         if actions:
             needs.append(Needs(source.id, actions, source.id))
-        wanted = [target.wanted for target in plan.todo]
         snapshots = sum(target.snapshots(source) for target in plan.todo)
         looks: list[Callable[[], list[Finding]]] = [
-            lambda: right_findings(self._session, needs),
-            lambda: lock_findings(self._session, needs),
-            lambda: place_findings(self._session, wanted, source.location),
+            lambda: self._allowed(needs, [*plan.todo, *plan.outdated]),
             lambda: quota_findings(self._session, source.location, snapshots),
         ]
         if self._request.backup:
@@ -177,7 +197,19 @@ class Capture:
         found = machine_findings(self._request, source, plan.todo)
         for target in plan.todo:
             found += target.findings(source)
-        return found + [finding for each in in_parallel(_call, looks) for finding in each]
+        return found + _all(looks)
+
+    def _allowed(self, needs: list[Needs], targets: list[Target]) -> list[Finding]:
+        """What the rights, the locks and the regions of the subscription say to it."""
+        wanted = [target.wanted for target in targets]
+        location = self._source.location if self._source else ""
+        return _all(
+            [
+                lambda: right_findings(self._session, needs),
+                lambda: lock_findings(self._session, needs),
+                lambda: place_findings(self._session, wanted, location),
+            ]
+        )
 
     def _carry_out_or_back(self, plan: _Plan, source: SourceVm) -> None:
         self._way_back.take()
@@ -187,8 +219,12 @@ class Capture:
             # No failure: Azure goes on with what the machine is needed for.
             raise
         except AzureError as failure:
-            if self._request.rescue:
-                self._way_back.go_back(failure)
+            made = [target.title for target in plan.todo if target.status(source) == RIGHT]
+            if made:
+                failure.message = f"{failure.message} Made before that, and kept: {', '.join(made)}."
+            # A machine that nothing was done to has no way back, only time to lose.
+            if self._request.rescue and (plan.verb or plan.flag):
+                self._way_back.go_back(failure, was_running=source.state.power == "running")
             raise
 
     def _carry_out(self, plan: _Plan, source: SourceVm) -> None:
@@ -211,11 +247,10 @@ class Capture:
         machines = self._session.compute.virtual_machines
         machines.update(self._request.vm_group, self._request.vm_name, {"tags": tags}, self._to_its_end)
 
-    def _outcome(self, plan: _Plan, before: dict[str, Any]) -> Captured:
+    def _outcome(self, plan: _Plan, before: dict[str, Any], changed: Mapping[str, list[str]]) -> Captured:
         source = self._source
-        made = {target.wanted.option for target in plan.todo}
         return Captured(
-            changed=bool(plan.todo),
+            changed=bool(plan.todo or plan.outdated),
             build_id=self._request.build_id,
             evidence=plan.evidence.how,
             backup=self._way_back.facts,
@@ -223,14 +258,14 @@ class Capture:
             targets=[
                 {
                     "type": target.wanted.type,
-                    "changed": target.wanted.option in made,
+                    "changed": plan.touches(target),
                     **target.facts(source),
                 }
                 for target in self._targets
             ],
             before=before,
             after=self._picture([target.wanted.option for target in plan.todo], plan),
-            actions=self._actions(plan),
+            actions=self._actions(plan, changed),
             warnings=[warning for target in self._targets for warning in target.warnings],
         )
 
@@ -256,14 +291,22 @@ class Capture:
         machine = self._vm(plan)
         return {**picture, "vm": machine} if machine else picture
 
-    def _actions(self, plan: _Plan) -> list[str]:
+    def _actions(self, plan: _Plan, changed: Mapping[str, list[str]]) -> list[str]:
         name = self._request.vm_name
         asked = plan.evidence.ask_guest or plan.evidence.how == GUEST
         said = [f"Asked the guest of {name} whether it is generalized"] * asked
         said += [self._way_back.action] * bool(self._way_back.action)
         said += [f"{_STOPPED[plan.verb]} virtual machine {name}"] if plan.verb else []
         said += [f"Marked virtual machine {name} generalized, Azure does not start it any more"] * plan.flag
-        return said + [f"Captured {name} to {target.title}" for target in plan.todo]
+        said += [f"Captured {name} to {target.title}" for target in plan.todo]
+        return said + [
+            f"Changed {target.title}: {', '.join(changed[target.wanted.option])}" for target in plan.outdated
+        ]
+
+
+def _all(looks: list[Callable[[], list[Finding]]]) -> list[Finding]:
+    """What each of them finds; they look at the same time."""
+    return [finding for each in in_parallel(_call, looks) for finding in each]
 
 
 def _call(look: Callable[[], list[Finding]]) -> list[Finding]:
@@ -272,4 +315,9 @@ def _call(look: Callable[[], list[Finding]]) -> list[Finding]:
 
 def capture(session: AzureSession, request: CaptureRequest, *, check_mode: bool, waiter: Waiter) -> Captured:
     """Make the targets of the machine. Bad input raises before any change."""
+    if request.rescue and not waiter.wait:
+        raise InvalidInput(
+            "rescue: what fails when nobody waits for it any more is not seen, and the machine not restored.",
+            remedy="Leave wait out, or use async and poll for the task.",
+        )
     return Capture(session, request, waiter).run(check_mode=check_mode)

@@ -9,17 +9,21 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
+    BUILD_TAG,
+    SOURCE_TAG,
+    SOURCE_VM_ID_TAG,
+    is_temporary,
+    source_of,
+    source_tag,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import CaptureRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_differences import SOURCES_TAG
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
-    BUILD_TAG,
-    SOURCE_TAG,
-    is_temporary,
-    source_tag,
-)
 
-VM_ID_TAG = "goldenimage_source_vm_id"
+VM_ID_TAG = SOURCE_VM_ID_TAG
+# The machine that was captured, where that was a twin of the source.
+TWIN_TAG = "goldenimage_twin"
 IMAGE_TAG = "goldenimage_source_image"
 PLAN_TAG = "goldenimage_plan"
 TIME_TAG = "goldenimage_captured"
@@ -45,10 +49,13 @@ def content_digest(request: CaptureRequest, source: SourceVm) -> str:
 
 def provenance_tags(request: CaptureRequest, source: SourceVm, now: datetime) -> dict[str, str]:
     """The tags of an image that is made now. The source of a twin's image is the machine it is a twin of."""
-    origin = source.tags.get(SOURCE_TAG) if is_temporary(source.machine) else None
+    machine = {SOURCE_TAG: source_tag(source.id), VM_ID_TAG: source.vm_id}
+    if is_temporary(source.machine) and source_of(source.machine):
+        machine = {SOURCE_TAG: source_of(source.machine), TWIN_TAG: source_tag(source.id)}
+        if source.tags.get(VM_ID_TAG):
+            machine[VM_ID_TAG] = source.tags[VM_ID_TAG]
     tags = {
-        SOURCE_TAG: source_tag(origin or source.id),
-        VM_ID_TAG: source.vm_id,
+        **machine,
         STATE_TAG: request.os_state,
         BUILD_TAG: request.build_id,
         TIME_TAG: now.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -82,6 +89,9 @@ def _image_name(reference: Mapping[str, Any]) -> str:
     )
 
 
-def made_by(resource: Mapping[str, Any] | None, build_id: str) -> bool:
-    """Whether an image or version says that this build made it."""
-    return ((resource or {}).get("tags") or {}).get(BUILD_TAG) == build_id
+def made_by(tags: Mapping[str, Any], request: CaptureRequest) -> bool:
+    """Whether an image's or version's tags, or a blob's metadata, say that this build made it of this
+    machine. One build id may stand for builds of several machines."""
+    machine = source_tag(request.vm_id).casefold()
+    captured = str(tags.get(TWIN_TAG) or tags.get(SOURCE_TAG) or "").casefold()
+    return tags.get(BUILD_TAG) == request.build_id and captured == machine

@@ -182,6 +182,14 @@ def _disk(disk: SourceDisk) -> list[Finding]:
 
 
 def not_generalized(source: SourceVm, why: str) -> Finding:
+    if source.state.generalized:
+        return Finding(
+            "not-generalized",
+            f"{source.name} is marked generalized in Azure, but nothing proves that its operating system was:"
+            f" {why}",
+            "source_vm",
+            "Set assume_generalized to true if you know that it was.",
+        )
     return Finding(
         "not-generalized",
         f"nothing proves that the operating system of {source.name} was generalized: {why}",

@@ -19,17 +19,19 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     parse_resource_id,
     resource_id,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
+    DEFAULT_HOURS,
+    TAG_NAMES,
+    checked_build_id,
+    derived_build_id,
+    new_build,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import check_backup_name
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_request import HIGHEST_LUN
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.names import (
     check_image_name,
     check_resource_group_name,
     check_tags,
-)
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
-    DEFAULT_HOURS,
-    checked_build_id,
-    derived_build_id,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_target import BlobRequest
 
@@ -171,7 +173,6 @@ class CaptureRequest:
         """Read the module's options. Raises InvalidInput for what cannot be right in any case."""
         group = options["resource_group"]
         check_resource_group_name(group)
-        check_tags(options.get("tags"), own=OWN_TAGS)
         vm_id = _vm_id(options["source_vm"], group, subscription)
         targets = tuple(
             _target(f"targets[{position}]", given, group, parse_resource_id(vm_id).name)
@@ -194,9 +195,9 @@ class CaptureRequest:
             stop=bool(options.get("stop")),
             allow_running=bool(options.get("allow_running")),
             assume_generalized=bool(options.get("assume_generalized")),
-            tags={name: str(value) for name, value in (options.get("tags") or {}).items()},
+            tags=_tags(options.get("tags") or {}),
             build_id=build_id,
-            expires_after=options.get("expires_after") or DEFAULT_HOURS,
+            expires_after=_hours(options.get("expires_after"), build_id),
             awx_job_id=str(options["awx_job_id"]) if options.get("awx_job_id") else None,
             backup=bool(options.get("backup")),
             backup_name=backup_name,
@@ -231,6 +232,24 @@ class CaptureRequest:
                 "assume_generalized: a specialized image keeps the machine's identity.",
                 remedy="Leave it out, or set os_state to generalized.",
             )
+
+
+def _hours(given: int | None, build_id: str) -> int:
+    hours = DEFAULT_HOURS if given is None else given
+    new_build(build_id, hours, datetime.now(timezone.utc))
+    return hours
+
+
+def _tags(given: Mapping[str, Any]) -> dict[str, str]:
+    """The user's tags. Those by which the collector knows what is temporary are no tags for an image."""
+    check_tags(given, own=OWN_TAGS)
+    taken = [name for name in given if name.casefold() in TAG_NAMES]
+    if taken:
+        raise InvalidInput(
+            f"tags: {taken[0]} is one of the tags by which temporary resources are found again.",
+            remedy="Leave it out.",
+        )
+    return {name: "" if value is None else str(value) for name, value in given.items()}
 
 
 def _verify_tls(options: Mapping[str, Any]) -> bool:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 _NOT_RUNNING = ("stopped", "deallocated")
-# What a run leaves that was killed meanwhile: an operation is at work, whatever the provisioning state says.
+# What a run leaves that was killed meanwhile: an operation is at work, unless it has failed.
 _SWITCHING = ("starting", "stopping", "deallocating")
 
 
@@ -150,6 +150,10 @@ class SourceVm(NamedTuple):
         return all(request.takes(disk.lun) for disk in self.disks)
 
 
+def _is_switched(state: VmState) -> bool:
+    return state.power in _SWITCHING and state.provisioning.casefold() != "failed"
+
+
 def read_source(session: AzureSession, request: CaptureRequest, waiter: Waiter) -> SourceVm | None:
     """The machine, once no other operation changes it, and its disks; None when there is none."""
 
@@ -160,7 +164,7 @@ def read_source(session: AzureSession, request: CaptureRequest, waiter: Waiter) 
             )
         except NotFound:
             return None
-        if found is not None and read_state(found).power in _SWITCHING:
+        if found is not None and _is_switched(read_state(found)):
             found["properties"]["provisioningState"] = "Updating"
         return found
 

@@ -28,6 +28,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 # is to be replaced, or something else.
 ABSENT, RIGHT, UNFINISHED, OTHER = "absent", "right", "unfinished", "other"
 
+_CONFLICT = 409
 _VOLATILE = ("provisioning_state", "replication")
 
 
@@ -76,8 +78,8 @@ class Target(ABC):
         """Why it could not be made of this machine."""
 
     @abstractmethod
-    def needs(self, source: SourceVm) -> list[Needs]:
-        """What has to be allowed."""
+    def needs(self, source: SourceVm | None) -> list[Needs]:
+        """What has to be allowed to make it, or to change it."""
 
     @abstractmethod
     def make(self, source: SourceVm, waiter: Waiter, now: datetime) -> None:
@@ -86,6 +88,20 @@ class Target(ABC):
     @abstractmethod
     def facts(self, source: SourceVm | None) -> dict[str, Any]:
         """What the module returns about it; before it is made, what it will be."""
+
+    def changes(self) -> list[str]:
+        """The options that a target that is there already does not comply with, and can be changed to."""
+        return []
+
+    def change(self, waiter: Waiter, *, only_look: bool) -> None:  # noqa: B027 - most have nothing to change
+        """Change what `changes` names; with `only_look`, let `facts` tell what it would be then."""
+
+    def unchangeable(self) -> list[Finding]:
+        """Where a target that is there already does not comply with the options, and never will."""
+        return []
+
+    def tidy(self, source: SourceVm, waiter: Waiter) -> None:  # noqa: B027 - most leave nothing
+        """Remove what is temporary, where a run was killed after the target itself had been made."""
 
     @property
     def title(self) -> str:
@@ -121,6 +137,15 @@ class Target(ABC):
                 f" keep there; {PLAN_TAG} in its tags or metadata names it."
             )
 
+    def cannot_change(self, part: str, has: object) -> Finding:
+        """Of a target that is there and was made otherwise than the option says."""
+        return self.finding(
+            "cannot-change",
+            f"{self.title} is there already; its {part} is {has}, which Azure does not change.",
+            "Leave the option as it was, give another name, or delete it first.",
+            part,
+        )
+
     def finding(self, name: str, what: str, remedy: str, part: str = "") -> Finding:
         option = f"{self.wanted.option}.{part}" if part else self.wanted.option
         return Finding(name, what, option, remedy)
@@ -129,36 +154,70 @@ class Target(ABC):
         return {**self.request.tags, **provenance_tags(self.request, source, now)}
 
 
-def status_of(resource: Mapping[str, Any] | None, request: CaptureRequest, source: SourceVm | None) -> str:
+def status_of(
+    resource: Mapping[str, Any] | None,
+    request: CaptureRequest,
+    source: SourceVm | None,
+    *,
+    usable: bool = False,
+) -> str:
     """The status of an image or version, by its tags and state.
 
-    Without a source, which may be gone when everything was made long ago, the build alone tells.
+    Without a source, which may be gone when everything was made long ago, the build alone tells. `usable`: it
+    is good in some respect even if Azure calls it failed.
     """
     if resource is None:
         return ABSENT
-    state = str((resource.get("properties") or {}).get("provisioningState", "")).lower()
-    if state == "failed":
-        return UNFINISHED if made_by(resource, request.build_id) else OTHER
+    tags = resource.get("tags") or {}
+    if is_failed(resource) and not usable:
+        return UNFINISHED if made_by(tags, request) else OTHER
     if source is None:
-        return RIGHT if made_by(resource, request.build_id) else OTHER
-    captured = (resource.get("tags") or {}).get(CONTENT_TAG)
-    return RIGHT if captured == content_digest(request, source) else OTHER
+        return RIGHT if made_by(tags, request) else OTHER
+    return RIGHT if tags.get(CONTENT_TAG) == content_digest(request, source) else OTHER
+
+
+def is_failed(resource: Mapping[str, Any] | None) -> bool:
+    """Whether Azure has given its creation up, so that it can only be deleted."""
+    state = str(((resource or {}).get("properties") or {}).get("provisioningState", "")).lower()
+    return state in ("failed", "canceled")
+
+
+def _put_or_found(
+    put: Callable[[], dict[str, Any]],
+    read: Callable[[], dict[str, Any] | None],
+    request: CaptureRequest,
+    waiter: Waiter,
+) -> dict[str, Any]:
+    try:
+        return put()
+    except AzureError as failure:
+        if failure.status != _CONFLICT:
+            raise
+        found = settled("What is being made", read(), read, waiter)
+        if found is None or not made_by(found.get("tags") or {}, request) or is_failed(found):
+            raise
+        return found
 
 
 def made_or_gone(
     put: Callable[[], dict[str, Any]],
     read: Callable[[], dict[str, Any] | None],
     delete: Callable[[], Any],
-    build_id: str,
+    request: CaptureRequest,
+    waiter: Waiter,
 ) -> dict[str, Any]:
-    """What `put` makes. When Azure fails at it, the failed remains are deleted if this build made them."""
+    """What `put` makes. When Azure fails at it, the failed remains are deleted if this build made them.
+
+    A request whose answer was lost is sent again, and may be in conflict with what it has begun itself.
+    """
     try:
-        return put()
-    except OperationFailed as failure:
+        return _put_or_found(put, read, request, waiter)
+    except AzureError as failure:
+        if not isinstance(failure, OperationFailed) and failure.status != _CONFLICT:
+            raise
         try:
             remains = read()
-            state = str(((remains or {}).get("properties") or {}).get("provisioningState", "")).lower()
-            if state == "failed" and made_by(remains, build_id):
+            if is_failed(remains) and made_by((remains or {}).get("tags") or {}, request):
                 delete()
         except AzureError as error:
             failure.remedy = (

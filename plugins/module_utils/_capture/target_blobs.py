@@ -18,6 +18,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import (
     CONTENT_TAG,
     content_digest,
+    made_by,
     provenance_tags,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import (
@@ -38,7 +39,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.tempora
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import disk_key
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import BUILD_TAG
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_target import (
     BlobRequest,
     BlobTarget,
@@ -73,6 +73,9 @@ class BlobsTarget(Target):
         self._places: dict[int | None, BlobTarget] = {}
         self._seen: dict[int | None, BlobFacts | None] = {}
         self._own: set[int | None] = set()
+        self._left_over = False
+        with reported():
+            self._context = tls_context(os.environ, request.verify_tls)
 
     def of_whole_machine(self, source: SourceVm) -> bool:  # noqa: ARG002 - it never is
         return False
@@ -104,6 +107,8 @@ class BlobsTarget(Target):
         begun = [lun for lun in disks if self._is_begun(lun)]
         snapshots = TemporarySnapshots(self.session, self.request, waiter)
         self._own = {lun for lun in begun if self._is_of_snapshot(lun, snapshots)}
+        # A run may have been killed when all that was left to do was to clean up.
+        self._left_over = self.status(source) == RIGHT and snapshots.read(None) is not None
 
     def _look_at(self, lun: int | None, waiter: Waiter) -> tuple[BlobTarget, BlobFacts | None]:
         wanted = self.wanted
@@ -123,7 +128,7 @@ class BlobsTarget(Target):
                 blob.close()
 
     def _blob(self, place: BlobTarget) -> PageBlob:
-        return PageBlob(place.url, tls_context(os.environ, self.request.verify_tls), place.authorize)
+        return PageBlob(place.url, self._context, place.authorize)
 
     def _is_begun(self, lun: int | None) -> bool:
         facts = self._seen.get(lun)
@@ -144,7 +149,7 @@ class BlobsTarget(Target):
         if facts is None:
             return ABSENT
         if source is None:
-            return RIGHT if facts.metadata.get(BUILD_TAG) == self.request.build_id else OTHER
+            return RIGHT if made_by(facts.metadata, self.request) else OTHER
         if facts.metadata.get(CONTENT_TAG) == content_digest(self.request, source):
             return RIGHT
         return UNFINISHED if lun in self._own else OTHER
@@ -182,7 +187,7 @@ class BlobsTarget(Target):
                 )
         return found
 
-    def needs(self, source: SourceVm) -> list[Needs]:  # noqa: ARG002 - the same for all targets
+    def needs(self, source: SourceVm | None) -> list[Needs]:  # noqa: ARG002 - the same for all targets
         group = resource_group_id(self.session.subscription_id, self.request.vm_group)
         verbs = ("write", "delete", "beginGetAccess/action", "endGetAccess/action")
         temporary = TemporarySnapshots(self.session, self.request, Waiter()).id(None)
@@ -213,7 +218,12 @@ class BlobsTarget(Target):
         except BaseException as failure:
             self._left(snapshots, luns, failure)
             raise
-        in_parallel(snapshots.remove, luns)
+        snapshots.remove_all(disk.lun for disk in source.captured(self.request))
+
+    def tidy(self, source: SourceVm, waiter: Waiter) -> None:
+        if self._left_over:
+            snapshots = TemporarySnapshots(self.session, self.request, waiter)
+            snapshots.remove_all(disk.lun for disk in source.captured(self.request))
 
     def _left(self, snapshots: TemporarySnapshots, luns: list[int | None], failure: BaseException) -> None:
         """Remove what was made before a failure; when that fails as well, say so in its message.
@@ -222,7 +232,7 @@ class BlobsTarget(Target):
         """
         try:
             in_parallel(self._discard, luns)
-            in_parallel(snapshots.remove, luns)
+            snapshots.remove_all(luns)
         except AzureError as error:
             if isinstance(failure, AzureError):
                 names = ", ".join(snapshots.name(lun) for lun in luns)
@@ -257,7 +267,7 @@ class BlobsTarget(Target):
             check_mode=False,
             report=lambda _done, _total: None,
         )
-        done = BlobCopy(source, self._places[lun], access, options, access.context).run()
+        done = BlobCopy(source, self._places[lun], access, options, self._context).run()
         self.warnings += done.warnings
 
     def _sign(self, lun: int | None, tags: dict[str, str]) -> None:

@@ -31,8 +31,15 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target 
     UNFINISHED,
     Needs,
     Target,
+    is_failed,
     made_or_gone,
     status_of,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.version_changes import (
+    changed_version,
+    is_replicated,
+    region_body,
+    said,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
@@ -83,22 +90,63 @@ class GalleryTarget(Target):
             )
 
     def status(self, source: SourceVm | None) -> str:
-        return status_of(self._version, self.request, source)
+        usable = is_replicated(self._version)
+        return status_of(self._version, self.request, source, usable=usable)
+
+    def changes(self) -> list[str]:
+        if self._version is None:
+            return []
+        changes = changed_version(self._version, self.wanted, self.request.tags)[1]
+        return [*changes, *["replication"] * is_failed(self._version)]
+
+    def change(self, waiter: Waiter, *, only_look: bool) -> None:
+        present = self._version or {}
+        body = changed_version(present, self.wanted, self.request.tags)[0]
+        if only_look:
+            self._version = {**present, **body, "properties": {**present["properties"], **body["properties"]}}
+            return
+        self._put(body, waiter)
+
+    def unchangeable(self) -> list[Finding]:
+        facts = version_facts(self._version or {})
+        found = self._misplaced(str(facts["location"]), self.title)
+        mode = facts["replication_mode"] or "Full"
+        if self.wanted.replication_mode not in (None, mode):
+            found.append(self.cannot_change("replication_mode", mode))
+        asked = {region.name for region in self.wanted.regions}
+        more = sorted({region["name"] for region in facts["regions"]} - asked)
+        safe = ((self._version or {}).get("properties") or {}).get("safetyProfile") or {}
+        if asked and more and not safe.get("allowDeletionOfReplicatedLocations"):
+            found.append(
+                self.finding(
+                    "regions-protected",
+                    f"{self.title} is in {', '.join(more)} too, and its safety profile does not let it be"
+                    " removed there.",
+                    "Add that to the regions, or allow it first (az sig image-version update"
+                    " --allow-replicated-location-deletion true).",
+                    "regions",
+                )
+            )
+        return found
+
+    def _misplaced(self, location: str, what: str) -> list[Finding]:
+        regions = [region.name for region in self.wanted.regions]
+        if not regions or location in regions:
+            return []
+        return [
+            self.finding(
+                "region-mismatch",
+                f"{what} is in {location}, which is not among its regions.",
+                f"Add {location} to the regions: a version is made, and stays, in its machine's region.",
+                "regions",
+            )
+        ]
 
     def findings(self, source: SourceVm) -> list[Finding]:
         found = list(self.missing)
         if self._definition is not None:
             found += definition_findings(self.wanted.option, self._definition, self.request, source)
-        regions = [region.name for region in self.wanted.regions]
-        if regions and source.location not in regions:
-            found.append(
-                self.finding(
-                    "region-mismatch",
-                    f"{source.name} is in {source.location}, where the version would not be.",
-                    f"Add {source.location} to the regions: a version is made in its machine's region.",
-                    "regions",
-                )
-            )
+        found += self._misplaced(source.location, source.name)
         for disk in source.captured(self.request):
             too_large = (disk.size_gb or 0) > _LARGEST_GIB
             if too_large and self.wanted.replication_mode != "Shallow":
@@ -120,7 +168,7 @@ class GalleryTarget(Target):
             )
         return found
 
-    def needs(self, source: SourceVm) -> list[Needs]:
+    def needs(self, source: SourceVm | None) -> list[Needs]:
         replaced = self.status(source) == UNFINISHED
         return [Needs(self._definition_id, [_WRITE, *[_DELETE] * replaced], self.id, deletes=replaced)]
 
@@ -130,24 +178,31 @@ class GalleryTarget(Target):
         if self.status(source) != ABSENT:
             arm.delete(self.id, GALLERY_API, to_its_end)
         body = self._body(source, now)
+        self._version = made_or_gone(
+            lambda: self._put(body, waiter),
+            self._read,
+            lambda: arm.delete(self.id, GALLERY_API, to_its_end),
+            self.request,
+            waiter,
+        )
+
+    def _put(self, body: dict[str, Any], waiter: Waiter) -> dict[str, Any]:
+        """Make or change it; returns it, and keeps it, with its replication as far as that is by then."""
         try:
-            self._version = made_or_gone(
-                lambda: arm.put(self.id, body, GALLERY_API, waiter),
-                self._read,
-                lambda: arm.delete(self.id, GALLERY_API, to_its_end),
-                self.request.build_id,
-            )
+            made = self.session.arm.put(self.id, body, GALLERY_API, waiter)
         except WaitTimeout as error:
             # What it waited for is the replication: say how far each region is.
             error.message = f"{error.message} {progress_sentence(self._read())}".rstrip()
             raise
-        self._version = self._read() or self._version
+        self._version = self._read() or made
+        return self._version
 
     def _body(self, source: SourceVm, now: datetime) -> dict[str, Any]:
         wanted = self.wanted
         regions = wanted.regions or (Region(source.location),)
+        luns = [disk.lun for disk in source.captured(self.request) if disk.lun is not None]
         publishing = {
-            "targetRegions": [self._region(region, source) for region in regions],
+            "targetRegions": [region_body(region, luns) for region in regions],
             "replicaCount": wanted.replicas,
             "storageAccountType": wanted.storage_account_type,
             "excludeFromLatest": wanted.exclude_from_latest,
@@ -158,25 +213,10 @@ class GalleryTarget(Target):
             "location": source.location,
             "tags": self.tags(source, now),
             "properties": {
-                "publishingProfile": _said(publishing),
+                "publishingProfile": said(publishing),
                 "storageProfile": self._storage(source),
             },
         }
-
-    def _region(self, region: Region, source: SourceVm) -> dict[str, Any]:
-        wire: dict[str, Any] = {
-            "name": region.name,
-            "regionalReplicaCount": region.replicas,
-            "storageAccountType": region.storage_account_type,
-            "excludeFromLatest": region.exclude_from_latest,
-        }
-        if region.disk_encryption_set:
-            encrypted = {"diskEncryptionSetId": region.disk_encryption_set}
-            luns = [disk.lun for disk in source.captured(self.request) if disk.lun is not None]
-            wire["encryption"] = {"osDiskImage": encrypted}
-            if luns:
-                wire["encryption"]["dataDiskImages"] = [{"lun": lun, **encrypted} for lun in luns]
-        return _said(wire)
 
     def _storage(self, source: SourceVm) -> dict[str, Any]:
         if self.of_whole_machine(source):
@@ -194,7 +234,3 @@ class GalleryTarget(Target):
             body = self._body(source, datetime.now().astimezone())
             return version_facts({"id": self.id, "name": self.wanted.version, **body})
         return version_facts(self._version or {})
-
-
-def _said(wire: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in wire.items() if value is not None}

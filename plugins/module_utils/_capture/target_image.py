@@ -7,9 +7,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.ensure import merged_tags
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import NotFound
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import resource_group_id
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
+    resource_group_id,
+    same_resource,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import (
     CaptureRequest,
     TargetRequest,
@@ -91,7 +95,36 @@ class ImageTarget(Target):
             )
         return found
 
-    def needs(self, source: SourceVm) -> list[Needs]:
+    def changes(self) -> list[str]:
+        return ["tags"] if self._tags() != ((self._image or {}).get("tags") or {}) else []
+
+    def _tags(self) -> dict[str, str]:
+        return merged_tags((self._image or {}).get("tags"), self.request.tags, True)
+
+    def change(self, waiter: Waiter, *, only_look: bool) -> None:
+        change = {"tags": self._tags()}
+        self._image = {**(self._image or {}), **change}
+        if not only_look:
+            images = self.session.compute.images
+            self._image = images.update(self.wanted.group, self.wanted.name, change, waiter)
+
+    def unchangeable(self) -> list[Finding]:
+        facts = image_facts(self._image or {})
+        disks = [facts["os_disk"] or {}, *facts["data_disks"]]
+        found = []
+        asked = self.wanted.zone_resilient
+        if asked is not None and asked != bool(facts["zone_resilient"]):
+            found.append(self.cannot_change("zone_resilient", bool(facts["zone_resilient"])))
+        kinds = {disk.get("storage_account_type") for disk in disks}
+        if self.wanted.storage_account_type and kinds != {self.wanted.storage_account_type}:
+            found.append(self.cannot_change("storage_account_type", ", ".join(sorted(map(str, kinds)))))
+        wanted_set = self.wanted.disk_encryption_set
+        sets = {str(disk.get("disk_encryption_set")) for disk in disks}
+        if wanted_set and any(not same_resource(each, wanted_set) for each in sets):
+            found.append(self.cannot_change("disk_encryption_set", ", ".join(sorted(sets))))
+        return found
+
+    def needs(self, source: SourceVm | None) -> list[Needs]:
         replaced = self.status(source) == UNFINISHED
         actions = ["Microsoft.Compute/images/write", *["Microsoft.Compute/images/delete"] * replaced]
         scope = resource_group_id(self.session.subscription_id, self.wanted.group)
@@ -108,7 +141,8 @@ class ImageTarget(Target):
             lambda: images.put(group, name, body, waiter),
             self._read,
             lambda: images.delete(group, name, to_its_end),
-            self.request.build_id,
+            self.request,
+            waiter,
         )
 
     def _body(self, source: SourceVm, now: datetime) -> dict[str, Any]:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import new_build
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import CaptureRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import (
     Backup,
     default_backup_name,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_machine import read_machine
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_taking import (
     BackupOptions,
     BackupPlan,
@@ -25,7 +27,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_ta
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding, Refused
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore import restore_backup
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_plan import RestoreOptions
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import new_build
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_state import read_state
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
@@ -100,10 +102,18 @@ class WayBack:
         known = self._backup or self._plan.current
         return known.facts() if known else {"name": self._plan.name, "method": self._plan.method}
 
-    def go_back(self, failure: AzureError) -> None:
-        """Restore the machine after the failure, whose message tells of it then."""
+    def go_back(self, failure: AzureError, *, was_running: bool) -> None:
+        """Bring the machine back after the failure, whose message tells of it then.
+
+        One that was stopped and not marked generalized has all that it had: it is started again. Only a
+        backup of the user's own is gone back to in that case, too: it may be of the time before the guest was
+        generalized.
+        """
         backup = self._backup
         if backup is None:
+            return
+        if self._request.backup_name is None and not self._is_marked():
+            self._start_again(failure, was_running=was_running)
             return
         now = datetime.now(timezone.utc)
         build = new_build(self._request.build_id, self._request.expires_after, now)
@@ -121,3 +131,23 @@ class WayBack:
                 said += f" Its former disks stay: {', '.join(restored.kept)}."
         failure.message = f"{failure.message} {said}"
         failure.remedy = remedy or None
+
+    def _is_marked(self) -> bool:
+        """Whether the machine is marked generalized, or that cannot be told."""
+        try:
+            machine = read_machine(self._session, self._request.vm_id, self._options.waiter)
+        except AzureError:
+            return True
+        return machine is None or read_state(machine).generalized
+
+    def _start_again(self, failure: AzureError, *, was_running: bool) -> None:
+        if not was_running:
+            return
+        machines = self._session.compute.virtual_machines
+        group, name = self._request.vm_group, self._request.vm_name
+        try:
+            machines.action(group, name, "start", None, self._options.waiter)
+        except AzureError as error:
+            failure.message = f"{failure.message} The machine could not be started again: {error}"
+        else:
+            failure.message = f"{failure.message} The machine was not marked generalized, and runs again."

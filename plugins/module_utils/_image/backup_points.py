@@ -18,6 +18,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     resource_group_id,
     resource_id,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import source_tag
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import (
     BACKUP_OF_TAG,
     RESTORE_POINT,
@@ -32,7 +33,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup im
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_machine import Machine
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_waiting import wait_until_done
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import source_tag
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession

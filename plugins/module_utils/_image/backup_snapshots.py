@@ -18,6 +18,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import parse_resource_id
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import BUILD_TAG, source_tag
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import (
     BACKUP_OF_TAG,
     BACKUP_TAG,
@@ -40,7 +41,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_ma
     get_by_id,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_waiting import wait_until_done
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import BUILD_TAG, source_tag
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession

@@ -19,6 +19,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     parse_resource_id,
     resource_group_id,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import source_tag
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import (
     RESTORE_POINT,
     SNAPSHOTS,
@@ -52,7 +53,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings 
     Finding,
     refuse_if_any,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_tags import RESTORE_OF_TAG
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_tags import (
+    RESTORE_OF_TAG,
+    RESTORED_FROM_TAG,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
@@ -65,7 +69,8 @@ MOST_KEPT = 40
 class BackupOptions(NamedTuple):
     """How to back up. `name` None: one is made up, unless a backup is there that nothing can have changed
     since; `method` None: a restore point wherever the disks allow. `resource_group` None: the machine's.
-    `keep`: how many backups of the machine stay, this one included; None keeps all."""
+    `keep`: how many backups of the machine stay, this one included; None keeps all. `reuse_since`: a backup
+    of the same build that is not older is what is wanted, unless the machine was restored from it."""
 
     waiter: Waiter
     name: str | None = None
@@ -75,6 +80,7 @@ class BackupOptions(NamedTuple):
     build_id: str | None = None
     tags: Mapping[str, str] | None = None
     keep: int | None = None
+    reuse_since: datetime | None = None
 
 
 class BackupPlan(NamedTuple):
@@ -161,12 +167,23 @@ def _current(machine: Machine, backups: Sequence[Backup], options: BackupOptions
     under_way = [each for each in usable if not each.complete and each.build_id == options.build_id]
     if under_way:
         return under_way[0]
+    if options.reuse_since is not None:
+        own = [each for each in usable if each.build_id == options.build_id]
+        if own and own[0].created >= options.reuse_since and not _is_of(machine, own[0]):
+            return own[0]
     if not usable or not usable[0].complete or machine.state.power not in _STILL:
         return None
     same_disks = {disk.source_id.casefold() for disk in usable[0].disks} == {
         str(disk.id).casefold() for disk in machine.disks
     }
     return usable[0] if same_disks and _stopped_before(machine, usable[0].created) else None
+
+
+def _is_of(machine: Machine, backup: Backup) -> bool:
+    """Whether the machine was restored from the backup: whatever it has lived through since is not in it."""
+    os_disk = machine.disk_at(None)
+    restored_from = tag_of((os_disk.disk if os_disk else None) or {}, RESTORED_FROM_TAG)
+    return (restored_from or "").casefold() == source_tag(backup.id).casefold()
 
 
 def _stopped_before(machine: Machine, created: datetime) -> bool:

@@ -16,9 +16,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import parse_resource_id
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.ensured import Ensured
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import GROUPS_API
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
     PURPOSE_TAG,
     build_of,
     expiry,
@@ -27,6 +25,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary
     purpose_of,
     source_of,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.ensured import Ensured
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import GROUPS_API
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary_group import (
     KIND_APIS,
     attached_elsewhere,
@@ -195,12 +195,19 @@ def _sort_group(session: AzureSession, wanted: Wanted, group: Mapping[str, Any],
         found.kept.append(Piece(group))
         return
     contents = resources_in(session, str(group["id"]))
-    foreign = foreign_resources(session, contents, str(build_of(group)))
-    if foreign:
-        reason = f"With it would go what its build did not make ({', '.join(foreign)})."
+    reason = _reason_to_stay(session, group, contents)
+    if reason:
         found.refused.append(Piece(group, reason=reason))
         return
     found.going.append(Piece(group, tuple(sorted(str(each["id"]) for each in contents))))
+
+
+def _reason_to_stay(
+    session: AzureSession, group: Mapping[str, Any], contents: Iterable[Mapping[str, Any]]
+) -> str:
+    """What would go with the group and may not; "" when there is no such thing."""
+    foreign = foreign_resources(session, contents, str(build_of(group)))
+    return f"With it would go what its build did not make ({', '.join(foreign)})." if foreign else ""
 
 
 def _read(session: AzureSession, listed: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -229,8 +236,13 @@ def _remove(session: AzureSession, wanted: Wanted, piece: Piece, waiter: Waiter)
     """Delete one piece, unless it is gone. Its tags are read once more: its expiry may have been put off."""
     if piece.kind == _GROUP:
         group = read_group(session, str(piece.resource["name"]))
-        if group is not None and wanted.includes(group):
-            delete_group(session, piece.id, waiter)
+        if group is None or not wanted.includes(group):
+            return
+        # The groups before this one may have taken long: somebody may have put something into it.
+        reason = _reason_to_stay(session, group, resources_in(session, piece.id))
+        if reason:
+            raise AzureError(reason, code="NotOurs", target=piece.id)
+        delete_group(session, piece.id, waiter)
         return
     present = _read(session, piece.resource)
     if present is None or not wanted.includes(present):

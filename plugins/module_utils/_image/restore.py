@@ -16,9 +16,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.quotas im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
     parse_resource_id,
     resource_group_id,
+    same_resource,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import Backup
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_machine import read_machine
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import Backup, tag_of
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_machine import (
+    Machine,
+    read_machine,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_refusals import (
     Needs,
     machine_findings,
@@ -51,6 +55,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_r
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_swap import swap_disks
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_tags import (
+    RESTORED_FROM_TAG,
     fits,
     machine_tags,
     users_tags,
@@ -97,9 +102,31 @@ def checked_restore(
     if machine is not None:
         luns = {disk.lun for disk in plan.disks}
         findings += machine_findings(machine._replace(disks=[d for d in machine.disks if d.lun in luns]))
+        if options.remove_replaced_disks:
+            findings += _strangers(machine, plan)
     findings += needs_findings(session, _needs(session, plan, options))
     refuse_if_any(f"restore virtual machine {parse_resource_id(vm_id).name}", findings)
     return plan
+
+
+def _strangers(machine: Machine, plan: RestorePlan) -> list[Finding]:
+    """Disks in places of the backup that it holds nothing of: they are put away, and never deleted."""
+    found = []
+    for disk in plan.to_attach():
+        present = machine.disk_at(disk.lun)
+        if present is None or disk.saved is None or same_resource(present.id, disk.saved.source_id):
+            continue
+        if tag_of(present.disk or {}, RESTORED_FROM_TAG) is None:
+            found.append(
+                Finding(
+                    "another-disk",
+                    f"Disk {present.id} has the place that disk {disk.saved.name} had when the backup was"
+                    " made. It is in no backup, and would be deleted.",
+                    "the operating system disk" if disk.lun is None else f"the data disk at LUN {disk.lun}",
+                    "Leave out remove_replaced_disks: then it is kept.",
+                )
+            )
+    return found
 
 
 def _too_much_to_note(plan: RestorePlan) -> list[Finding]:

@@ -13,6 +13,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import parse_resource_id
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
+    source_tag,
+    temporary_tags,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import disk_key, tag_of
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_machine import get_by_id
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_snapshots import same_protection
@@ -35,10 +39,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_t
     users_tags,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
-    source_tag,
-    temporary_tags,
-)
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession

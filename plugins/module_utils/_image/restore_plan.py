@@ -17,6 +17,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     resource_id,
     same_resource,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import Build, source_tag
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import (
     RESTORE_POINT,
     Backup,
@@ -41,7 +42,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_t
     replaced_by,
     start_of,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import Build, source_tag
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession

@@ -17,15 +17,15 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     parse_resource_id,
     resource_id,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
+    EXPIRES_TAG,
+    PURPOSE_TAG,
+    SOURCE_TAG,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import (
     packed_facts,
     tag_of,
     unpacked_facts,
-)
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
-    EXPIRES_TAG,
-    PURPOSE_TAG,
-    SOURCE_TAG,
 )
 
 # While the restore goes on: whose disk it will be, in which restore, at which place, whether it goes with the

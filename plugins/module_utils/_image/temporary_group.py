@@ -28,13 +28,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     resource_group_id,
     resource_id,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import GROUPS_API
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
     Build,
     belongs_to,
     temporary_tags,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import GROUPS_API
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_network import NETWORK_API
 
 if TYPE_CHECKING:
@@ -198,10 +198,12 @@ class TemporaryGroup:
         if self._fresh:
             self._note(self.id)
 
-    def ensure(self, wanted_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def ensure(
+        self, wanted_id: str, body: Mapping[str, Any], more_tags: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """The resource, made unless it is there; one whose creation failed is made anew.
 
-        ``body`` is in wire shape and without tags.
+        ``body`` is in wire shape and without tags; ``more_tags`` it gets beside the build's.
         """
         found = None if self._fresh else self.read(wanted_id)
         if found is not None and _state(found) == "failed":
@@ -209,7 +211,7 @@ class TemporaryGroup:
             found = None
         if found is not None:
             return found
-        tags = {} if _kind(wanted_id) in _UNTAGGED_KINDS else {"tags": self.tags}
+        tags = {} if _kind(wanted_id) in _UNTAGGED_KINDS else {"tags": {**self.tags, **(more_tags or {})}}
         made = self.session.arm.put(wanted_id, {**body, **tags}, api_of(wanted_id), self.waiter)
         if _state(made) == "failed":
             raise OperationFailed(f"Azure made {wanted_id}, but its provisioning failed.", target=wanted_id)

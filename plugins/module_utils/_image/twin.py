@@ -15,9 +15,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
+    SOURCE_VM_ID_TAG,
+    expiry,
+    has_expired,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.ensured import Ensured
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import refuse_if_any
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import expiry, has_expired
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary_group import TemporaryGroup
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.twin_body import twin_body
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.twin_disks import (
@@ -68,13 +72,14 @@ def ensure_twin(
         )
     source = read_disks(session, source_machine)
     task = f"make a twin of virtual machine {request.source_name}"
-    refuse_if_any(task, findings_about(session, request, source))
+    refuse_if_any(task, findings_about(session, request, source, goes_on=existing is not None))
     warnings = _warnings(request, source)
     body = twin_body(
         request, source, interface_id(group, request), lambda disk: disk_id(group, request, disk)
     )
     if check_mode:
-        predicted = {"id": twin_id, "name": request.name, "tags": group.tags, **body}
+        tags = {**group.tags, **_origin(source)}
+        predicted = {"id": twin_id, "name": request.name, "tags": tags, **body}
         facts = twin_facts(session, group, predicted, source_machine, source.method(request), predicted=True)
         return Ensured(True, facts, {}, comparable_vm(facts), [f"Created {twin_id}"], warnings)
     gone = []
@@ -189,7 +194,7 @@ def _build(
     try:
         group.create(str(source.machine["location"]), existing)
         in_parallel(_call, parts)
-        group.ensure(twin_id, body)
+        group.ensure(twin_id, body, _origin(source))
         made = group.read(twin_id, **{"$expand": "instanceView"})
     except WaitTimeout as error:
         raise _with_remedy(
@@ -201,6 +206,11 @@ def _build(
     if made is None:
         raise AzureError(f"Azure made {twin_id}, but does not know it any more.", target=twin_id)
     return made
+
+
+def _origin(source: SourceMachine) -> dict[str, str]:
+    """The tag of the twin that goes over to images of it: they are images of the source."""
+    return {SOURCE_VM_ID_TAG: str(source.properties.get("vmId", ""))}
 
 
 def _call(work: Callable[[], object]) -> object:

@@ -18,6 +18,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
     OperationFailed,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_snapshots import same_protection
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_waiting import wait_until_done
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary_group import TemporaryGroup
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.twin_request import (
@@ -150,10 +151,10 @@ def _of_snapshots(
 
 def _snapshot(group: TemporaryGroup, source: SourceMachine, disk: SourceDisk, wanted_id: str) -> None:
     creation = {"createOption": "Copy", "sourceResourceId": disk.disk["id"]}
-    body = {
+    body: dict[str, Any] = {
         **source.place,
         "sku": _SNAPSHOT_SKU,
-        "properties": {"creationData": creation, "incremental": True},
+        "properties": {"creationData": creation, "incremental": True, **same_protection(disk.properties)},
     }
     try:
         group.ensure(wanted_id, body)
@@ -161,7 +162,7 @@ def _snapshot(group: TemporaryGroup, source: SourceMachine, disk: SourceDisk, wa
         if error.code != "OperationNotAllowed" or disk.sku in INCREMENTAL_ONLY:
             raise
         # A disk has no more than so many incremental snapshots; a whole one costs more and is as good.
-        group.ensure(wanted_id, {**body, "properties": {"creationData": creation, "incremental": False}})
+        group.ensure(wanted_id, {**body, "properties": {**body["properties"], "incremental": False}})
 
 
 def _wait_until_whole(group: TemporaryGroup, snapshot_id: str) -> None:

@@ -15,17 +15,17 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     parse_resource_id,
     resource_id,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.names import (
-    check_resource_group_name,
-    check_tags,
-    check_vm_name,
-)
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
     DEFAULT_HOURS,
     TAG_NAMES,
     Build,
     derived_build_id,
     new_build,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.names import (
+    check_resource_group_name,
+    check_tags,
+    check_vm_name,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_request import VmNetwork
 

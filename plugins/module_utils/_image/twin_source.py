@@ -18,6 +18,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.locks imp
     locks_in_subscription,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.quotas import (
+    Shortfall,
+    cores_of,
+    disks_wanted,
+    shortfalls,
+    snapshots_wanted,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
     normalize_location,
     parse_resource_id,
@@ -137,8 +144,13 @@ def read_disks(session: AzureSession, machine: Mapping[str, Any]) -> SourceMachi
     return SourceMachine(machine, tuple(in_parallel(read, attachments)))
 
 
-def findings_about(session: AzureSession, request: TwinRequest, source: SourceMachine) -> list[Finding]:
-    """Everything that speaks against a twin of this source by this identity; only reads."""
+def findings_about(
+    session: AzureSession, request: TwinRequest, source: SourceMachine, *, goes_on: bool = False
+) -> list[Finding]:
+    """Everything that speaks against a twin of this source by this identity; only reads.
+
+    `goes_on`: some of it is there already, and counted in the quotas' use.
+    """
     group_id = resource_group_id(session.subscription_id, request.group)
     wanted = [*_ACTIONS, *_ACTIONS_OF_METHOD[source.method(request)]]
     if request.network.own:
@@ -146,9 +158,11 @@ def findings_about(session: AzureSession, request: TwinRequest, source: SourceMa
     if request.network.public_ip:
         wanted.append("Microsoft.Network/publicIPAddresses/write")
     scope = f"/subscriptions/{session.subscription_id}"
+    location = normalize_location(source.machine["location"])
     with ThreadPoolExecutor() as pool:
         asked_rights = pool.submit(missing_actions, session, scope, wanted)
         asked_locks = pool.submit(locks_in_subscription, session)
+        asked_quotas = pool.submit(_shortfalls, session, request, source, goes_on=goes_on)
         about_subnet = list(_about_subnet(session, request, source))
     missing, locks = asked_rights.result(), asked_locks.result()
     found = [*findings_about_machine(request, source), *about_subnet]
@@ -168,7 +182,25 @@ def findings_about(session: AzureSession, request: TwinRequest, source: SourceMa
         )
         for action in missing
     ]
+    found += [
+        Finding("quota", f"{each}.", location, "Delete what is not needed, or ask for a higher quota.")
+        for each in asked_quotas.result()
+    ]
     return found
+
+
+def _shortfalls(
+    session: AzureSession, request: TwinRequest, source: SourceMachine, *, goes_on: bool
+) -> list[Shortfall]:
+    """The quotas that are too small for the twin, apart from those of families of sizes."""
+    if goes_on:
+        return []
+    location = normalize_location(source.machine["location"])
+    counted = {**disks_wanted(disk.sku for disk in source.disks), "virtualMachines": 1}
+    if source.method(request) == SNAPSHOTS:
+        counted.update(snapshots_wanted(len(source.disks)))
+    size = request.size or str((source.properties.get("hardwareProfile") or {}).get("vmSize"))
+    return shortfalls(session, location, {**counted, "cores": cores_of(session, location, size)})
 
 
 def findings_about_machine(request: TwinRequest, source: SourceMachine) -> Iterator[Finding]:

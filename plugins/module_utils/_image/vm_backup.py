@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
@@ -15,6 +15,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     parse_resource_id,
     resource_group_id,
     resource_id,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
+    derived_build_id,
+    new_build,
+    source_tag,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import (
     Backup,
@@ -55,17 +60,14 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_p
     disks_under_way,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.restore_tags import RESTORED_FROM_TAG
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
-    derived_build_id,
-    new_build,
-    source_tag,
-)
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 # Tags of our own that a snapshot of a backup has.
 _OWN_TAGS = 5
+# A month: a backup that old is none of the machine any more.
+_MOST_HOURS = 24 * 31
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class VmBackupRequest:
     consistency: str = "crash"
     backup_resource_group: str | None = None
     keep: int | None = None
+    reuse_hours: int | None = None
     remove_replaced_disks: bool = False
     start: bool | None = None
     force: bool = False
@@ -89,7 +92,7 @@ class VmBackupRequest:
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> VmBackupRequest:
         """Read the module's options. Raises InvalidInput for what is wrong whatever there is in Azure."""
-        names = ("backup", "method", "backup_resource_group", "keep", "start", "build_id")
+        names = ("backup", "method", "backup_resource_group", "keep", "reuse_hours", "start", "build_id")
         request = cls(
             resource_group=options["resource_group"],
             name=options["name"],
@@ -115,6 +118,16 @@ class VmBackupRequest:
             check_backup_name(self.backup)
         if self.keep is not None and not 0 <= self.keep <= MOST_KEPT:
             raise InvalidInput(f"keep: {self.keep} is not between 0 and {MOST_KEPT}.")
+        if self.reuse_hours is not None:
+            if not 1 <= self.reuse_hours <= _MOST_HOURS:
+                raise InvalidInput(
+                    f"reuse_hours: {self.reuse_hours} is not a number of hours from 1 to {_MOST_HOURS}."
+                )
+            if self.backup is not None:
+                raise InvalidInput(
+                    "reuse_hours: a backup that has a name is used by that, however old it is.",
+                    remedy="Leave one of the two out.",
+                )
         check_tags(self.tags, own=_OWN_TAGS)
         if self.build_id is not None:
             new_build(self.build_id, 1, datetime.now(timezone.utc))
@@ -165,6 +178,7 @@ def ensure_backup(
         build_id=request.build(session.subscription_id),
         tags=request.tags,
         keep=request.keep,
+        reuse_since=_hours_ago(request.reuse_hours),
     )
     plan = plan_backup(session, vm, options)
     removed = [*plan.broken, *plan.outdated]
@@ -187,6 +201,10 @@ def ensure_backup(
         actions=actions,
         warnings=warnings,
     )
+
+
+def _hours_ago(hours: int | None) -> datetime | None:
+    return None if hours is None else datetime.now(timezone.utc) - timedelta(hours=hours)
 
 
 def _missing_from(current: Backup | None) -> list[str]:

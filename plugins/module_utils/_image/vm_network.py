@@ -124,7 +124,7 @@ def delete_when_free(arm: Any, part: str, timeout: float) -> None:
 
 
 def inbound_rule(position: int, port: int, sources: tuple[str, ...]) -> dict[str, Any]:
-    """A security group's rule that lets TCP connections to the port in; `position` is its place among them."""
+    """A security group rule that lets TCP connections to the port in; `position`: its place among them."""
     source: dict[str, Any] = (
         {"sourceAddressPrefix": sources[0]} if len(sources) == 1 else {"sourceAddressPrefixes": list(sources)}
     )

@@ -10,14 +10,17 @@ of one last; what is made on the way is temporary.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import Original
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.temporary import (
-    build_of,
-    is_of_build,
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
+    TRANSFER_HOURS,
+    belongs_to,
+    build_id_of,
+    new_build,
     temporary_tags,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import Original
 
 
 class Step(NamedTuple):
@@ -57,7 +60,7 @@ class Temporary(NamedTuple):
     @classmethod
     def of(cls, source: Original, target_id: str) -> Temporary:
         """Those of the copy of this source to this target."""
-        return cls(build_of(f"{source.identity}\n{target_id.lower()}"), source.id)
+        return cls(build_id_of(f"{source.identity}\n{target_id.lower()}"), source.id)
 
     def name(self, number: int) -> str:
         """Of the disk or snapshot of a step."""
@@ -65,8 +68,9 @@ class Temporary(NamedTuple):
 
     def tags(self) -> dict[str, str]:
         """By which it is known again, and may be removed by anybody after it has expired."""
-        return temporary_tags("disk_copy", self.build, self.source_id)
+        build = new_build(self.build, TRANSFER_HOURS, datetime.now(timezone.utc))
+        return temporary_tags(build, "disk_copy", self.source_id)
 
     def is_own(self, resource: Mapping[str, Any]) -> bool:
         """Whether a run of this copy has made it."""
-        return is_of_build(resource, self.build)
+        return belongs_to(resource, self.build)

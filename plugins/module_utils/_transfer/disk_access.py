@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import ssl
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -20,8 +18,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import (
     BlobUrl,
+    Trust,
     parse_blob_url,
-    tls_context,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import UploadError
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blob import PageBlob
@@ -45,15 +43,8 @@ class DiskAccess:
         self._group = resource_group
         self._name = name
         self._waiter = waiter
-        self._verify_tls = verify_tls
-        self._context: ssl.SSLContext | None = None
-
-    @property
-    def context(self) -> ssl.SSLContext:
-        """TLS settings for the blob service."""
-        if self._context is None:
-            self._context = tls_context(os.environ, self._verify_tls)
-        return self._context
+        #: For the blob service.
+        self.trust = Trust(verify_tls)
 
     def grant(
         self, bytes_to_move: int, bytes_per_second: int | None = None, *, access: str = "Write"
@@ -100,7 +91,7 @@ class DiskAccess:
 
     def _close_with_footer(self, upload_bytes: int, url: BlobUrl) -> None:
         size = upload_bytes - FOOTER_SIZE
-        blob = PageBlob(url, self.context)
+        blob = PageBlob(url, self.trust.context_for(url))
         try:
             blob.put_pages(size, build_fixed_footer(size, uuid4().bytes))
         finally:

@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +21,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
     OperationFailed,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
+    TRANSFER_HOURS,
+    belongs_to,
+    build_id_of,
+    new_build,
+    temporary_tags,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import FOOTER_SIZE
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.disk_state import (
     check_access,
@@ -42,11 +50,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source
     CONTENT,
     attached_at,
     known_content,
-)
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.temporary import (
-    build_of,
-    is_of_build,
-    temporary_tags,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import (
     BlobUrl,
@@ -205,7 +208,8 @@ class DiskSource(Source):
             access = RenewedAccess(self._grant)
 
             def open_blob(cancel: threading.Event) -> SourceBlob:
-                return SourceBlob(access.url, self._access.context, cancel=cancel, renew=access.renew)
+                context = self._access.trust.context_for(access.url)
+                return SourceBlob(access.url, context, cancel=cancel, renew=access.renew)
 
             yield Opened(open_blob, "")
 
@@ -258,7 +262,7 @@ class VersionSource(Source):
         self._lun = lun
         self._group = resource_group
         self._way = way
-        self._build = build_of(f"{identity['id']} {lun} {socket.gethostname()} {Path(path).absolute()}")
+        self._build = build_id_of(f"{identity['id']} {lun} {socket.gethostname()} {Path(path).absolute()}")
         self._disk_name = f"goldenimage-download-{self._build}"
 
     def check(self, *, resumed: bool) -> None:
@@ -279,10 +283,11 @@ class VersionSource(Source):
         reference: dict[str, Any] = {"id": self._version["id"]}
         if self._lun is not None:
             reference["lun"] = self._lun
+        build = new_build(self._build, TRANSFER_HOURS, datetime.now(timezone.utc))
         body = {
             "location": self._version["location"],
             "sku": {"name": "Standard_LRS"},
-            "tags": temporary_tags("disk_download", self._build, self._version["id"]),
+            "tags": temporary_tags(build, "disk_download", self._version["id"]),
             "properties": {"creationData": {"createOption": "FromImage", "galleryImageReference": reference}},
         }
         with cleaned_up(lambda: self._remove(disks), f"The temporary disk {self._disk_name}"):
@@ -296,7 +301,7 @@ class VersionSource(Source):
         found = disks.get(self._group, self._disk_name)
         if found is None:
             return
-        if not is_of_build(found, self._build):
+        if not belongs_to(found, self._build):
             raise InvalidInput(f"There is a disk {self._disk_name} that is no temporary one of a download.")
         if found["properties"].get("diskState") == "ActiveSAS":
             disks.action(self._group, self._disk_name, "endGetAccess", None, self._way.waiter)

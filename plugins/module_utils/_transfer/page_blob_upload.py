@@ -9,7 +9,6 @@ half-uploaded blob is never taken for a disk. While it is written, a lease keeps
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import Any
 from uuid import uuid4
@@ -43,7 +42,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source
     sent_in_words,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source_disk import SourceDisk, Way
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import tls_context
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import Trust
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.engine import Sent
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import UploadError
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.lease import Lease
@@ -65,8 +64,7 @@ class PageBlobUpload:
         self._access: Access = FixedAccess(target.url)
         if target.granted is not None and renewable:
             self._access = RenewedAccess(target.granted, target.url)
-        with reported():
-            self._context = tls_context(os.environ, transfer.verify_tls)
+        self._trust = Trust(transfer.verify_tls)
 
     def run(self) -> Uploaded:
         """Bring the blob into the wanted state; bad input raises before any change."""
@@ -80,7 +78,7 @@ class PageBlobUpload:
     def _open(self, cancel: threading.Event, lease: str | None = None) -> PageBlob:
         return PageBlob(
             self._access.url,
-            self._context,
+            self._trust.context_for(self._access.url),
             self._target.authorize,
             cancel,
             lease=lease,

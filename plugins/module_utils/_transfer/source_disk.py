@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -15,7 +14,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader imp
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.disk_access import Access
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.failures import reported
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source import Transfer
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import tls_context
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import Trust
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.engine import OpenBlob, Sent
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.journal import Header, Held, Journal
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.journal_place import (
@@ -163,8 +162,8 @@ class LocalDisk:
         self._progress = progress
         self._sent: Plan | None = None
         self._throttle = Throttle(transfer.bandwidth_limit) if transfer.bandwidth_limit else None
+        self._trust = Trust(transfer.verify_tls)
         with reported():
-            self._context = tls_context(os.environ, transfer.verify_tls)
             self.facts = source_facts(reader, boots)
 
     @contextmanager
@@ -206,7 +205,7 @@ class LocalDisk:
         def open_blob(cancel: threading.Event) -> PageBlob:
             return PageBlob(
                 way.access.url,
-                self._context,
+                self._trust.context_for(way.access.url),
                 way.authorize,
                 cancel,
                 lease=way.lease,

@@ -93,6 +93,26 @@ def tls_context(environ: Mapping[str, str], verify: bool = True) -> ssl.SSLConte
     return context
 
 
+class Trust:
+    """The TLS context of all connections of a task.
+
+    Made when it is first wanted: reading a system's CAs takes as long as some of an upload, and plain HTTP
+    needs none.
+
+    :param verify: False leaves certificates unchecked
+    """
+
+    def __init__(self, verify: bool = True) -> None:
+        self._verify = verify
+        self._context: Optional[ssl.SSLContext] = None
+
+    def context_for(self, url: BlobUrl) -> Optional[ssl.SSLContext]:
+        """None for a URL of plain HTTP; a CA bundle that cannot be used raises :class:`UploadError`."""
+        if url.scheme == "https" and self._context is None:
+            self._context = tls_context(os.environ, self._verify)
+        return self._context
+
+
 def _slices(body: Body) -> Iterator[Body]:
     if len(body) <= _SLICE:
         yield body

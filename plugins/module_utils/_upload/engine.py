@@ -176,7 +176,7 @@ def _run_threads(work: _Work, blobs: List[PageBlob], report: Callable[[], None])
     try:
         for thread in threads:
             thread.start()
-        _wait(threads, report)
+        _wait(work, blobs, threads, report)
     except BaseException:
         # Interrupted or killed: nothing may go on writing when the caller cleans up.
         work.cancel.set()
@@ -190,11 +190,17 @@ def _run_threads(work: _Work, blobs: List[PageBlob], report: Callable[[], None])
         raise work.error
 
 
-def _wait(threads: List[threading.Thread], report: Callable[[], None]) -> None:
+def _wait(
+    work: _Work, blobs: List[PageBlob], threads: List[threading.Thread], report: Callable[[], None]
+) -> None:
     deadline = time.monotonic() + _PROGRESS_EVERY
     for thread in threads:
         while thread.is_alive():
             thread.join(max(0.0, deadline - time.monotonic()))
             if time.monotonic() >= deadline:
+                if work.cancel.is_set():
+                    # One has failed for good; the others need not wait for answers that no longer matter.
+                    for blob in blobs:
+                        blob.abort()
                 report()
                 deadline = time.monotonic() + _PROGRESS_EVERY

@@ -61,6 +61,23 @@ def test_no_tag_counts_for_a_machine_that_runs_and_only_a_linux_guest_is_asked()
     assert not find_evidence(request(), windows).ask_guest
 
 
-def test_azure_s_own_mark_counts_and_what_the_user_knows() -> None:
-    assert find_evidence(request(), machine(flagged=True)).how == "flag"
+def test_what_a_build_deallocates_itself_it_deallocates_within_the_hour() -> None:
+    tags = {MARK_TAG: mark("one", MARKED, request().build_id)}
+    later = machine(owned("2026-11-21T09:30:00+00:00"), power="deallocated", tags=tags)
+    found = find_evidence(request(), later)
+    assert found.how is None, "somebody has started and stopped it after the build was killed"
+
+
+def test_azure_s_own_mark_is_no_proof_and_what_the_user_knows_is() -> None:
+    flagged = find_evidence(request(), machine(flagged=True))
+    assert (flagged.how, flagged.why) == (None, "it has no tag goldenimage_generalized.")
     assert find_evidence(request(assume_generalized=True), machine(power="running")).how == "assumed"
+
+
+def test_what_one_build_has_proved_and_marked_another_build_may_capture_too() -> None:
+    moment = "2026-11-21T08:01:00+00:00"
+    tags = {MARK_TAG: mark("one", MARKED, "another-build")}
+    flagged = machine(owned(moment), power="deallocated", flagged=True, tags=tags)
+    assert find_evidence(request(), flagged).how == "tag"
+    # Without Azure's mark it may have been started since.
+    assert find_evidence(request(), machine(owned(moment), power="deallocated", tags=tags)).how is None

@@ -8,13 +8,14 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import (
-    content_digest,
-    provenance_tags,
-)
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
     new_build,
     temporary_tags,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import (
+    content_digest,
+    made_by,
+    provenance_tags,
 )
 
 from tests.unit._capture.machines import GROUP, VM, disk, machine, request
@@ -38,8 +39,22 @@ def test_image_plan_and_job_are_named() -> None:
 
 def test_the_source_of_a_twin_s_image_is_the_machine_it_is_a_twin_of() -> None:
     original = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/production"
-    twin = machine(tags=temporary_tags(new_build("build", 24, NOW), "twin", original))
-    assert provenance_tags(request(), twin, NOW)["goldenimage_source"] == original
+    tags = temporary_tags(new_build("build", 24, NOW), "twin", original)
+    twin = machine(tags={**tags, "goldenimage_source_vm_id": "the source's own"})
+    found = provenance_tags(request(), twin, NOW)
+    assert found["goldenimage_source"] == original
+    assert found["goldenimage_source_vm_id"] == "the source's own"
+    assert found["goldenimage_twin"] == VM
+
+
+def test_an_image_is_known_by_build_and_machine_as_one_build_id_may_stand_for_several_machines() -> None:
+    wanted = request(build_id="nightly")
+    tags = provenance_tags(wanted, machine(), NOW)
+    assert made_by(tags, wanted)
+    assert not made_by(tags, request(build_id="nightly", source_vm="other"))
+    assert not made_by(tags, request(build_id="weekly"))
+    twin = machine(tags=temporary_tags(new_build("nightly", 24, NOW), "twin", f"{VM}-production"))
+    assert made_by(provenance_tags(wanted, twin, NOW), wanted)
 
 
 @pytest.mark.parametrize(

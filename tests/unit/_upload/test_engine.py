@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.open import open_disk
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskError, DiskReader
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import (
+    Trust,
     parse_blob_url,
     tls_context,
 )
@@ -193,6 +195,25 @@ def test_the_first_refusal_stops_everything_and_is_told_without_the_signature(
     assert threading.active_count() < 20
 
 
+def test_a_refusal_is_not_held_up_by_an_answer_that_does_not_come(
+    server: PageBlobServer, plan: Plan, reader: DiskReader
+) -> None:
+    server.add(plan.blob_size)
+    release = threading.Event()
+
+    def refuse_one_and_keep_another_waiting(number: int, _seen: Seen) -> Answer | None:
+        if number == 1:
+            release.wait(20)
+        return Answer(403, {}, "AuthenticationFailed") if number > 2 else None
+
+    server.fault = refuse_one_and_keep_another_waiting
+    started = time.monotonic()
+    with pytest.raises(UploadError, match="AuthenticationFailed"):
+        sent_by(server, reader, connections=3)
+    assert time.monotonic() - started < 10
+    release.set()
+
+
 def test_an_untrusted_certificate_is_named_at_once(server: PageBlobServer, reader: DiskReader) -> None:
     with pytest.raises(UploadError, match="certificate is not trusted"):
         send(reader, lambda c: PageBlob(parse_blob_url(server.url()), tls_context({}), cancel=c))
@@ -328,3 +349,18 @@ def test_a_blob_url_never_shows_its_sas() -> None:
     with pytest.raises(UploadError) as caught:
         parse_blob_url("https://host/?sig=TOPSECRET")
     assert "TOPSECRET" not in str(caught.value)
+
+
+def test_certificate_authorities_are_read_once_and_for_https_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
+    trust = Trust()
+    assert trust.context_for(parse_blob_url("http://127.0.0.1:10000/account/vhds/disk.vhd")) is None
+    secure = parse_blob_url("https://account.blob.core.windows.net/vhds/disk.vhd")
+    with pytest.raises(UploadError, match=r"The CA bundle .*missing\.pem cannot be used"):
+        trust.context_for(secure)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    assert trust.context_for(secure) is trust.context_for(secure)
+    unchecked = Trust(verify=False).context_for(secure)
+    assert unchecked is not None and unchecked.verify_mode == ssl.CERT_NONE

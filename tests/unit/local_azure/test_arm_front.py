@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import datetime, timezone
 
 import jwt
 import pytest
@@ -235,6 +236,14 @@ def test_exchanges_are_logged_without_secrets(arm: Arm) -> None:
     assert last["liveResponse"]["body"]["keys"][0]["value"] == "REDACTED"
     with pytest.raises(jwt.DecodeError):
         jwt.decode(last["liveRequest"]["headers"]["Authorization"], options={"verify_signature": False})
+
+
+def test_exchanges_are_logged_with_the_time_of_their_answer(arm: Arm) -> None:
+    before = datetime.now(timezone.utc)
+    arm.send("GET", "")
+    log = (arm.settings.state_dir / "exchanges.jsonl").read_text(encoding="utf-8")
+    answered = datetime.fromisoformat(json.loads(log.splitlines()[-1])["answered"])
+    assert before <= answered <= datetime.now(timezone.utc)
 
 
 def test_secrets_keep_their_type_when_they_are_taken_out() -> None:

@@ -4,11 +4,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from unittest.mock import Mock
+
 import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 from azure.storage.blob import BlobServiceClient
 
+from tests.local_azure.providers.network.public_addresses import new_public_address
+from tests.local_azure.settings import load_or_create
 from tests.unit.local_azure.arm_server import Arm, Json, error_of, network_path, storage_path
 
 
@@ -58,6 +63,14 @@ def test_public_addresses_are_different_loopback_addresses(arm: Arm, group: str)
     wrong = {**body, "properties": {"publicIPAllocationMethod": "Dynamic"}}
     answer = arm.send("PUT", network_path(group, "publicIPAddresses", "c"), wrong)
     assert error_of(answer) == (400, "StandardSkuPublicIPAddressesMustBeStatic")
+
+
+def test_local_azures_side_by_side_give_out_different_public_addresses(tmp_path: Path) -> None:
+    azures = [Mock(settings=load_or_create(tmp_path / name)) for name in ("a", "b")]
+    for azure in azures:
+        azure.store.next_number.side_effect = range(1, 11)
+    addresses = [new_public_address(azure) for azure in azures for _number in range(10)]
+    assert len(set(addresses)) == len(addresses)
 
 
 def test_security_group_in_use_stays(arm: Arm, group: str) -> None:

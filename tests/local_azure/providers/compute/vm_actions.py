@@ -63,6 +63,7 @@ class MachineActions:
             if machine.hidden.get("generalized"):
                 raise generalized(f"{verb.capitalize()} VM", machine)
             self._disks.check_no_access(machine)
+        machine.hidden["power_before"] = machine.hidden.get("power")
         if interim is not None and machine.hidden.get("power") not in (None, "deallocated"):
             machine.hidden["power"] = interim
         elif work == "start":

@@ -37,6 +37,7 @@ class MachineState:
         """The end of an operation that went well, with the power state it leads to."""
         machine.hidden["changed"] = wire_time(now())
         machine.hidden.pop("failure", None)
+        machine.hidden.pop("power_before", None)
         if power is not None:
             machine.hidden["power"] = power
         machine.properties["provisioningState"] = "Succeeded"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import zlib
 from collections.abc import Mapping
 
 from tests.local_azure.azure import LocalAzure
@@ -122,6 +123,10 @@ class PublicAddresses(NetworkKind):
 
 
 def new_public_address(azure: LocalAzure) -> str:
-    """A loopback address that was never given out before."""
-    number = azure.store.next_number("public-address")
+    """A loopback address that was never given out before.
+
+    Each local Azure begins somewhere else: several with guests run side by side on one host.
+    """
+    begin = zlib.crc32(azure.settings.identity.subscription_id.encode())
+    number = begin + azure.store.next_number("public-address")
     return str(_PUBLIC_RANGE[256 + number % (_PUBLIC_RANGE.num_addresses - 512)])

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.temporary import (
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
     Build,
     belongs_to,
+    build_id_of,
     build_of,
     derived_build_id,
     expiry,
@@ -96,3 +97,8 @@ def test_a_build_id_that_no_name_can_hold_is_refused(bad: str) -> None:
 def test_an_expiry_in_the_past_or_beyond_all_time_is_refused(hours: int) -> None:
     with pytest.raises(InvalidInput, match="expires_after"):
         new_build("b1", hours, NOW)
+
+
+def test_builds_of_files_that_differ_in_the_case_of_a_letter_are_two() -> None:
+    assert build_id_of("version /srv/A.vhd") == build_id_of("version /srv/A.vhd")
+    assert build_id_of("version /srv/A.vhd") != build_id_of("version /srv/a.vhd")

@@ -20,9 +20,13 @@ PURPOSE_TAG = "goldenimage_temporary"
 BUILD_TAG = "goldenimage_build"
 EXPIRES_TAG = "goldenimage_expires"
 SOURCE_TAG = "goldenimage_source"
+# On a twin, and on images of it: Azure's own id of the machine that it is a twin of.
+SOURCE_VM_ID_TAG = "goldenimage_source_vm_id"
 TAG_NAMES = (PURPOSE_TAG, BUILD_TAG, EXPIRES_TAG, SOURCE_TAG)
 
 DEFAULT_HOURS = 24
+# Of what lies on the way of a copy or download, which is gone on with days later.
+TRANSFER_HOURS = 72
 # Beyond ten years something is mistyped; the figure keeps the sum within what datetime can hold.
 _MOST_HOURS = 24 * 3653
 _TAG_VALUE_LENGTH = 256
@@ -54,8 +58,12 @@ def derived_build_id(source_id: str, *targets: str) -> str:
     ``targets``: the ids, names or kinds of what is made of the source, in any order and case.
     """
     parts = [source_id, *sorted(target.casefold() for target in targets)]
-    text = "\n".join(part.rstrip("/").casefold() for part in parts)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:_DIGEST_LENGTH]
+    return build_id_of("\n".join(part.rstrip("/").casefold() for part in parts))
+
+
+def build_id_of(work: str) -> str:
+    """The same id for the same work, described in full; large and small letters differ, as in file names."""
+    return hashlib.sha256(work.encode("utf-8")).hexdigest()[:_DIGEST_LENGTH]
 
 
 def new_build(build_id: str, expires_after: int, now: datetime) -> Build:
@@ -87,7 +95,7 @@ def source_tag(source_id: str) -> str:
     hold it."""
     if len(source_id) <= _TAG_VALUE_LENGTH:
         return source_id
-    digest = hashlib.sha256(source_id.casefold().encode("utf-8")).hexdigest()[:_DIGEST_LENGTH]
+    digest = build_id_of(source_id.casefold())
     return f"{source_id[: _TAG_VALUE_LENGTH - _DIGEST_LENGTH - 1]}~{digest}"
 
 
