@@ -79,6 +79,10 @@ integration: setup ## Run the playbook tests against the local Azure
 guests: setup ## Run the tests that boot real guests
 	$(BIN)/python -m pytest tests/guests
 
+.PHONY: thorough
+thorough: setup ## Run the further cases of the tests that take minutes each, which `make test` leaves out
+	$(BIN)/python -m pytest --thorough -m thorough
+
 .PHONY: fuzz
 fuzz: setup ## Damage ten thousand disk files and see each read or refused
 	DISK_MUTANTS=1250 $(BIN)/python -m pytest tests/unit/_disk/test_mutations.py

@@ -20,6 +20,12 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("fidelity", deadline=None, max_examples=5000)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
+# Tests that run on demand only: what marks them, the option that lets them run, and why they wait for it.
+_ON_DEMAND = {
+    "foreign_client": ("--foreign-clients", "another project's client (1.5 GB)"),
+    "thorough": ("--thorough", "a further case of a test that takes minutes"),
+}
+
 _LINES = pytest.StashKey[list[str]]()
 
 
@@ -34,22 +40,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the tests with azure-cli and azure.azcollection, installed below .build on demand (1.5 GB)",
     )
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="run the further cases of tests that take minutes each, too (`make thorough` runs only those)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "foreign_client: runs another project's client (with --foreign-clients only)"
-    )
+    for marker, (option, reason) in _ON_DEMAND.items():
+        config.addinivalue_line("markers", f"{marker}: {reason} (with {option} only)")
     session_traffic.watch_environment()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--foreign-clients"):
-        return
-    skip = pytest.mark.skip(reason="other projects' clients (1.5 GB) run only with --foreign-clients")
-    for item in items:
-        if item.get_closest_marker("foreign_client"):
-            item.add_marker(skip)
+    for marker, (option, reason) in _ON_DEMAND.items():
+        if config.getoption(option):
+            continue
+        skip = pytest.mark.skip(reason=f"{reason}; runs only with {option}")
+        for item in items:
+            if item.get_closest_marker(marker):
+                item.add_marker(skip)
 
 
 @pytest.hookimpl(tryfirst=True)
