@@ -27,7 +27,9 @@ TRACES = (
         "A file is replaced by a new one; killed in between, that stays, with what is in /etc/shadow in it.",
         (
             Remove("/etc/.goldenimage-*", "/etc/{sudoers.d,iscsi,sysconfig}/.goldenimage-*"),
-            Remove("/etc/sysconfig/{network,network-scripts}/.goldenimage-*"),
+            Remove("/etc/sysconfig/network-scripts/.goldenimage-*").on(REDHAT, AZURELINUX),
+            # A directory here, a file at Red Hat.
+            Remove("/etc/sysconfig/network/.goldenimage-*").on(SUSE),
             Remove("/.goldenimage-*", "~/.goldenimage-*", "~/.config/git/.goldenimage-*"),
         ),
         last=True,
