@@ -73,7 +73,7 @@ def test_tag_of_a_build_confirms_only_the_machine_that_has_it(
     play: Player, machine: BackedUp, tmp_path: Path, tag: str
 ) -> None:
     machine.azure.do("PATCH", machine.id, {"tags": {tag: "nightly"}})
-    wanted = {} if "image" in tag.lower() else {"linux_generalize_build_tag": tag}
+    wanted: dict[str, Any] = {} if "image" in tag.lower() else {"linux_generalize_build_tag": tag}
     run = generalize(play, tmp_path, linux_generalize_vm_id=machine.id, **wanted)
     vm_id = machine.body()["properties"]["vmId"]
     run.failed_with(f"confirmation is '{vm_id}', but this host is", "nothing was changed")
