@@ -56,7 +56,7 @@ files:
   sample: [/etc/fstab]
 """
 
-from typing import Any, cast
+from typing import Any, Dict, cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
@@ -79,7 +79,8 @@ def main() -> None:
         module.fail_json(msg=str(error))
     for warning in planned.warnings:
         module.warn(warning)
-    result = {"changed": bool(planned.changes), "files": [change.path for change in planned.changes]}
+    files = [change.path for change in planned.changes]
+    result: Dict[str, Any] = {"changed": bool(files), "files": files}
     if module._diff:
         result["diff"] = diff_of(planned.changes)
     module.exit_json(**result)

@@ -54,12 +54,12 @@ class CuttingRelay:
         while True:
             try:
                 near, _address = self._listener.accept()
+            except OSError:
+                return  # it was closed
+            try:
                 far = socket.create_connection(self.target, 5)
             except OSError:
-                if self._listener.fileno() < 0:
-                    return
-                with contextlib.suppress(OSError, UnboundLocalError):
-                    near.close()
+                near.close()
                 continue
             far.settimeout(None)
             with self._lock:

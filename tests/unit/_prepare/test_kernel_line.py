@@ -63,8 +63,8 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path, {"blkid": blkid({"/dev/sda1": {"UUID": "1-1"}, "/dev/sda2": {"UUID": "2-2"}})})
 
 
-def run(host: Host, present: Sequence[str] = PRESENT, **settings: str) -> KernelLine:
-    line = KernelLine(host.root, host, list(present), ABSENT, settings)
+def run(host: Host, present: Sequence[str] = (), **settings: str) -> KernelLine:
+    line = KernelLine(host.root, host, list(present or PRESENT), ABSENT, settings)
     line.carry_out(line.plan())
     assert line.plan() == ([], [], "")
     return line

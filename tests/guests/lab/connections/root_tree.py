@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.connection import ConnectionBase
@@ -59,6 +59,7 @@ class Connection(ConnectionBase):
 
     def _run(self, command: str, data: bytes) -> tuple[int, bytes, bytes]:
         # The option is typed nowhere.
-        enter = str(cast("Any", self).get_option("enter"))
+        options: Any = self
+        enter = str(options.get_option("enter"))
         done = subprocess.run([enter, "/bin/sh", "-c", command], input=data, capture_output=True, check=False)
         return done.returncode, done.stdout, done.stderr
