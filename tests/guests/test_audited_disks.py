@@ -35,7 +35,7 @@ def findings(disk: Path) -> tuple[list[Finding], list[Finding]]:
         return audit(guest, audited([], [])), audit_boot(guest)
 
 
-@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+@pytest.fixture(scope="module", params=["bookworm", pytest.param("trixie", marks=pytest.mark.thorough)])
 def disk(request: pytest.FixtureRequest, build_debian_disk: Callable[..., Path]) -> Path:
     return build_debian_disk(str(request.param), size_mib=SIZE_MIB)
 

@@ -25,6 +25,12 @@ pytestmark = pytest.mark.skipif(not is_possible(), reason="needs root and system
 
 SEED = 20260606
 POINTS = int(os.environ.get("CUT_POINTS", "10"))
+# One in what is sent, one in the time in which it is, both in the middle.
+QUICK = (POINTS // 2, POINTS // 2 + 1)
+NUMBERS = [
+    number if number in QUICK else pytest.param(number, marks=pytest.mark.thorough)
+    for number in range(POINTS)
+]
 USER, PERSON = "runner", "packer"
 SECRET = "correct-horse-battery-staple"
 PACKAGES = (
@@ -171,7 +177,7 @@ def test_undisturbed_run_with_own_tasks_leaves_nothing_and_switches_off(
     whole.append(run)
 
 
-@pytest.mark.parametrize("number", range(POINTS))
+@pytest.mark.parametrize("number", NUMBERS)
 def test_run_after_a_cut_connection_ends_right(
     number: int, boot: Callable[[], Container], tmp_path: Path, whole: list[Run]
 ) -> None:

@@ -74,7 +74,7 @@ CLOUD_UNITS = {
 }
 
 
-@pytest.fixture(params=["bookworm", "trixie"])
+@pytest.fixture(params=["bookworm", pytest.param("trixie", marks=pytest.mark.thorough)])
 def suite(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -108,6 +108,7 @@ def test_rocky_is_prepared_with_dnf_networkmanager_and_firewalld(
     )
 
 
+@pytest.mark.thorough
 def test_sles_is_prepared_with_zypper_wicked_and_a_sudo_for_its_own_password(
     open_layout: OpenTree, tmp_path: Path
 ) -> None:
