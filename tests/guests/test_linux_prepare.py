@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.guests.lab.root_tree import RootTree, TreeRecipe, build_tree, open_tree
-from tests.guests.prepared_tree import PROVED, Preparer, changed
+from tests.guests.prepared import PROVED, Preparer, changed
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a root tree is entered as root")
 
@@ -114,7 +114,7 @@ def test_role_prepares_a_machine_once_and_check_mode_only_says_so(
     open_source_tree: Callable[[str], RootTree], suite: str, tmp_path: Path
 ) -> None:
     tree = open_source_tree(suite)
-    prepare = Preparer(tree, tmp_path)
+    prepare = Preparer(tree.inventory_line, tmp_path)
     assert {"azure-network", "azure-foreign-tools", "azure-clock", "azure-agent"} <= prepare.audit()
     before = files_of(tree)
     foretold = changed(prepare(check=True, diff=True))

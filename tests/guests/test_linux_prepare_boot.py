@@ -23,7 +23,7 @@ from tests.guests.lab.disk_tree import copy_disk, make_disk, open_disk
 from tests.guests.lab.machine import Disk, Machine
 from tests.guests.lab.programs import run_program
 from tests.guests.lab.root_tree import RootTree, TreeRecipe, build_tree
-from tests.guests.prepared_tree import Preparer, changed
+from tests.guests.prepared import Preparer, changed
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="disks are mounted as root")
 
@@ -116,7 +116,7 @@ def test_dracut_and_grub2_get_drivers_and_kernel_line_and_nothing_the_second_tim
     stand_in: RootTree, tmp_path: Path
 ) -> None:
     assert kernel_lines(stand_in, "/boot/grub2/grub.cfg") == {"crashkernel=auto rhgb quiet"}
-    prepare = Preparer(stand_in, tmp_path)
+    prepare = Preparer(stand_in.inventory_line, tmp_path)
     before = stand_in.run(
         "find / -xdev -newer /etc/fstab -type f | sort; cat /etc/fstab /boot/grub2/grub.cfg"
     )
@@ -148,7 +148,7 @@ def test_entries_and_environment_block_of_red_hat_8_are_changed_as_its_own_tools
     stand_in.run(
         "grub2-editenv /boot/grub2/grubenv set 'kernelopts=root=/dev/sda1 ro rhgb quiet' saved_entry=0"
     )
-    prepare = Preparer(stand_in, tmp_path)
+    prepare = Preparer(stand_in.inventory_line, tmp_path)
     assert changed(prepare("kernel_line")) == MADE[2:]
     told = stand_in.run("grub2-editenv /boot/grub2/grubenv list").splitlines()
     assert "saved_entry=0" in told
@@ -163,7 +163,7 @@ def test_whole_system_is_labelled_at_the_next_boot_where_the_kernel_has_selinux_
     stand_in: RootTree, tmp_path: Path
 ) -> None:
     stand_in.write("/etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=targeted\n")
-    prepare = Preparer(stand_in, tmp_path)
+    prepare = Preparer(stand_in.inventory_line, tmp_path)
     assert changed(prepare("selinux", check=True)) == [ROLE + "Have all files labelled at the next boot"]
     assert changed(prepare("selinux")) == [ROLE + "Have all files labelled at the next boot"]
     assert stand_in.run("stat -c %s /.autorelabel") == "0\n"
@@ -175,7 +175,7 @@ def test_disk_that_no_id_is_known_of_stops_the_role_before_it_changes_the_tables
 ) -> None:
     table = "/dev/sda1 / ext4 defaults 0 1\n/dev/vdb1 /data xfs defaults 0 0\n"
     stand_in.write("/etc/fstab", table)
-    played = Preparer(stand_in, tmp_path)("fstab")
+    played = Preparer(stand_in.inventory_line, tmp_path)("fstab")
     assert played.rc != 0
     assert "/etc/fstab line 2: /dev/vdb1 has no id to replace its name by" in played.output
     assert stand_in.read("/etc/fstab") == table
@@ -197,7 +197,7 @@ def test_prepared_debian_boots_with_the_kernel_line_and_the_loader_it_was_given(
     tree.run(r"sed -i 's,^UUID=[^ ]* ,/dev/sda1 ,' /etc/fstab")
     # Five minutes of every boot; the console below would not show the system in time.
     tree.run("sed -i 's/^GRUB_CMDLINE_LINUX=\"/&rootdelay=900 /' /etc/default/grub")
-    prepare = Preparer(tree, tmp_path)
+    prepare = Preparer(tree.inventory_line, tmp_path)
     made = changed(prepare(*BOOT_PARTS))
     assert made[:4] == [*MADE, ROLE + "Be bootable by UEFI without a boot entry"]
     assert drivers_in(tree.run("lsinitramfs /boot/initrd.img-*")) == set(DRIVERS)

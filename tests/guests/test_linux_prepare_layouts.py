@@ -13,7 +13,7 @@ import pytest
 
 from tests.guests.lab.root_tree import RootTree, build_tree, open_tree
 from tests.guests.lab.rpm_layout import as_distribution, rpm_recipe
-from tests.guests.prepared_tree import PROVED, Preparer, changed
+from tests.guests.prepared import PROVED, Preparer, changed
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a root tree is entered as root")
 
@@ -80,7 +80,7 @@ def test_rocky_is_prepared_with_dnf_networkmanager_and_firewalld(
     tree = open_layout(ROCKY, ROCKY_FILES)
     tree.run("sed -i 's/^DefaultZone=.*/DefaultZone=drop/' /etc/firewalld/firewalld.conf")
     tree.run("! firewall-offline-cmd --query-service=ssh")
-    prepare = Preparer(tree, tmp_path)
+    prepare = Preparer(tree.inventory_line, tmp_path)
     made = changed(prepare(*PARTS))
     assert any("Open the port of SSH in firewalld" in task for task in made)
     assert changed(prepare(*PARTS)) == []
@@ -113,7 +113,7 @@ def test_sles_is_prepared_with_zypper_wicked_and_a_sudo_for_its_own_password(
     open_layout: OpenTree, tmp_path: Path
 ) -> None:
     tree = open_layout(SLES, SLES_FILES)
-    prepare = Preparer(tree, tmp_path)
+    prepare = Preparer(tree.inventory_line, tmp_path)
     foretold = prepare(*PARTS, check=True)
     assert "zypper --non-interactive install --no-recommends" in foretold.stdout
     assert tree.read("/etc/sudoers") == SLES_SUDOERS
@@ -147,7 +147,7 @@ def test_rules_written_by_hand_are_refused_when_they_keep_ssh_out(
         ROCKY, {**ROCKY_FILES, "/usr/lib/systemd/system/nftables.service": unit, rules: NFTABLES}
     )
     tree.run("systemctl disable firewalld.service; systemctl enable nftables.service")
-    prepare = Preparer(tree, tmp_path)
+    prepare = Preparer(tree.inventory_line, tmp_path)
     prepare("firewall").failed_with(rules, "does not name port 22", "linux_prepare_firewall")
     tree.write(
         rules, NFTABLES.replace("established accept", "established accept\n    tcp dport { 22, 80 } accept")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""Runs the playbook prepare_linux.yml on a root tree."""
+"""Runs the playbook prepare_linux.yml on a root tree or a guest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.guests.lab.root_tree import CONNECTIONS, RootTree
+from tests.guests.lab.root_tree import CONNECTIONS
 from tests.integration.plays import CHECKOUT, Player, PlayResult
 
 # Findings of the audit that a tree can be free of; it has no disk to boot from.
@@ -21,9 +21,10 @@ _AUDIT = {
     "name": "Look what is wrong",
     "hosts": "guest",
     "gather_facts": False,
+    "become": True,
     "tasks": [
         {
-            "name": "Look at the tree",
+            "name": "Look at all of it",
             "goldenimage.azure.guest_audit": {"root": "/", "look_for": ["boot"], "fail_on": "never"},
         }
     ],
@@ -31,11 +32,11 @@ _AUDIT = {
 
 
 class Preparer:
-    """Runs the playbook against one tree."""
+    """Runs the playbook against one tree or guest, whose line in an inventory is given."""
 
-    def __init__(self, tree: RootTree, work_dir: Path) -> None:
+    def __init__(self, inventory_line: str, work_dir: Path) -> None:
         inventory = work_dir / "inventory"
-        inventory.write_text(tree.inventory_line + "\n")
+        inventory.write_text(inventory_line + "\n")
         self.player = Player(work_dir, {})
         self.environ = {
             "ANSIBLE_INVENTORY": str(inventory),
@@ -54,10 +55,15 @@ class Preparer:
         return self.player(playbook, env=environ, prepare_linux_hosts="guest", **options)
 
     def audit(self) -> set[str]:
-        """Ids of what guest_audit finds that would keep the tree from booting or being set up on Azure."""
+        """Ids of what guest_audit finds that would keep the machine from booting or being set up on Azure."""
+        return {found["id"] for found in self.findings()}
+
+    def findings(self) -> list[dict[str, Any]]:
+        """All that guest_audit finds of it."""
         played = self.player(self.audit_play, env=self.environ)
         assert played.rc == 0, played.output
-        return {found["id"] for found in played.last["findings"]}
+        found: list[dict[str, Any]] = played.last["findings"]
+        return found
 
 
 def changed(played: PlayResult) -> list[str]:
