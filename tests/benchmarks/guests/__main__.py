@@ -73,7 +73,6 @@ def _run(name: str, contender: Contender, work: Path) -> tuple[Spent, Left]:
     try:
         markers = use(guest.ssh)
         user = guest.ssh.user
-        guest.ssh.close()
         spent = _offline(guest, contender) if contender.offline else _online(guest, contender, work)
     finally:
         guest.stop()
@@ -81,6 +80,7 @@ def _run(name: str, contender: Contender, work: Path) -> tuple[Spent, Left]:
 
 
 def _online(guest: ThawedGuest, contender: Contender, work: Path) -> Spent:
+    guest.ssh.close()
     inventory = work / "inventory"
     inventory.write_text(guest.ssh.inventory_line() + " ansible_python_interpreter=/usr/bin/python3\n")
     player = Player(work, {})
@@ -103,6 +103,7 @@ def _online(guest: ThawedGuest, contender: Contender, work: Path) -> Spent:
 
 def _offline(guest: ThawedGuest, contender: Contender) -> Spent:
     guest.ssh.sudo("nohup sh -c 'sleep 1; systemctl poweroff' > /dev/null 2>&1 &")
+    guest.ssh.close()
     guest.machine.wait_off(_OFF_SECONDS)
     watch = Watch()
     run_program([*contender.offline, str(guest.disks[0].path)], timeout=1800)
