@@ -36,7 +36,8 @@ options:
     type: str
     version_added: 0.2.0
   root:
-    description: Directory where a guest's root file system is mounted. Needs become to see everything.
+    description: Directory where a guest's root file system is mounted. Needs become to see everything. What
+      other mounts hide in it, such as the root file system's own C(/tmp) below one in memory, is not seen.
     type: path
   look_for:
     description:
