@@ -31,7 +31,8 @@ from tests.guests.prepared import Preparer, changed
 from tests.integration.plays import CHECKOUT, Player
 from tests.unit._disk.lvm_samples import EXTENT, MIB, Logical, Part, fill, make_group, pieces
 
-pytestmark = pytest.mark.thorough
+# Several boots, and a role of many tasks twice, on a machine without KVM that may be busy.
+pytestmark = [pytest.mark.thorough, pytest.mark.timeout(5400)]
 
 SIZE_MIB = 2048
 BOOT_SECONDS = 600
