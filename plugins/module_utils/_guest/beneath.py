@@ -12,6 +12,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest import se
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.host import STATE_DIR
 
 _MOUNT_SECONDS = 30.0
+# They are empty or hold names of devices, and no trace is in them.
+_KERNEL = ("/proc", "/sys", "/dev", "/run")
 
 
 @contextlib.contextmanager
@@ -29,3 +31,17 @@ def root_beneath_mounts(place: str = STATE_DIR + "/beneath") -> Iterator[str]:
         yield place
     finally:
         services.run(["umount", place], _MOUNT_SECONDS)
+
+
+def has_hidden(place: str, mounts: str = "/proc/self/mounts") -> bool:
+    """Whether anything lies in directories of the root file system, seen at `place`, that others are mounted
+    over. A mount over a file hides one, too."""
+    with open(mounts, encoding="utf-8", errors="surrogateescape") as file:
+        points = {line.split(" ")[1].replace("\\040", " ") for line in file}
+    for point in points:
+        if point == "/" or any(point == top or point.startswith(top + "/") for top in _KERNEL):
+            continue
+        beneath = place + point
+        if os.path.isfile(beneath) or (os.path.isdir(beneath) and os.listdir(beneath)):
+            return True
+    return False

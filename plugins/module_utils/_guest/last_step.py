@@ -15,7 +15,10 @@ import shutil
 from typing import List
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest import services
-from ansible_collections.goldenimage.azure.plugins.module_utils._guest.beneath import root_beneath_mounts
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.beneath import (
+    has_hidden,
+    root_beneath_mounts,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.free_space import clean_free_space
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.job import (
@@ -79,7 +82,7 @@ def _work(job: Job) -> List[str]:
     if failures:
         return failures
     with root_beneath_mounts() as root:
-        failures = _remove(job, traces, root)
+        failures = _remove(job, traces, root) if has_hidden(root) else []
     if failures:
         return failures
     write_report("cleaning free space")

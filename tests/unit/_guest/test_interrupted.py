@@ -88,7 +88,7 @@ def guest_top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(job, "REPORT_FILE", str(state / "report.json"))
     monkeypatch.setattr(job, "ERRORS_FILE", str(state / "errors"))
     monkeypatch.setattr(last_step, "LiveRoot", lambda _prefix: LiveRoot(str(top)))
-    monkeypatch.setattr(last_step, "root_beneath_mounts", lambda: contextlib.nullcontext("/"))
+    monkeypatch.setattr(last_step, "root_beneath_mounts", lambda: contextlib.nullcontext("/nowhere"))
     for name in ("quiet", "run", "close_the_way_in", "switch_off"):
         monkeypatch.setattr(services, name, lambda *_arguments: None)
     return top
