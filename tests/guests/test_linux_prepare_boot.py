@@ -137,6 +137,7 @@ def test_dracut_and_grub2_get_drivers_and_kernel_line_and_nothing_the_second_tim
     assert changed(prepare(*BOOT_PARTS)) == []
 
 
+@pytest.mark.thorough
 def test_entries_and_environment_block_of_red_hat_8_are_changed_as_its_own_tools_read_them(
     stand_in: RootTree, tmp_path: Path
 ) -> None:
@@ -159,6 +160,7 @@ def test_entries_and_environment_block_of_red_hat_8_are_changed_as_its_own_tools
     assert changed(prepare("kernel_line")) == []
 
 
+@pytest.mark.thorough
 def test_whole_system_is_labelled_at_the_next_boot_where_the_kernel_has_selinux_off(
     stand_in: RootTree, tmp_path: Path
 ) -> None:
@@ -170,6 +172,7 @@ def test_whole_system_is_labelled_at_the_next_boot_where_the_kernel_has_selinux_
     assert changed(prepare("selinux")) == []
 
 
+@pytest.mark.thorough
 def test_disk_that_no_id_is_known_of_stops_the_role_before_it_changes_the_tables(
     stand_in: RootTree, tmp_path: Path
 ) -> None:
