@@ -163,7 +163,7 @@ def proved(container: Container) -> None:
 
 @pytest.fixture(scope="module")
 def whole() -> list[Run]:
-    """What a run that nobody disturbed took; the first test puts it there."""
+    """What a run that nobody disturbed took; whoever makes the first one puts it there."""
     return []
 
 
@@ -187,7 +187,11 @@ def test_run_after_a_cut_connection_ends_right(
 ) -> None:
     container = boot()
     dice = random.Random(SEED + number)
-    known = whole[0] if whole else Run(PlayResult(0, "", "", [], {}, {}), 300_000, 5.0, 20.0, False)
+    if not whole:  # the first test was not among those that were asked for
+        undisturbed = boot()
+        whole.append(generalize(undisturbed, tmp_path / "whole"))
+        undisturbed.stop()
+    known = whole[0]
     # Half of the points are in what is sent, the other half in the time in which it is, which is mostly time
     # that the guest works; each in a part of its own.
     part = (number // 2 + dice.random()) / (POINTS / 2)
