@@ -138,6 +138,7 @@ def test_guest_is_refused_then_generalized_with_the_account_ansible_uses(
     assert host_key not in look("cat /etc/ssh/ssh_host_ed25519_key.pub")
 
 
+@pytest.mark.thorough
 def test_account_can_stay_and_ansible_without_pipelining_works(
     debian_guest: DebianGuest, generalize: Generalizer, tmp_path: Path
 ) -> None:

@@ -184,7 +184,8 @@ def test_disk_that_no_id_is_known_of_stops_the_role_before_it_changes_the_tables
     assert stand_in.read("/etc/fstab") == table
 
 
-@pytest.mark.parametrize("firmware", ["bios", pytest.param("uefi", marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
 def test_prepared_debian_boots_with_the_kernel_line_and_the_loader_it_was_given(
     build_debian_disk: Callable[..., Path], tmp_path: Path, firmware: Literal["bios", "uefi"]
 ) -> None:

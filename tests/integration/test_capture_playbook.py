@@ -107,6 +107,7 @@ def _children(pid: int) -> list[int]:
     return below
 
 
+@pytest.mark.thorough
 def test_a_capture_that_is_killed_again_and_again_ends_with_one_image_and_nothing_left(
     azure: LocalAzure, play: Player, group: str, source: Source, guests: Guests
 ) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.integration.captures import definition, image, version
 from tests.integration.cloud import LocalAzure
 from tests.integration.faults import Rule, faults, rule
@@ -83,6 +85,7 @@ def test_a_machine_whose_guest_was_never_reached_is_neither_restored_nor_keeps_a
     assert backups_of(azure, group, "fourth") == []
 
 
+@pytest.mark.thorough
 def test_what_was_made_of_a_twin_that_is_gone_is_made_anew_with_the_rest(
     azure: LocalAzure, play: Player, group: str, guests: Guests
 ) -> None:
@@ -107,6 +110,7 @@ def test_what_was_made_of_a_twin_that_is_gone_is_made_anew_with_the_rest(
     assert source.state() == before
 
 
+@pytest.mark.thorough
 def test_the_role_alone_keeps_a_twin_while_azure_still_makes_the_image_of_it(
     azure: LocalAzure, play: Player, group: str
 ) -> None:
@@ -141,6 +145,7 @@ def test_the_role_alone_keeps_a_twin_while_azure_still_makes_the_image_of_it(
     assert twin_groups(azure) == []
 
 
+@pytest.mark.thorough
 def test_a_lock_is_in_the_way_of_a_twin_s_image_only_where_the_image_is_made(
     azure: LocalAzure, play: Player, guests: Guests
 ) -> None:
