@@ -17,6 +17,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session i
 from tests.integration.cloud import LocalAzure
 from tests.integration.plays import Player
 from tests.integration.pretended_guests import Guests
+from tests.integration.quotas import lift_quotas_of_cores
 from tests.integration.watched_cloud import QUICK, watched_cloud
 
 
@@ -24,6 +25,7 @@ from tests.integration.watched_cloud import QUICK, watched_cloud
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
     """A local Azure without guests that lives as long as the test session."""
     with watched_cloud(tmp_path_factory.mktemp("local-azure"), *QUICK) as cloud:
+        lift_quotas_of_cores(cloud)
         yield cloud
 
 
