@@ -56,12 +56,15 @@ files:
   sample: [/etc/fstab]
 """
 
-from typing import Any, Dict, cast
+from typing import Any, cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
-from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import diff_of, make_changes
+from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import (
+    make_changes,
+    result_of,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.device_ids import DeviceIds
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.mount_tables import plan_tables
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.programs import Programs, check_root
@@ -79,11 +82,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     for warning in planned.warnings:
         module.warn(warning)
-    files = [change.path for change in planned.changes]
-    result: Dict[str, Any] = {"changed": bool(files), "files": files}
-    if module._diff:
-        result["diff"] = diff_of(planned.changes)
-    module.exit_json(**result)
+    module.exit_json(**result_of(planned.changes, module._diff))
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ from typing import Any, Dict, List, Sequence, cast
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
-from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import diff_of
+from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import result_of
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.initramfs import (
     Drivers,
     KernelDrivers,
@@ -127,13 +127,9 @@ def main() -> None:
         module.fail_json(msg=str(error))
     for warning in planned.warnings:
         module.warn(warning)
-    result: Dict[str, Any] = {
-        "changed": changed,
-        "kernels": _facts(after, planned),
-        "files": [change.path for change in planned.changes],
-    }
+    result = result_of(planned.changes, module._diff)
+    result.update(changed=changed, kernels=_facts(after, planned))
     if module._diff:
-        result["diff"] = diff_of(planned.changes)
         result["diff"].extend(_initramfs_diff(planned))
     module.exit_json(**result)
 

@@ -88,7 +88,7 @@ from typing import Any, Dict, cast
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
-from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import diff_of
+from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import result_of
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.kernel_line import KernelLine
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.programs import Programs, check_root
 
@@ -114,13 +114,9 @@ def main() -> None:
             line.carry_out(planned)
     except (GuestError, OSError) as error:
         module.fail_json(msg=str(error))
-    result: Dict[str, Any] = {
-        "changed": changed,
-        "files": [change.path for change in planned.changes],
-        "menus": planned.menus,
-    }
+    result = result_of(planned.changes, module._diff)
+    result.update(changed=changed, menus=planned.menus)
     if module._diff:
-        result["diff"] = diff_of(planned.changes)
         result["diff"] += [{"prepared": "{0} would be made anew\n".format(path)} for path in planned.menus]
     module.exit_json(**result)
 

@@ -75,13 +75,16 @@ files:
   sample: [/etc/NetworkManager/system-connections/azure-dhcp.nmconnection]
 """
 
-from typing import Any, Dict, cast
+from typing import Any, cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
-from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import diff_of, make_changes
+from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import (
+    make_changes,
+    result_of,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.dhcp import (
     plan_network,
     plan_virtual_functions,
@@ -114,14 +117,7 @@ def main() -> None:
             make_changes(guest.tree, changes)
     except (GuestError, OSError) as error:
         module.fail_json(msg=str(error))
-    result: Dict[str, Any] = {
-        "changed": bool(changes),
-        "renderer": renderer,
-        "files": [change.path for change in changes],
-    }
-    if module._diff:
-        result["diff"] = diff_of(changes)
-    module.exit_json(**result)
+    module.exit_json(renderer=renderer, **result_of(changes, module._diff))
 
 
 if __name__ == "__main__":

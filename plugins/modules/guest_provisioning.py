@@ -85,13 +85,16 @@ files:
   sample: [/etc/waagent.conf, /etc/cloud/cloud.cfg.d/99_azure.cfg]
 """
 
-from typing import Any, Dict, cast
+from typing import Any, cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
-from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import diff_of, make_changes
+from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import (
+    make_changes,
+    result_of,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.programs import check_root
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.provisioning import (
     Provisioning,
@@ -130,10 +133,7 @@ def main() -> None:
             make_changes(guest.tree, changes)
     except (GuestError, OSError) as error:
         module.fail_json(msg=str(error))
-    result: Dict[str, Any] = {"changed": bool(changes), "files": [change.path for change in changes]}
-    if module._diff:
-        result["diff"] = diff_of(changes)
-    module.exit_json(**result)
+    module.exit_json(**result_of(changes, module._diff))
 
 
 if __name__ == "__main__":

@@ -70,5 +70,13 @@ def diff_of(changes: Sequence[FileChange]) -> List[Dict[str, Any]]:
     ]
 
 
+def result_of(changes: Sequence[FileChange], with_diff: bool) -> Dict[str, Any]:
+    """What a module returns of changes that it makes or would make: `changed`, `files`, and the `diff`."""
+    result: Dict[str, Any] = {"changed": bool(changes), "files": [change.path for change in changes]}
+    if with_diff:
+        result["diff"] = diff_of(changes)
+    return result
+
+
 def _printable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
