@@ -71,7 +71,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.program
 
 
 def main() -> None:
-    module = cast("Any", AnsibleModule)(argument_spec={}, supports_check_mode=True)
+    module = cast(Any, AnsibleModule)(argument_spec={}, supports_check_mode=True)
     try:
         check_root("Reading the ids of disks")
         root = LiveRoot("/")

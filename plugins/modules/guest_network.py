@@ -97,7 +97,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.rendere
 
 
 def main() -> None:
-    module = cast("Any", AnsibleModule)(
+    module = cast(Any, AnsibleModule)(
         argument_spec={
             "renderer": {"type": "str", "choices": ["auto", *RENDERERS], "default": "auto"},
             "configured_by": {"type": "str", "choices": ["image", "cloud-init"], "default": "image"},

@@ -103,7 +103,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.provisi
 
 
 def main() -> None:
-    module = cast("Any", AnsibleModule)(
+    module = cast(Any, AnsibleModule)(
         argument_spec={
             "provisioned_by": {"type": "str", "choices": ["cloud-init", "waagent"], "default": "cloud-init"},
             "agent": {"type": "bool", "default": True},
