@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput, NotFound
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
@@ -18,13 +16,20 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.disk_state import check_content
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_request import DiskRequest
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_names import (
+    COMPUTE,
+    MANAGED_DISK,
+    SNAPSHOT,
+    ArmResource,
+    VhdBlob,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_parsing import SourceParser
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_state import read_state
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 STORAGE_API = "2024-01-01"
-COMPUTE = "Microsoft.Compute"
 _MEMBERS = {"disks": "managedDisk", "snapshots": "snapshot"}
 _KINDS = {"disks": "managed disk", "snapshots": "snapshot"}
 _GRANTED = ("ActiveSAS", "ActiveSASFrozen")
@@ -54,22 +59,23 @@ class Source(NamedTuple):
 def references(disk: DiskRequest, subscription: str, resource_group: str) -> list[Reference]:
     """What `disk.source` can stand for: an id and a URL one thing, a name a managed disk or a snapshot."""
     text = disk.source
-    if text.lower().startswith(("https://", "http://")):
-        return [Reference("blobUri", _checked_blob_url(disk.option, text))]
-    if is_resource_id(text):
-        parsed = _own_resource(disk.option, parse_resource_id(text), subscription)
-        kind = parsed.types[0].lower()
-        if parsed.provider.lower() != COMPUTE.lower() or len(parsed.types) != 1 or kind not in _MEMBERS:
-            raise InvalidInput(
-                f"{disk.option}.source: {text} is neither a managed disk nor a snapshot.",
-                remedy="Give the id or name of a managed disk or snapshot, or the URL of a page blob;"
-                " for a virtual machine use source_vm.",
-            )
-        return [Reference(_MEMBERS[kind], str(parsed))]
-    return [
-        Reference(member, resource_id(subscription, resource_group, COMPUTE, kind, text))
-        for kind, member in _MEMBERS.items()
-    ]
+    option = f"{disk.option}.source"
+    if "/" not in text:
+        return [
+            Reference(member, resource_id(subscription, resource_group, COMPUTE, kind, text))
+            for kind, member in _MEMBERS.items()
+        ]
+    source = SourceParser(subscription, resource_group, option).parse(text)
+    if isinstance(source, VhdBlob):
+        return [Reference("blobUri", source.url)]
+    if not isinstance(source, ArmResource) or source.kind not in (MANAGED_DISK, SNAPSHOT):
+        raise InvalidInput(
+            f"{option}: {text} is neither a managed disk nor a snapshot.",
+            remedy="Give the id or name of a managed disk or snapshot, or the URL of a page blob;"
+            " for a virtual machine use source_vm.",
+        )
+    parsed = _own_resource(disk.option, parse_resource_id(source.id), subscription)
+    return [Reference(_MEMBERS[parsed.types[0].lower()], source.id)]
 
 
 def _own_resource(option: str, parsed: ResourceId, subscription: str) -> ResourceId:
@@ -80,41 +86,6 @@ def _own_resource(option: str, parsed: ResourceId, subscription: str) -> Resourc
             " or copy the source.",
         )
     return parsed
-
-
-def _checked_blob_url(option: str, url: str) -> str:
-    parts = urlsplit(url)
-    if parts.query or parts.fragment:
-        # The query may be a signature: it is not repeated.
-        raise InvalidInput(
-            f"{option}.source: the URL of the blob has a query, Azure takes it without one.",
-            remedy="Give the URL without what follows the question mark.",
-        )
-    path = [unquote(part) for part in parts.path.split("/")[1:]]
-    if _is_address(parts.hostname or ""):
-        path = path[1:]  # the account is part of the path where the host is an address
-    if len(path) < 2 or not all(path):
-        raise InvalidInput(
-            f"{option}.source: {url} does not name a blob.",
-            remedy="It looks like https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME.vhd.",
-        )
-    if len(path) > 2:
-        raise InvalidInput(
-            f"{option}.source: the name of the blob in {url} has a slash, Azure refuses that for disks."
-        )
-    if not path[1].lower().endswith(".vhd"):
-        raise InvalidInput(
-            f"{option}.source: the name of the blob in {url} does not end in .vhd, Azure refuses that."
-        )
-    return url
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def find_source(session: AzureSession, disk: DiskRequest, resource_group: str) -> Source:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
-"""Finds the image a virtual machine is to be made from, in every spelling Azure has for one."""
+"""Finds the image a virtual machine is to be made from."""
 
 from __future__ import annotations
 
@@ -9,28 +9,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput, NotFound
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
-    is_resource_id,
     normalize_location,
     parse_resource_id,
-    resource_id,
     same_resource,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_names import KIND_WORDS
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_parsing import SourceParser
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 _COMPUTE_API = "2024-07-01"
-_MARKETPLACE = ("publisher", "offer", "sku", "version")
-_ID_MEMBERS = {
-    "id": "id",
-    "shared_gallery_image_id": "sharedGalleryImageId",
-    "community_gallery_image_id": "communityGalleryImageId",
-}
-_KNOWN_TYPES = (
-    "microsoft.compute/images",
-    "microsoft.compute/galleries/images",
-    "microsoft.compute/galleries/images/versions",
-)
+_ID_MEMBERS = ("id", "sharedGalleryImageId", "communityGalleryImageId")
 
 
 class VmImage(NamedTuple):
@@ -50,45 +40,14 @@ class VmImage(NamedTuple):
 
 
 def image_reference(image: str | Mapping[str, Any], subscription: str, resource_group: str) -> dict[str, Any]:
-    """The imageReference for option `image`: an id, a name, publisher:offer:sku:version, or a dictionary."""
-    if isinstance(image, str):
-        return _reference_of_text(image, subscription, resource_group)
-    given = {name: value for name, value in image.items() if value not in (None, "")}
-    for option, member in _ID_MEMBERS.items():
-        if set(given) == {option}:
-            return _reference_of_id(str(given[option])) if option == "id" else {member: str(given[option])}
-    if given and set(given) <= {"name", "resource_group"} and "name" in given:
-        group = str(given.get("resource_group", resource_group))
-        return {"id": resource_id(subscription, group, "Microsoft.Compute", "images", str(given["name"]))}
-    if set(given) <= set(_MARKETPLACE) and set(_MARKETPLACE[:3]) <= set(given):
-        return {"version": "latest", **{name: str(value) for name, value in given.items()}}
-    raise InvalidInput(
-        f"image: a dictionary with {', '.join(sorted(image)) or 'nothing in it'} names no image.",
-        remedy="Give publisher, offer, sku and version; or name and resource_group; or one of id,"
-        " shared_gallery_image_id and community_gallery_image_id.",
-    )
-
-
-def _reference_of_text(text: str, subscription: str, resource_group: str) -> dict[str, Any]:
-    start = text.lower()
-    if start.startswith("/sharedgalleries/"):
-        return {"sharedGalleryImageId": text}
-    if start.startswith("/communitygalleries/"):
-        return {"communityGalleryImageId": text}
-    if text.count(":") == len(_MARKETPLACE) - 1:
-        return dict(zip(_MARKETPLACE, text.split(":"), strict=True))
-    if text.startswith("/"):
-        return _reference_of_id(text)
-    return {"id": resource_id(subscription, resource_group, "Microsoft.Compute", "images", text)}
-
-
-def _reference_of_id(text: str) -> dict[str, Any]:
-    if not is_resource_id(text) or parse_resource_id(text).resource_type.lower() not in _KNOWN_TYPES:
+    """The imageReference for option `image`, in any spelling of a source. Raises InvalidInput."""
+    source = SourceParser(subscription, resource_group, "image").parse(image)
+    if source.reference is None:
         raise InvalidInput(
-            f"image: {text} is not the id of an image.",
-            remedy="Give the id of a managed image, of an image definition or of an image version.",
+            f"image: of {KIND_WORDS[source.kind]} {source} no virtual machine is made directly.",
+            remedy="Name an image: of the Marketplace, of a gallery, or a managed image.",
         )
-    return {"id": str(parse_resource_id(text))}
+    return source.reference
 
 
 def same_image(current: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
@@ -96,7 +55,7 @@ def same_image(current: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> 
     if not current:
         return False
     for member, value in wanted.items():
-        if member in _ID_MEMBERS.values():
+        if member in _ID_MEMBERS:
             if not same_resource(current.get(member), value):
                 return False
         elif not (member == "version" and value == "latest") and current.get(member) != value:

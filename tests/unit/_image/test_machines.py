@@ -142,10 +142,13 @@ def test_zone_plan_identity_and_security_type_are_sent_where_azure_wants_them() 
             {"publisher": "Debian", "offer": "debian-12", "sku": "12", "version": "latest"},
         ),
         (
-            "/CommunityGalleries/g/Images/i/Versions/1",
-            {"communityGalleryImageId": "/CommunityGalleries/g/Images/i/Versions/1"},
+            "/CommunityGalleries/g/Images/i/Versions/1.0.0",
+            {"communityGalleryImageId": "/CommunityGalleries/g/Images/i/Versions/1.0.0"},
         ),
-        ({"shared_gallery_image_id": "/SharedGalleries/x"}, {"sharedGalleryImageId": "/SharedGalleries/x"}),
+        (
+            {"shared_gallery_image_id": "/SharedGalleries/g/Images/i"},
+            {"sharedGalleryImageId": "/SharedGalleries/g/Images/i/Versions/latest"},
+        ),
     ],
 )
 def test_every_spelling_of_an_image(image: Any, reference: dict[str, str]) -> None:
