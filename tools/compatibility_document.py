@@ -38,8 +38,8 @@ _RULES = """\
 ## Rules
 
 - **Severity**: an *error* refuses the task; a *warning* is a loss that should be known.
-- **Azure tells**: when Azure itself would. *At once*: it refuses the request. *Later*: its operation fails, after
-  minutes or hours. *At birth*: when a machine is made of the result. *Never*: not at all. For some
+- **Azure tells**: when Azure itself would. *At once*: it refuses the request. *Later*: its operation fails,
+  after minutes or hours. *At birth*: when a machine is made of the result. *Never*: not at all. For some
   kinds of sources it is another time than the table says; `compatibility_check` returns the exact one.
 
 """

@@ -20,15 +20,15 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import CaptureRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_differences import SOURCES_TAG
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import PLAN_TAG, STATE_TAG
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import plan_text
 
 VM_ID_TAG = SOURCE_VM_ID_TAG
 # The machine that was captured, where that was a twin of the source.
 TWIN_TAG = "goldenimage_twin"
 IMAGE_TAG = "goldenimage_source_image"
-PLAN_TAG = "goldenimage_plan"
 TIME_TAG = "goldenimage_captured"
 JOB_TAG = "goldenimage_awx_job"
-STATE_TAG = "goldenimage_os_state"
 # The digest of what was captured: the machine, and each disk by its uniqueId.
 CONTENT_TAG = SOURCES_TAG
 _DIGEST_LENGTH = 32
@@ -65,15 +65,10 @@ def provenance_tags(request: CaptureRequest, source: SourceVm, now: datetime) ->
     if image:
         tags[IMAGE_TAG] = source_tag(image)
     if source.plan:
-        tags[PLAN_TAG] = plan_name(source.plan)
+        tags[PLAN_TAG] = plan_text(source.plan)
     if request.awx_job_id:
         tags[JOB_TAG] = request.awx_job_id
     return tags
-
-
-def plan_name(plan: Mapping[str, Any]) -> str:
-    """A Marketplace plan as publisher:product:name."""
-    return ":".join(str(plan.get(part) or "") for part in ("publisher", "product", "name"))
 
 
 def _image_name(reference: Mapping[str, Any]) -> str:

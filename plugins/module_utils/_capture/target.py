@@ -16,10 +16,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import (
     CONTENT_TAG,
-    PLAN_TAG,
     content_digest,
     made_by,
-    plan_name,
     provenance_tags,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import (
@@ -28,7 +26,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import PLAN_TAG
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import plan_text
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
@@ -133,7 +133,7 @@ class Target(ABC):
         """Say that the machine's Marketplace plan is not kept by what is made of it."""
         if source.plan:
             self.warnings.append(
-                f"Machines made of {self.title} need the plan {plan_name(source.plan)}, which Azure does not"
+                f"Machines made of {self.title} need the plan {plan_text(source.plan)}, which Azure does not"
                 f" keep there; {PLAN_TAG} in its tags or metadata names it."
             )
 
