@@ -71,7 +71,12 @@ def lock_findings(session: AzureSession, needs: Sequence[Needs]) -> list[Finding
 def place_findings(session: AzureSession, targets: Sequence[TargetRequest], location: str) -> list[Finding]:
     """Regions that do not exist, and zones asked for where there are none. No request without need."""
     zonal = {target.option: _zonal(target, location) for target in targets}
-    regions = [(target, region) for target in targets for region in target.regions if region.name != location]
+    regions = [
+        (target, region)
+        for target in targets
+        for region in target.publishing.regions
+        if region.name != location
+    ]
     if not any(zonal.values()) and not regions:
         return []
     places = _places(session)
@@ -103,12 +108,14 @@ def place_findings(session: AzureSession, targets: Sequence[TargetRequest], loca
 
 def _zonal(target: TargetRequest, location: str) -> list[str]:
     """The regions in which the target wants zones."""
-    common = str(target.storage_account_type or "").endswith("_ZRS")
-    if not target.regions:
+    published = target.publishing
+    kind = target.storage_account_type or published.storage_account_type
+    common = str(kind or "").endswith("_ZRS")
+    if not published.regions:
         return [location] if target.zone_resilient or common else []
     return [
         region.name
-        for region in target.regions
+        for region in published.regions
         if (str(region.storage_account_type).endswith("_ZRS") if region.storage_account_type else common)
     ]
 

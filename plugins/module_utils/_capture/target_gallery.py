@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.ensure import merged_tags
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
     NotFound,
     WaitTimeout,
@@ -15,13 +16,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operation
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.definition_fit import (
     definition_findings,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._capture.gallery_facts import (
-    progress_sentence,
-    version_facts,
-)
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import (
     CaptureRequest,
-    Region,
     TargetRequest,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
@@ -35,11 +31,16 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target 
     made_or_gone,
     status_of,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._capture.version_changes import (
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.names import GALLERY_API
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.publishing import SHALLOW
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.version_changes import (
     changed_version,
     is_replicated,
-    region_body,
-    said,
+    locked_regions,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.version_facts import (
+    progress_sentence,
+    version_facts,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
@@ -47,7 +48,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled i
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
-GALLERY_API = "2024-03-03"
 _WRITE = "Microsoft.Compute/galleries/images/versions/write"
 _DELETE = "Microsoft.Compute/galleries/images/versions/delete"
 # GiB; larger disks are not replicated ("Azure Compute Gallery", limits).
@@ -96,12 +96,16 @@ class GalleryTarget(Target):
     def changes(self) -> list[str]:
         if self._version is None:
             return []
-        changes = changed_version(self._version, self.wanted, self.request.tags)[1]
+        changes = self._changed(self._version)[1]
         return [*changes, *["replication"] * is_failed(self._version)]
+
+    def _changed(self, version: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        tags = merged_tags(version.get("tags"), self.request.tags, True)
+        return changed_version(version, self.wanted.publishing, tags)
 
     def change(self, waiter: Waiter, *, only_look: bool) -> None:
         present = self._version or {}
-        body = changed_version(present, self.wanted, self.request.tags)[0]
+        body = self._changed(present)[0]
         if only_look:
             self._version = {**present, **body, "properties": {**present["properties"], **body["properties"]}}
             return
@@ -111,26 +115,24 @@ class GalleryTarget(Target):
         facts = version_facts(self._version or {})
         found = self._misplaced(str(facts["location"]), self.title)
         mode = facts["replication_mode"] or "Full"
-        if self.wanted.replication_mode not in (None, mode):
+        if self.wanted.publishing.replication_mode not in (None, mode):
             found.append(self.cannot_change("replication_mode", mode))
-        asked = {region.name for region in self.wanted.regions}
-        more = sorted({region["name"] for region in facts["regions"]} - asked)
-        safe = ((self._version or {}).get("properties") or {}).get("safetyProfile") or {}
-        if asked and more and not safe.get("allowDeletionOfReplicatedLocations"):
+        more = locked_regions(self._version or {}, self.wanted.publishing)
+        if more:
             found.append(
                 self.finding(
                     "regions-protected",
                     f"{self.title} is in {', '.join(more)} too, and its safety profile does not let it be"
                     " removed there.",
-                    "Add that to the regions, or allow it first (az sig image-version update"
-                    " --allow-replicated-location-deletion true).",
+                    "Add that to the regions, or allow it first (module gallery_image_version,"
+                    " allow_deletion_of_replicated_locations).",
                     "regions",
                 )
             )
         return found
 
     def _misplaced(self, location: str, what: str) -> list[Finding]:
-        regions = [region.name for region in self.wanted.regions]
+        regions = [region.name for region in self.wanted.publishing.regions]
         if not regions or location in regions:
             return []
         return [
@@ -149,7 +151,7 @@ class GalleryTarget(Target):
         found += self._misplaced(source.location, source.name)
         for disk in source.captured(self.request):
             too_large = (disk.size_gb or 0) > _LARGEST_GIB
-            if too_large and self.wanted.replication_mode != "Shallow":
+            if too_large and self.wanted.publishing.replication_mode != SHALLOW:
                 found.append(
                     self.finding(
                         "disk-too-large",
@@ -198,24 +200,12 @@ class GalleryTarget(Target):
         return self._version
 
     def _body(self, source: SourceVm, now: datetime) -> dict[str, Any]:
-        wanted = self.wanted
-        regions = wanted.regions or (Region(source.location),)
         luns = [disk.lun for disk in source.captured(self.request) if disk.lun is not None]
-        publishing = {
-            "targetRegions": [region_body(region, luns) for region in regions],
-            "replicaCount": wanted.replicas,
-            "storageAccountType": wanted.storage_account_type,
-            "excludeFromLatest": wanted.exclude_from_latest,
-            "endOfLifeDate": wanted.end_of_life,
-            "replicationMode": wanted.replication_mode,
-        }
+        profiles = self.wanted.publishing.new_profiles(source.location, luns)
         return {
             "location": source.location,
             "tags": self.tags(source, now),
-            "properties": {
-                "publishingProfile": said(publishing),
-                "storageProfile": self._storage(source),
-            },
+            "properties": {**profiles, "storageProfile": self._storage(source)},
         }
 
     def _storage(self, source: SourceVm) -> dict[str, Any]:

@@ -21,7 +21,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.gallery
     comparable,
     gallery_facts,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.names import GALLERY_API, gallery_id
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.names import (
+    GALLERY_API,
+    first_of,
+    gallery_id,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.sharing import (
     Share,
     Sharing,
@@ -41,7 +45,6 @@ if TYPE_CHECKING:
 
 # Without this Azure says how a gallery is shared, and not with whom.
 _WITH_GROUPS = {"$expand": "SharingProfile/Groups"}
-_SHOWN_NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -240,10 +243,8 @@ def remove_gallery(
         return Ensured(False, None, {}, {})
     names = sorted(each["name"] for each in session.arm.list(f"{request.id}/images", GALLERY_API))
     if names:
-        more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
         raise InvalidInput(
-            f"Gallery {request.name} is not empty, it has the image definitions"
-            f" {', '.join(names[:_SHOWN_NAMES])}{more}.",
+            f"Gallery {request.name} is not empty, it has the image definitions {first_of(names)}.",
             remedy="Delete these first, with their versions.",
         )
     if not check_mode:

@@ -9,6 +9,7 @@ documentation.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.names imp
 GALLERY_API = "2024-03-03"
 MOST_REPLICAS = 100
 LARGEST_PART = 2**31 - 1
+_SHOWN = 5
 _COMPUTE = "Microsoft.Compute"
 _GALLERY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.]{0,78}[A-Za-z0-9])?")
 _DEFINITION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9])?")
@@ -126,6 +128,12 @@ def definition_id(gallery: str, definition: str) -> str:
 
 def version_id(definition: str, version: str) -> str:
     return f"{definition}/versions/{version}"
+
+
+def first_of(names: Sequence[str]) -> str:
+    """Some names for a sentence, and how many more there are."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
 
 
 def parent_id(resource: str) -> str:
