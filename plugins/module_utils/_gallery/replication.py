@@ -81,7 +81,7 @@ def put_version(
 
 def _failure(error: OperationFailed, version: Mapping[str, Any] | None) -> OperationFailed:
     """The error in terms of regions, where Azure tells which have failed."""
-    regions = version_facts(version)["replication"] if version else []
+    regions = version_facts(version)["replication"] if version is not None else []
     failed = [each for each in regions if str(each["state"]).casefold() == "failed"]
     if version is None or not failed:
         return error

@@ -100,7 +100,7 @@ def _disk(disk: Mapping[str, Any]) -> dict[str, Any]:
 
 def progress_sentence(version: Mapping[str, Any] | None) -> str:
     """How far each region is: "eastus: Replicating 40 %, westus: Completed 100 %."; "" if unknown."""
-    regions = version_facts(version)["replication"] if version else []
+    regions = version_facts(version)["replication"] if version is not None else []
     said = [
         f"{each['region']}: {each['state']} {each['progress']} %"
         + (f" ({each['details']})" if each["details"] else "")

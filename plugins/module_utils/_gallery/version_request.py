@@ -156,8 +156,8 @@ def _disk(option: str, given: Mapping[str, Any], subscription: str, group: str |
     if source.kind not in _SINGLE_DISKS:
         raise InvalidInput(
             f"{option}.source: {source} is no single disk.",
-            remedy="Give the id of a managed disk or snapshot, managed_disk: NAME or snapshot: NAME, or the URL"
-            " of a VHD blob. A whole machine or image goes to source.",
+            remedy="Give the id of a managed disk or snapshot, managed_disk: NAME or snapshot: NAME, or the"
+            " URL of a VHD blob. A whole machine or image goes to source.",
         )
     return DiskRequest(option, source, given.get("caching"), given.get("lun"))
 

@@ -88,6 +88,7 @@ def describe_blob(
         name=place.name,
         reference=str(source),
         pinned=str(source),
+        identity=f"{source} {found.etag}",
         subscription=parsed.subscription,
         location=location,
         regions=(location,),

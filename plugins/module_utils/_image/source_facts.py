@@ -65,6 +65,7 @@ class SourceFacts:
     `security_type` of a machine, disk or snapshot is its own; of an image it is the feature SecurityType,
     such as TrustedLaunchSupported, Standard where it has none. `regions` are those it can be used in.
     `plan` {} says that it has none; `terms_accepted` whether this subscription has accepted the plan's.
+    `identity` is another when the source was replaced by one of the same name.
     """
 
     kind: str
@@ -72,6 +73,7 @@ class SourceFacts:
     reference: str | None = None
     pinned: str | None = None
     id: str | None = None
+    identity: str | None = None
     version: str | None = None
     subscription: str | None = None
     location: str | None = None

@@ -186,6 +186,7 @@ def _facts(
         reference=str(source),
         pinned=str(pinned),
         id=version.get("id"),
+        identity=f"{pinned} {profile.get('publishedDate') or ''}".rstrip(),
         version=pinned.version,
         os_type=of_all.get("osType"),
         os_state=of_all.get("osState"),

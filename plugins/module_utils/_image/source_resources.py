@@ -17,6 +17,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     normalize_location,
     parse_resource_id,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_differences import SOURCES_TAG
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import (
     STATE_TAG,
     plan_of_tags,
@@ -93,6 +94,8 @@ def _managed_image(image: Mapping[str, Any], source: ArmResource) -> SourceFacts
     os_disk = storage.get("osDisk") or {}
     return SourceFacts(
         **_common(image, source),
+        # Azure has no other mark of an image; where it is ours, the tag changes with its sources.
+        identity=f"{source} {(image.get('tags') or {}).get(SOURCES_TAG, '')}".rstrip(),
         os_type=os_disk.get("osType"),
         os_state=os_disk.get("osState"),
         generation=properties.get("hyperVGeneration") or "V1",
@@ -120,6 +123,7 @@ def _disk_facts(disk: Mapping[str, Any], source: ArmResource) -> SourceFacts:
     state = {"generalized": GENERALIZED, "specialized": SPECIALIZED}
     return SourceFacts(
         **_common(disk, source),
+        identity=properties.get("uniqueId"),
         os_type=properties.get("osType"),
         os_state=state.get((disk.get("tags") or {}).get(STATE_TAG, "")),
         generation=properties.get("hyperVGeneration"),
@@ -184,6 +188,13 @@ def _disks_of(session: AzureSession, machine: Mapping[str, Any]) -> list[Attache
     return in_parallel(with_resource, [storage.get("osDisk") or {}, *data])
 
 
+def _machine_identity(properties: Mapping[str, Any], disks: Sequence[Attached]) -> str | None:
+    """The machine and its disks, any of which can be made anew or swapped under its name."""
+    known = [(disk or {}).get("properties", {}).get("uniqueId") for _entry, disk in disks]
+    parts = [properties.get("vmId"), *known]
+    return " ".join(map(str, parts)) if all(parts) else None
+
+
 def machine_facts(
     machine: Mapping[str, Any], disks: Sequence[Attached], source: ArmResource | None = None
 ) -> SourceFacts:
@@ -196,6 +207,7 @@ def machine_facts(
     storage = properties.get("storageProfile") or {}
     return SourceFacts(
         **_common(machine, name),
+        identity=_machine_identity(properties, disks),
         os_type=os_entry.get("osType") or os_properties.get("osType"),
         os_state=GENERALIZED if state.generalized else SPECIALIZED,
         generation=(properties.get("instanceView") or {}).get("hyperVGeneration")
