@@ -11,6 +11,13 @@ import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.definition import (
+    ensure_definition,
+    remove_definition,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.definition_request import (
+    DefinitionRequest,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.gallery import (
     GalleryRequest,
     ensure_gallery,
@@ -30,6 +37,18 @@ def gallery(session: AzureSession, options: Mapping[str, Any], *, check: bool = 
     return bring(session, request, check_mode=check, waiter=Waiter())
 
 
+def definition(session: AzureSession, options: Mapping[str, Any], *, check: bool = False) -> Ensured:
+    """What the module gallery_image does with these options."""
+    request = DefinitionRequest.from_options(options, session.subscription_id)
+    bring = remove_definition if options.get("state") == "absent" else ensure_definition
+    return bring(session, request, check_mode=check, waiter=Waiter())
+
+
+def written(azure: LocalAzure, mark: int) -> list[str]:
+    """What was written since then. Keys of storage accounts are read by a POST."""
+    return [each for each in azure.writes(mark) if not each.endswith("/listKeys")]
+
+
 def thrice(
     azure: LocalAzure, bring: Bring, session: AzureSession, options: Mapping[str, Any]
 ) -> tuple[Ensured, list[str]]:
@@ -39,11 +58,11 @@ def thrice(
     """
     mark = azure.mark()
     foreseen = bring(session, options, check=True)
-    assert azure.writes(mark) == []
+    assert written(azure, mark) == []
     done = bring(session, options)
-    writes = azure.writes(mark)
+    writes = written(azure, mark)
     again = bring(session, options)
-    assert azure.writes(mark) == writes
+    assert written(azure, mark) == writes
     assert foreseen.changed
     assert done.changed
     assert foreseen.actions == done.actions
@@ -60,7 +79,7 @@ def refused(
     mark = azure.mark()
     with pytest.raises(InvalidInput) as refusal:
         bring(session, options)
-    assert azure.writes(mark) == []
+    assert written(azure, mark) == []
     for fragment in said:
         assert fragment in str(refusal.value), str(refusal.value)
     return refusal.value

@@ -48,10 +48,12 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_fa
     plan_text,
     same_plan,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_lookup import SourceLookup
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
+_REQUIRED = ("osType", "osState", "identifier")
 _DEFAULTS = {"os_state": "Generalized", "hyper_v_generation": "V1", "architecture": "x64"}
 
 
@@ -67,25 +69,36 @@ def read_gallery_of(session: AzureSession, gallery: str) -> dict[str, Any]:
     return found
 
 
+def _source(
+    session: AzureSession, request: DefinitionRequest, location: str, *, needed: bool
+) -> SourceFacts | None:
+    """The request's source; None without one, or where it has gone and is not needed any more."""
+    if request.source is None:
+        return None
+    try:
+        lookup = SourceLookup(session, location=location, terms=False, verify_tls=session.verifies_tls)
+        return lookup.describe(request.source)
+    except NotFound:
+        if needed:
+            raise
+        return None
+
+
 def ensure_definition(
-    session: AzureSession,
-    request: DefinitionRequest,
-    source: SourceFacts | None,
-    *,
-    check_mode: bool,
-    waiter: Waiter,
+    session: AzureSession, request: DefinitionRequest, *, check_mode: bool, waiter: Waiter
 ) -> Ensured:
-    """Create or update the definition. `source` is the request's, if that names one. Bad input raises before
-    any change."""
+    """Create or update the definition. Bad input raises before any change."""
     gallery = read_gallery_of(session, request.gallery_id)
 
     def read() -> dict[str, Any] | None:
         return session.arm.get(request.id, GALLERY_API)
 
     current = settled(f"Image definition {request.name}", read(), read, waiter)
+    location = normalize_location(gallery["location"])
+    source = _source(session, request, location, needed=current is None)
     findings = contradictions(request, source) if source else []
     if current is None:
-        body = _new_body(session, request, source, gallery, findings)
+        body = _new_body(session, request, source, location, findings)
         before: dict[str, Any] = {}
         action = f"Created image definition {request.id}"
     else:
@@ -113,7 +126,7 @@ def _new_body(
     session: AzureSession,
     request: DefinitionRequest,
     source: SourceFacts | None,
-    gallery: Mapping[str, Any],
+    location: str,
     findings: list[Finding],
 ) -> dict[str, Any]:
     fixed = {**_DEFAULTS, **(derived_fixed(source) if source else {}), **request.fixed}
@@ -139,7 +152,6 @@ def _new_body(
     features = {**(derived_features(source) if source else {}), **request.features}
     findings += _impossible(fixed, features)
     refuse_if_any(f"make image definition {request.name}", findings)
-    location = normalize_location(gallery["location"])
     properties: dict[str, Any] = {member: fixed[option] for option, member in FIXED.items()}
     properties["identifier"] = default_identifier(request, fixed)
     if features:
@@ -226,7 +238,10 @@ def _differences(request: DefinitionRequest, current: Mapping[str, Any]) -> dict
     if differing(has_features, request.features):
         properties["features"] = as_wire({**has_features, **request.features})
         properties["allowUpdateImage"] = True
-    return {**body, "properties": properties} if properties else body
+    if properties:
+        # Azure wants these even where they stay.
+        body["properties"] = {**{name: current["properties"][name] for name in _REQUIRED}, **properties}
+    return body
 
 
 def _same(name: str, present: Any, wanted: Any) -> bool:
@@ -244,7 +259,7 @@ def _words(body: Mapping[str, Any]) -> list[str]:
         "disallowed": "disallowed_disk_types",
     }
     named = [*(name for name in body if name != "properties"), *body.get("properties", {})]
-    return [members.get(name, name) for name in named if name != "allowUpdateImage"]
+    return [members.get(name, name) for name in named if name not in (*_REQUIRED, "allowUpdateImage")]
 
 
 def remove_definition(
@@ -272,15 +287,12 @@ def remove_definition(
     return Ensured(True, None, before, {}, [f"Deleted image definition {request.id}"])
 
 
-class Definitions:
-    """All definitions of a gallery, to be selected from; the gallery stands for the resource group."""
-
-    def __init__(self, session: AzureSession, gallery: str) -> None:
-        self._session = session
-        self._gallery = gallery
-
-    def get(self, resource_group: str, name: str) -> dict[str, Any] | None:  # noqa: ARG002 - see class
-        return self._session.arm.get(f"{self._gallery}/images/{name}", GALLERY_API)
-
-    def list(self, resource_group: str | None = None) -> list[dict[str, Any]]:  # noqa: ARG002 - see class
-        return self._session.arm.list(f"{self._gallery}/images", GALLERY_API)
+def list_definitions(session: AzureSession, gallery: str, name: str | None = None) -> list[dict[str, Any]]:
+    """The definitions of a gallery, or the one of that name, in the order of their ids. Raises NotFound
+    without the resource group, InvalidInput without the gallery."""
+    if name:
+        one = session.arm.get(f"{gallery}/images/{name}", GALLERY_API)
+        return [one] if one else []
+    read_gallery_of(session, gallery)
+    listed = session.arm.list(f"{gallery}/images", GALLERY_API)
+    return sorted(listed, key=lambda definition: str(definition["id"]).lower())

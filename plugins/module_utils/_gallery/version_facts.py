@@ -68,7 +68,8 @@ def comparable(facts: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def source_of(source: Mapping[str, Any] | None) -> str | None:
     """The id or URL that a storage profile, or one of its disks, names as its source."""
-    return next((str(source[member]) for member in _SOURCE_MEMBERS if (source or {}).get(member)), None)
+    given = source or {}
+    return next((str(given[member]) for member in _SOURCE_MEMBERS if given.get(member)), None)
 
 
 def _region(region: Mapping[str, Any]) -> dict[str, Any]:
