@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
+    AzureError,
     InvalidInput,
     NotFound,
 )
@@ -32,6 +34,17 @@ def group_location(session: AzureSession, name: str) -> str:
             remedy="Create the resource group first, or correct its name or subscription_id.",
         )
     return normalize_location(group["location"])
+
+
+def regions_with_zones(session: AzureSession) -> Mapping[str, bool]:
+    """The subscription's regions, and whether they have availability zones; empty if they cannot be read."""
+    try:
+        listed = session.arm.list(f"/subscriptions/{session.subscription_id}/locations", _LOCATIONS_API)
+    except AzureError as error:
+        if error.status in (403, 404):
+            return {}
+        raise
+    return {normalize_location(each["name"]): bool(each.get("availabilityZoneMappings")) for each in listed}
 
 
 def known_location(session: AzureSession, wanted: str) -> str:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _DEPRECATED = "Deprecated"
 _GIB = 1 << 30
 _FOOTER = 512
+# Bytes; platform images have up to this much more than the whole GiB that Azure shows their disks with.
+_FORGIVEN = 2 << 20
 
 
 def collection_path(session: AzureSession, location: str, *parts: str) -> str:
@@ -143,7 +145,7 @@ def _size(disk: Mapping[str, Any]) -> int | None:
     if disk.get("sizeInGb") is not None:
         return int(disk["sizeInGb"])
     size = disk.get("sizeInBytes")
-    return None if size is None else -(-(int(size) - _FOOTER) // _GIB)
+    return None if size is None else max(1, -(-(int(size) - _FOOTER - _FORGIVEN) // _GIB))
 
 
 def _deprecation(status: Mapping[str, Any]) -> dict[str, Any]:
