@@ -186,7 +186,7 @@ def _no_guest_state(source: SourceFacts, target: TargetFacts) -> Reason:
     )
     if has == STANDARD:
         remedy = "Use a definition without SecurityType, or capture to a managed image first."
-    return Reason(what, remedy, told=AT_ONCE if machine else None)
+    return Reason(what, remedy, told=AT_ONCE)
 
 
 @BOOK.rule(

@@ -12,7 +12,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image import (
 from ansible_collections.goldenimage.azure.plugins.module_utils._image import target_facts as targets
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility_rule import (
     AT_ONCE,
+    LATER,
     SOURCE,
+    WARNING,
     Reason,
     RuleBook,
 )
@@ -51,13 +53,14 @@ def _size(target: TargetFacts) -> MachineSize:
     "the managed image that a machine is made of is generalized",
     _MACHINE,
     docs.CAPTURE,
-    told=AT_ONCE,
+    told=LATER,
+    severity=WARNING,
 )
 def specialized_managed_image(source: SourceFacts, target: TargetFacts) -> Iterator[Reason]:
     del target
     if source.kind == MANAGED_IMAGE and source.os_state == SPECIALIZED:
         yield Reason(
-            f"{source.name} is a specialized managed image, of which Azure makes no virtual machine.",
+            f"{source.name} is a specialized managed image; Azure is made for generalized ones.",
             "Make a specialized gallery version of it, or disks.",
             SOURCE,
         )
@@ -253,6 +256,7 @@ def plan_missing(source: SourceFacts, target: TargetFacts) -> Iterator[Reason]:
         yield Reason(
             f"{source.name} has Marketplace plan {plan_text(source.plan)}, the machine has none.",
             "Give the machine that plan.",
+            told=LATER,
         )
     elif not same_plan(source.plan, target.plan):
         yield Reason(

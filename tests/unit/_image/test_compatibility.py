@@ -166,7 +166,7 @@ BROKEN: list[tuple[str, SourceFacts, TargetFacts, str]] = [
     ("security-type-mismatch", replace(VM, security_type="TrustedLaunch"), TO_VERSION, LATER),
     ("security-type-mismatch", VM, replace(TO_VERSION, security_type="TrustedLaunch"), LATER),
     ("security-type-mismatch", VM, replace(TO_VERSION, security_type="TrustedLaunchSupported"), AT_ONCE),
-    ("security-type-mismatch", DISK, replace(TO_VERSION, security_type="TrustedLaunchSupported"), LATER),
+    ("security-type-mismatch", DISK, replace(TO_VERSION, security_type="TrustedLaunchSupported"), AT_ONCE),
     (
         "security-type-mismatch",
         replace(VERSION, security_type="TrustedLaunch", disk_controllers=("SCSI",)),
@@ -193,7 +193,7 @@ BROKEN: list[tuple[str, SourceFacts, TargetFacts, str]] = [
         "specialized-managed-image-machine",
         replace(IMAGE, os_state="Specialized"),
         replace(TO_MACHINE, security_type="Standard", with_login=False),
-        AT_ONCE,
+        LATER,
     ),
     ("login-with-specialized", replace(VERSION, os_state="Specialized"), TO_MACHINE, AT_ONCE),
     ("login-missing", VERSION, replace(TO_MACHINE, with_login=False), AT_ONCE),
@@ -221,7 +221,7 @@ BROKEN: list[tuple[str, SourceFacts, TargetFacts, str]] = [
     ),
     ("size-restricted", MARKET, sized(restricted=True), AT_ONCE),
     ("size-zone", MARKET, sized(zones=()), AT_ONCE),
-    ("machine-plan-missing", replace(MARKET, plan=PLAN), TO_MACHINE, AT_ONCE),
+    ("machine-plan-missing", replace(MARKET, plan=PLAN), TO_MACHINE, LATER),
     ("machine-plan-missing", replace(MARKET, plan=PLAN), replace(TO_MACHINE, plan=OTHER_PLAN), AT_ONCE),
     (
         "terms-not-accepted",
