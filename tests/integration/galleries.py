@@ -23,6 +23,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.gallery
     ensure_gallery,
     remove_gallery,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.version import VersionWork
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.version_removal import (
+    remove_version,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.version_request import (
+    VersionRequest,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.ensured import Ensured
 
 from tests.integration.cloud import LocalAzure
@@ -42,6 +49,23 @@ def definition(session: AzureSession, options: Mapping[str, Any], *, check: bool
     request = DefinitionRequest.from_options(options, session.subscription_id)
     bring = remove_definition if options.get("state") == "absent" else ensure_definition
     return bring(session, request, check_mode=check, waiter=Waiter())
+
+
+def version(
+    session: AzureSession,
+    options: Mapping[str, Any],
+    *,
+    check: bool = False,
+    waiter: Waiter | None = None,
+    tell: Callable[[Any], None] | None = None,
+) -> Ensured:
+    """What the module gallery_image_version does with these options."""
+    request = VersionRequest.from_options(options, session.subscription_id)
+    waiter = waiter or Waiter()
+    state = options.get("state", "present")
+    if state != "present":
+        return remove_version(session, request, purged=state == "purged", check_mode=check, waiter=waiter)
+    return VersionWork(session, request, check_mode=check, waiter=waiter, tell=tell).ensure()
 
 
 def written(azure: LocalAzure, mark: int) -> list[str]:

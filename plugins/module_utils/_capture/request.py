@@ -28,6 +28,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.names i
     check_gallery_name,
     check_version,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.places import Placed
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.publishing import Publishing
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import check_backup_name
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_request import HIGHEST_LUN
@@ -106,6 +107,12 @@ class TargetRequest:
         if self.type == GALLERY_VERSION:
             return f"{self.definition_id(subscription)}/versions/{self.version}"
         return f"{self.storage_account}/{self.container}/{self.prefix}"
+
+    @property
+    def placed(self) -> Placed:
+        """Where it is to be, for a look at the regions."""
+        zonal = bool(self.zone_resilient) or str(self.storage_account_type or "").endswith("_ZRS")
+        return Placed(f"{self.option}.", self.publishing, zonal)
 
     def gallery_id(self, subscription: str) -> str:
         if is_resource_id(self.gallery):

@@ -27,7 +27,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import PLAN_TAG
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import is_failed, settled
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import plan_text
 
 if TYPE_CHECKING:
@@ -174,12 +174,6 @@ def status_of(
     if source is None:
         return RIGHT if made_by(tags, request) else OTHER
     return RIGHT if tags.get(CONTENT_TAG) == content_digest(request, source) else OTHER
-
-
-def is_failed(resource: Mapping[str, Any] | None) -> bool:
-    """Whether Azure has given its creation up, so that it can only be deleted."""
-    state = str(((resource or {}).get("properties") or {}).get("provisioningState", "")).lower()
-    return state in ("failed", "canceled")
 
 
 def _put_or_found(

@@ -27,7 +27,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target 
     UNFINISHED,
     Needs,
     Target,
-    is_failed,
     made_or_gone,
     status_of,
 )
@@ -43,7 +42,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.version
     version_facts,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import is_failed, settled
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession

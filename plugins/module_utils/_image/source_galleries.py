@@ -105,13 +105,14 @@ def _latest(
     source: GalleryImage | PublicGalleryImage, versions: Iterable[Mapping[str, Any]], location: str | None
 ) -> Mapping[str, Any]:
     """As Azure takes it: the highest version that counts, in the region if one is named."""
-    counting = [each for each in versions if _counts(each, location)]
+    counting = [each for each in versions if counts_as_latest(each, location)]
     if not counting:
         raise _no_version(source, f"latest version{f' in {location}' if location else ''}")
     return max(counting, key=lambda each: version_key(str(each["name"])))
 
 
-def _counts(version: Mapping[str, Any], location: str | None) -> bool:
+def counts_as_latest(version: Mapping[str, Any], location: str | None = None) -> bool:
+    """Whether Azure may take the version for "latest", in the region if one is named."""
     properties = version.get("properties") or {}
     profile = properties.get("publishingProfile") or properties
     state = str(properties.get("provisioningState") or "Succeeded").casefold()
