@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,18 @@ if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 _API = "2021-07-01"
+_NAME = re.compile(r"(?:Standard|Basic)_[A-Z]+\d+(?:-\d+)?(?P<features>[a-z]*)(?:_\w+)?")
+
+
+def architecture_of_size(name: str) -> str | None:
+    """The processors that the letters in a size's name tell of: a p in front of _v5 stands for Arm64.
+
+    Source: "Azure virtual machine sizes naming conventions". None for what is no such name.
+    """
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    return "Arm64" if "p" in found["features"] else "x64"
 
 
 def find_size(session: AzureSession, name: str, location: str) -> MachineSize:

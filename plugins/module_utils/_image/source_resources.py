@@ -22,6 +22,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tag
     STATE_TAG,
     plan_of_tags,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.machine_sizes import (
+    architecture_of_size,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import (
     GENERALIZED,
     SCSI,
@@ -205,6 +208,7 @@ def machine_facts(
     os_entry, os_disk = disks[0]
     os_properties = (os_disk or {}).get("properties") or {}
     storage = properties.get("storageProfile") or {}
+    size = str((properties.get("hardwareProfile") or {}).get("vmSize", ""))
     return SourceFacts(
         **_common(machine, name),
         identity=_machine_identity(properties, disks),
@@ -212,7 +216,8 @@ def machine_facts(
         os_state=GENERALIZED if state.generalized else SPECIALIZED,
         generation=(properties.get("instanceView") or {}).get("hyperVGeneration")
         or os_properties.get("hyperVGeneration"),
-        architecture=_capability(os_disk, "architecture"),
+        # Not every disk says it, but a machine runs on what its size has.
+        architecture=_capability(os_disk, "architecture") or architecture_of_size(size),
         security_type=(properties.get("securityProfile") or {}).get("securityType") or STANDARD,
         disk_controllers=(storage.get("diskControllerType") or SCSI,),
         plan=plan_of(machine.get("plan")),
