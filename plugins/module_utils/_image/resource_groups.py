@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
     AzureError,
@@ -45,6 +45,21 @@ def regions_with_zones(session: AzureSession) -> Mapping[str, bool]:
             return {}
         raise
     return {normalize_location(each["name"]): bool(each.get("availabilityZoneMappings")) for each in listed}
+
+
+def region_of(session: AzureSession, options: Mapping[str, Any]) -> str:
+    """The region that option `location` names, or else that of option `resource_group`.
+
+    Raises InvalidInput when neither is there.
+    """
+    if options.get("location"):
+        return normalize_location(str(options["location"]))
+    if not options.get("resource_group"):
+        raise InvalidInput(
+            "location: nothing says in which region to look.",
+            remedy="Set location, or resource_group to take its region.",
+        )
+    return group_location(session, str(options["resource_group"]))
 
 
 def known_location(session: AzureSession, wanted: str) -> str:

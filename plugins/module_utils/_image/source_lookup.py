@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import normalize_location
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.snake_case import to_snake
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import group_location
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import region_of
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_bytes import (
     describe_blob,
     describe_file,
@@ -72,9 +71,9 @@ class SourceLookup:
     def describe(self, source: SourceName) -> SourceFacts:
         """Everything that is known of a source. Raises NotFound when it is not there."""
         if isinstance(source, MarketplaceImage):
-            return describe_marketplace(self._session, source, self._region(source), terms=self._terms)
+            return describe_marketplace(self._session, source, self._region(), terms=self._terms)
         if isinstance(source, PublicGalleryImage):
-            return describe_public(self._session, source, self._region(source))
+            return describe_public(self._session, source, self._region())
         if isinstance(source, GalleryImage):
             return describe_gallery(self._session, source, self._location)
         if isinstance(source, ArmResource):
@@ -85,14 +84,9 @@ class SourceLookup:
             self._session, source, auth_mode=self._blob_auth_mode, verify_tls=self._verify_tls
         )
 
-    def _region(self, source: SourceName) -> str:
-        if self._location is None and self._group:
-            self._location = normalize_location(group_location(self._session, self._group))
+    def _region(self) -> str:
         if self._location is None:
-            raise InvalidInput(
-                f"location: {source} is looked up in a region, and none is said.",
-                remedy="Set location, or resource_group to take its region.",
-            )
+            self._location = region_of(self._session, {"resource_group": self._group})
         return self._location
 
 
