@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.ensure import merged_tags
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
     NotFound,
-    WaitTimeout,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.definition_fit import (
@@ -32,13 +31,16 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target 
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.names import GALLERY_API
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.publishing import SHALLOW
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.replication import (
+    put_version,
+    read_version,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.version_changes import (
     changed_version,
     is_replicated,
     locked_regions,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.version_facts import (
-    progress_sentence,
     version_facts,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
@@ -63,8 +65,7 @@ class GalleryTarget(Target):
         self._version: dict[str, Any] | None = None
 
     def _read(self) -> dict[str, Any] | None:
-        query = {"$expand": "ReplicationStatus"}
-        return self.session.arm.get(self.id, GALLERY_API, **query)
+        return read_version(self.session, self.id)
 
     def look(self, source: SourceVm | None, waiter: Waiter) -> None:  # noqa: ARG002 - the same for all targets
         try:
@@ -189,13 +190,7 @@ class GalleryTarget(Target):
 
     def _put(self, body: dict[str, Any], waiter: Waiter) -> dict[str, Any]:
         """Make or change it; returns it, and keeps it, with its replication as far as that is by then."""
-        try:
-            made = self.session.arm.put(self.id, body, GALLERY_API, waiter)
-        except WaitTimeout as error:
-            # What it waited for is the replication: say how far each region is.
-            error.message = f"{error.message} {progress_sentence(self._read())}".rstrip()
-            raise
-        self._version = self._read() or made
+        self._version = put_version(self.session, self.id, body, waiter)
         return self._version
 
     def _body(self, source: SourceVm, now: datetime) -> dict[str, Any]:

@@ -50,11 +50,7 @@ def telling_regions(
         if seen and now - seen[-1] < _EVERY:
             return
         seen[:] = [now]
-        try:
-            found = read_version(session, version)
-        except AzureError:
-            # What cannot be shown is no reason to stop waiting.
-            return
+        found = _seen(session, version)
         if found is not None:
             tell(version_facts(found)["replication"])
 
@@ -72,18 +68,27 @@ def put_version(
     try:
         made = session.arm.put(version, body, GALLERY_API, waiter)
     except WaitTimeout as error:
-        error.message = f"{error.message} {progress_sentence(read_version(session, version))}".rstrip()
+        error.message = f"{error.message} {progress_sentence(_seen(session, version))}".rstrip()
         raise
     except OperationFailed as error:
-        raise _failure(error, read_version(session, version)) from error
+        raise _failure(error, _seen(session, version)) from error
     return read_version(session, version) or made
+
+
+def _seen(session: AzureSession, version: str) -> dict[str, Any] | None:
+    """The version, for what is said of it: that it cannot be read is no reason to stop, nor another error."""
+    try:
+        return read_version(session, version)
+    except AzureError:
+        return None
 
 
 def _failure(error: OperationFailed, version: Mapping[str, Any] | None) -> OperationFailed:
     """The error in terms of regions, where Azure tells which have failed."""
     regions = version_facts(version)["replication"] if version is not None else []
     failed = [each for each in regions if str(each["state"]).casefold() == "failed"]
-    if version is None or not failed:
+    if version is None or not any(each["details"] for each in failed):
+        # Not the replication failed, but what comes before it; Azure's own words tell.
         return error
     whole = [each["region"] for each in regions if str(each["state"]).casefold() == "completed"]
     causes = "; ".join(f"{each['region']} ({each['details'] or 'no reason was given'})" for each in failed)

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import normalize_location
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import BUILD_TAG
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.times import moment
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.publishing import SHALLOW, Publishing
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.version_changes import (
     locked_regions,
@@ -164,8 +166,9 @@ def protected_until(version: Mapping[str, Any]) -> str | None:
     properties = version.get("properties") or {}
     if not (properties.get("safetyProfile") or {}).get("blockDeletionBeforeEndOfLife"):
         return None
-    end = (properties.get("publishingProfile") or {}).get("endOfLifeDate")
-    return str(end) if end else None
+    end = str((properties.get("publishingProfile") or {}).get("endOfLifeDate") or "")
+    ends = moment(end)
+    return end if ends is not None and ends > datetime.now(timezone.utc) else None
 
 
 def shallow_findings(wanted: Publishing) -> list[Finding]:
