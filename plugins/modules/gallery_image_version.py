@@ -381,10 +381,34 @@ actions:
   type: list
   elements: str
 failure:
-  description: What Azure said - code, message, target, status, request_id - and what to do, remedy. Of a
-    refusal, findings names each reason with id, what, where and remedy.
+  description: What Azure said - code, message, target, status, request_id - and what to do, remedy.
   returned: failure
   type: dict
+  contains:
+    findings:
+      description: All reasons of a refusal, before which nothing was changed.
+      type: list
+      elements: dict
+      returned: when the task was refused
+      contains:
+        id:
+          description: Name of the reason, for programs.
+          type: str
+          returned: always
+          sample: generation-mismatch
+        what:
+          description: What speaks against it.
+          type: str
+          returned: always
+        where:
+          description: The option or resource that it is about.
+          type: str
+          returned: always
+          sample: definition
+        remedy:
+          description: What to do about it.
+          type: str
+          returned: always
 """
 
 from typing import Any
