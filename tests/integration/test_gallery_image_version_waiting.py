@@ -200,3 +200,19 @@ def test_an_image_of_a_community_gallery_is_a_source(
     done, _writes = thrice(azure, version, session, latest)
     assert done.after["version"] == "3.1.4"
     assert done.after["source"] == f"/CommunityGalleries/{name}/Images/everybody/Versions/3.1.4"
+
+
+def test_a_lost_answer_and_a_shaky_network_make_one_version(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    options = wanted(azure, group, "shaky", version="next_patch", regions=both())
+    put = {"method": "PUT", "path": "**/versions/*", "nth": 1}
+    polls = {"method": "GET", "path": "**/capsOperations/*", "every": 2}
+    with faults(
+        azure, rule("unheard", put, "drop", when="after"), rule("polls", polls, "error", status=503)
+    ) as hits:
+        done = version(session, options)
+    assert hits["unheard"] == 1
+    assert done.facts is not None
+    assert (done.facts["version"], done.facts["provisioning_state"]) == ("1.0.0", "Succeeded")
+    assert len(list_versions(session, definition_id(azure, group, "shaky"), None)) == 1
