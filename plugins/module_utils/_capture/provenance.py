@@ -19,8 +19,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import CaptureRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_differences import SOURCES_TAG
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import PLAN_TAG, STATE_TAG
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import (
+    PLAN_TAG,
+    SOURCES_TAG,
+    STATE_TAG,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import plan_text
 
 VM_ID_TAG = SOURCE_VM_ID_TAG

@@ -62,7 +62,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.version
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.ensured import Ensured
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding, refuse_if_any
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_differences import SOURCES_TAG
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import SOURCES_TAG
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import (
     in_transition,
     is_failed,

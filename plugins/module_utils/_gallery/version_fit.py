@@ -30,7 +30,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibi
     Verdict,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_differences import SOURCES_TAG
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import SOURCES_TAG
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.target_facts import definition_target
 
 # Of each disk by itself; the others are about the system, or all disks together.

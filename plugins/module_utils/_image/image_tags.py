@@ -8,6 +8,9 @@ from __future__ import annotations
 PLAN_TAG = "goldenimage_plan"
 #: generalized or specialized.
 STATE_TAG = "goldenimage_os_state"
+#: A digest of what it was made of. Azure refers to sources by name alone, and a disk that was deleted
+#: and made anew under its old name is another source all the same.
+SOURCES_TAG = "goldenimage_sources"
 
 
 def plan_of_tags(tags: dict[str, str] | None) -> dict[str, str]:

@@ -17,8 +17,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     normalize_location,
     parse_resource_id,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_differences import SOURCES_TAG
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import (
+    SOURCES_TAG,
     STATE_TAG,
     plan_of_tags,
 )
@@ -56,7 +56,7 @@ def describe_resource(session: AzureSession, source: ArmResource) -> SourceFacts
         return machine_facts(machine, _disks_of(session, machine), source)
     if source.kind == MANAGED_IMAGE:
         return _managed_image(_read(session, source, COMPUTE_API), source)
-    return _disk_facts(_read(session, source, DISK_API), source)
+    return disk_facts(_read(session, source, DISK_API), source)
 
 
 def _read(session: AzureSession, source: ArmResource, api_version: str, **query: str) -> dict[str, Any]:
@@ -121,7 +121,8 @@ def _image_disk(disk: Mapping[str, Any]) -> SourceDisk:
     )
 
 
-def _disk_facts(disk: Mapping[str, Any], source: ArmResource) -> SourceFacts:
+def disk_facts(disk: Mapping[str, Any], source: ArmResource) -> SourceFacts:
+    """A managed disk or snapshot in wire shape."""
     properties = disk.get("properties") or {}
     state = {"generalized": GENERALIZED, "specialized": SPECIALIZED}
     return SourceFacts(

@@ -14,17 +14,29 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     parse_resource_id,
     resource_id,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility import check, findings
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.disk_state import check_content
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import refuse_if_any
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_request import DiskRequest
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import SourceFacts
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_names import (
     COMPUTE,
     MANAGED_DISK,
     SNAPSHOT,
+    VHD_BLOB,
+    VIRTUAL_MACHINE,
     ArmResource,
     VhdBlob,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_parsing import SourceParser
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_state import read_state
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_resources import (
+    disk_facts,
+    machine_facts,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.target_facts import (
+    MANAGED_IMAGE,
+    TargetFacts,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
@@ -32,7 +44,22 @@ if TYPE_CHECKING:
 STORAGE_API = "2024-01-01"
 _MEMBERS = {"disks": "managedDisk", "snapshots": "snapshot"}
 _KINDS = {"disks": "managed disk", "snapshots": "snapshot"}
-_GRANTED = ("ActiveSAS", "ActiveSASFrozen")
+_KIND_OF = {
+    "managedDisk": MANAGED_DISK,
+    "snapshot": SNAPSHOT,
+    "blobUri": VHD_BLOB,
+    "sourceVirtualMachine": VIRTUAL_MACHINE,
+}
+_DISK_RULES = (
+    "source-not-ready",
+    "security-type-managed-image",
+    "shared-disk",
+    "unsupported-disk",
+    "encrypted-disk",
+    "disk-busy",
+    "disk-smaller",
+)
+_MACHINE_RULES = ("security-type-managed-image", "ephemeral-os-disk", "not-generalized")
 
 
 class Reference(NamedTuple):
@@ -54,6 +81,17 @@ class Source(NamedTuple):
     generation: str | None = None
     size_gb: int | None = None
     identity: str | None = None
+
+    @property
+    def facts(self) -> SourceFacts:
+        """As the compatibility rules see it."""
+        return SourceFacts(
+            kind=_KIND_OF[self.reference.member],
+            name=self.reference.value,
+            location=self.location,
+            os_type=self.os_type,
+            generation=self.generation,
+        )
 
 
 def references(disk: DiskRequest, subscription: str, resource_group: str) -> list[Reference]:
@@ -111,7 +149,7 @@ def find_source(session: AzureSession, disk: DiskRequest, resource_group: str) -
             remedy="Give the id of the one that is meant.",
         )
     reference, resource = found[0]
-    _check_readable(disk, _kind(reference), resource)
+    _check_readable(disk, reference, resource)
     properties = resource["properties"]
     return Source(
         reference=Reference(reference.member, resource["id"]),
@@ -136,33 +174,15 @@ def _read(session: AzureSession, reference: Reference) -> dict[str, Any] | None:
         return None
 
 
-def _check_readable(disk: DiskRequest, kind: str, resource: dict[str, Any]) -> None:
-    properties = resource["properties"]
-    where = f"{disk.option}.source: {kind} {resource['name']}"
-    state = properties.get("diskState", "")
+def _check_readable(disk: DiskRequest, reference: Reference, resource: dict[str, Any]) -> None:
+    where = f"{disk.option}.source: {_kind(reference)} {resource['name']}"
     check_content(where, resource)
-    if state in _GRANTED:
-        raise InvalidInput(
-            f"{where} cannot be read now, access to it is granted by a shared access signature (state"
-            f" {state}).",
-            remedy="Revoke the access first (az disk revoke-access).",
-        )
-    if properties.get("provisioningState", "Succeeded") != "Succeeded":
-        raise InvalidInput(
-            f"{where} is not ready, its provisioning state is {properties['provisioningState']}."
-        )
-    security = (properties.get("securityProfile") or {}).get("securityType", "Standard")
-    if security != "Standard":
-        raise InvalidInput(
-            f"{where} has security type {security}, of which Azure makes no managed images.",
-            remedy="Publish it as a version of an Azure Compute Gallery.",
-        )
-    size = properties.get("diskSizeGB")
-    if disk.disk_size_gb is not None and size is not None and disk.disk_size_gb < size:
-        raise InvalidInput(
-            f"{disk.option}.disk_size_gb: {disk.disk_size_gb} is less than the {size} GiB of {kind}"
-            f" {resource['name']}, and a disk cannot shrink."
-        )
+    source = ArmResource(_KIND_OF[reference.member], reference.value)
+    target = TargetFacts(MANAGED_IMAGE, os_disk_size_gb=disk.disk_size_gb)
+    verdicts = check(disk_facts(resource, source), target, _DISK_RULES)
+    task = f"make an image of {_kind(reference)} {resource['name']}"
+    options = {"disk-smaller": f"{disk.option}.disk_size_gb"}
+    refuse_if_any(task, findings(verdicts, lambda each: options.get(each.id, f"{disk.option}.source")))
 
 
 def _account_location(session: AzureSession, url: str) -> str | None:
@@ -207,21 +227,11 @@ def find_source_vm(session: AzureSession, option_value: str, resource_group: str
     if machine is None:
         raise missing
     properties = machine["properties"]
-    security = (properties.get("securityProfile") or {}).get("securityType", "Standard")
-    if security != "Standard":
-        raise InvalidInput(
-            f"source_vm: {parsed.name} has security type {security}, of which Azure makes no managed images.",
-            remedy="Publish it as a version of an Azure Compute Gallery.",
-        )
-    os_disk = (properties.get("storageProfile") or {}).get("osDisk") or {}
-    if os_disk.get("diffDiskSettings"):
-        raise InvalidInput(f"source_vm: {parsed.name} has an ephemeral system disk, nothing can be kept.")
-    if not read_state(machine).generalized:
-        raise InvalidInput(
-            f"source_vm: {parsed.name} is not generalized.",
-            remedy="Generalize its operating system, stop it and mark it (module vm with generalized: true);"
-            " an image of one machine with its identity is made from its disks, with os_state: Specialized.",
-        )
+    storage = properties.get("storageProfile") or {}
+    os_disk = storage.get("osDisk") or {}
+    facts = machine_facts(machine, [(entry, None) for entry in (os_disk, *(storage.get("dataDisks") or []))])
+    verdicts = check(facts, TargetFacts(MANAGED_IMAGE), _MACHINE_RULES)
+    refuse_if_any(f"make an image of {parsed.name}", findings(verdicts, lambda _verdict: "source_vm"))
     return Source(
         reference=Reference("sourceVirtualMachine", machine["id"]),
         location=normalize_location(machine["location"]),
