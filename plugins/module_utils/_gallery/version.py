@@ -101,6 +101,7 @@ class VersionWork:
         self._check_mode = check_mode
         self._plain_waiter = waiter
         self._tell = tell
+        self._versions: list[dict[str, Any]] | None = None
 
     def ensure(self) -> Ensured:
         """Create, change, bring back or (with `request.replace`) replace the version. Bad input raises before
@@ -165,11 +166,16 @@ class VersionWork:
         what = f"Version {name} of {self._request.definition}"
         return settled(what, read(), read, self._waiter(version))
 
+    def _listed(self) -> list[dict[str, Any]]:
+        """All versions of the definition, listed once."""
+        if self._versions is None:
+            self._versions = self._session.arm.list(f"{self._request.definition_id}/versions", GALLERY_API)
+        return self._versions
+
     def _latest_like(self, seen: _Seen) -> str | None:
-        versions = self._session.arm.list(f"{self._request.definition_id}/versions", GALLERY_API)
         same = [
             each["name"]
-            for each in versions
+            for each in self._listed()
             if not content_differences(each, self._request, seen.material) and not _is_going(each)
         ]
         return max(same, key=_number, default=None)
@@ -213,8 +219,7 @@ class VersionWork:
         return Ensured(True, facts, before, comparable(facts), [action], warnings)
 
     def _next(self, material: Material, kept: Sequence[str]) -> str:
-        listed = self._session.arm.list(f"{self._request.definition_id}/versions", GALLERY_API)
-        taken = [*(each["name"] for each in listed), *kept]
+        taken = [*(each["name"] for each in self._listed()), *kept]
         today = datetime.now(timezone.utc).date()
         return next_number(self._request.version, taken, today, material.facts.version)
 
@@ -229,7 +234,7 @@ class VersionWork:
             what = f"version {name} cannot be deleted before its end of life, {end}."
             remedy = "Set block_deletion_before_end_of_life to false first, or give another version."
             return [Finding("protected", what, "replace", remedy)]
-        if request.is_automatic and self._session.arm.get(request.id(name), GALLERY_API) is not None:
+        if request.is_automatic and name in [each["name"] for each in self._listed()]:
             what = f"version {name}, which is the source's, was made of something else."
             return [Finding("name-taken", what, "version", "Let it be counted (next_patch).")]
         if name in kept and not request.replace:
@@ -239,12 +244,11 @@ class VersionWork:
         return []
 
     def _body(self, material: Material, home: str, tags: Mapping[str, str] | None) -> dict[str, Any]:
-        luns = [disk.lun for disk in material.facts.data_disks if disk.lun is not None]
         return {
             "location": home,
             "tags": self._tags(tags, material),
             "properties": {
-                **self._request.publishing.new_profiles(home, luns),
+                **self._request.publishing.new_profiles(home, material.luns),
                 "storageProfile": material.storage,
             },
         }

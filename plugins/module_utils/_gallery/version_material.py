@@ -47,6 +47,14 @@ class Material:
     identity: str | None
 
     @property
+    def luns(self) -> list[int]:
+        """The LUNs of the data disks that the version will have."""
+        named = self.storage.get("dataDiskImages")
+        if named is not None or "osDiskImage" in self.storage:
+            return [int(disk["lun"]) for disk in named or []]
+        return [disk.lun for disk in self.facts.data_disks if disk.lun is not None]
+
+    @property
     def reference(self) -> str:
         """The source, or that of the operating system's disk."""
         return self.facts.pinned or self.facts.reference or self.facts.name
