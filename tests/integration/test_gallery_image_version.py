@@ -147,6 +147,57 @@ def test_a_machine_a_disk_a_snapshot_a_blob_and_a_version_are_sources(
     assert (again.changed, again.after["version"]) == (False, "1.0.0")
 
 
+def test_a_machine_that_keeps_its_identity_becomes_a_specialized_version(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    definition(azure, group, "special", osState="Specialized")
+    machine(azure, group, "special", luns=(0,), marked=False)
+    done, _writes = thrice(
+        azure, version, session, wanted(group, "special", source={"virtual_machine": "special"})
+    )
+    assert [disk["lun"] for disk in done.after["data_disks"]] == [0]
+    marked_generalized(azure, machine(azure, group, "general", luns=()))
+    said = "definition: general has OS state Generalized, definition special is for Specialized"
+    refused(azure, version, session, wanted(group, "special", source={"virtual_machine": "general"}), said)
+
+
+def test_a_version_in_a_gallery_of_another_subscription_is_a_source(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    second = azure.env["LOCAL_AZURE_SECOND_SUBSCRIPTION_ID"]
+
+    def there(path: str) -> str:
+        return path.replace(azure.subscription_id, second)
+
+    azure.put(there(azure.id(group)), {"location": "eastus"})
+    creation = {"creationData": {"createOption": "Empty"}, "diskSizeGB": 1, "osType": "Linux"}
+    disk = there(azure.id(group, "Microsoft.Compute/disks", "theirs"))
+    azure.put(disk, {"location": "eastus", "sku": {"name": "Standard_LRS"}, "properties": creation})
+    gallery = there(azure.id(group, "Microsoft.Compute/galleries", "theirs"))
+    azure.put(gallery, {"location": "eastus", "properties": {}})
+    identifier = {"publisher": "p", "offer": "o", "sku": "s"}
+    defined = {
+        "osType": "Linux",
+        "osState": "Generalized",
+        "hyperVGeneration": "V1",
+        "identifier": identifier,
+    }
+    azure.put(f"{gallery}/images/base", {"location": "eastus", "properties": defined})
+    storage = {"osDiskImage": {"source": {"id": disk}}}
+    made = f"{gallery}/images/base/versions/4.5.6"
+    profile = {"publishingProfile": {"replicationMode": "Shallow"}, "storageProfile": storage}
+    azure.put(made, {"location": "eastus", "properties": profile})
+    definition(azure, group, "fromafar")
+    options = wanted(group, "fromafar", version="source", source=f"{gallery}/images/base")
+    done, _writes = thrice(azure, version, session, options)
+    assert (done.after["version"], done.after["source"]) == ("4.5.6", made)
+    # The task may name a gallery of the other subscription, too.
+    ours = {"gallery": gallery, "definition": "base", "version": "4.5.6", "exclude_from_latest": True}
+    changed, writes = thrice(azure, version, session, ours)
+    assert writes == [f"PUT {made}"]
+    assert changed.after["exclude_from_latest"] is True
+
+
 def test_numbers_are_counted_dated_or_those_of_the_source(
     azure: LocalAzure, session: AzureSession, group: str
 ) -> None:
