@@ -75,9 +75,7 @@ def describe_blob(
         try:
             found = blob.facts()
             if found is None:
-                raise NotFound(
-                    f"source: there is no blob {source}.", code="BlobNotFound", remedy="Correct its name."
-                )
+                raise NotFound(f"there is no blob {source}.", code="BlobNotFound", remedy="Correct its name.")
             facts = _blob_facts(blob, found.kind, found.size, leased=found.leased)
         finally:
             blob.close()

@@ -82,7 +82,7 @@ def describe_gallery(session: AzureSession, source: GalleryImage, location: str 
 def _both(read: Any, source: GalleryImage | PublicGalleryImage) -> tuple[Mapping[str, Any], Any]:
     """The definition, and its version or versions; NotFound when the definition is missing."""
     missing = NotFound(
-        f"source: there is no definition {source.definition} in gallery {source.gallery}.",
+        f"there is no definition {source.definition} in gallery {source.gallery}.",
         remedy="Check the names, the resource group and the region; a file's path begins with / or ./",
     )
     try:
@@ -96,7 +96,7 @@ def _both(read: Any, source: GalleryImage | PublicGalleryImage) -> tuple[Mapping
 
 def _no_version(source: GalleryImage | PublicGalleryImage, what: str) -> NotFound:
     return NotFound(
-        f"source: {KIND_WORDS[source.kind]} {source.definition} of gallery {source.gallery} has no {what}.",
+        f"{KIND_WORDS[source.kind]} {source.definition} of gallery {source.gallery} has no {what}.",
         remedy="Check the version, and that it is replicated to the region.",
     )
 

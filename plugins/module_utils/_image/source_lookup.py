@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import NotFound
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import normalize_location
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.snake_case import to_snake
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import region_of
@@ -68,8 +69,18 @@ class SourceLookup:
         """The source that a text or dictionary names. Raises InvalidInput when it names none."""
         return SourceParser(self._session.subscription_id, self._group, option).parse(given)
 
-    def describe(self, source: SourceName) -> SourceFacts:
-        """Everything that is known of a source. Raises NotFound when it is not there."""
+    def describe(self, source: SourceName, option: str = "source") -> SourceFacts:
+        """Everything that is known of a source. Raises NotFound when it is not there.
+
+        :param option: the option that names it, with which messages begin
+        """
+        try:
+            return self._describe(source)
+        except NotFound as error:
+            error.message = f"{option}: {error.message}"
+            raise
+
+    def _describe(self, source: SourceName) -> SourceFacts:
         if isinstance(source, MarketplaceImage):
             return describe_marketplace(self._session, source, self._region(), terms=self._terms)
         if isinstance(source, PublicGalleryImage):

@@ -70,7 +70,7 @@ def _read(session: AzureSession, parts: tuple[str, str, str], version: str, loca
     image = session.arm.get(path, COMPUTE_API)
     if image is None:
         raise NotFound(
-            f"source: the Marketplace has no version {version} of {':'.join(parts)} in {location}.",
+            f"the Marketplace has no version {version} of {':'.join(parts)} in {location}.",
             remedy="Look for one with module marketplace_info, or ask for latest.",
         )
     return image
@@ -82,7 +82,7 @@ def _latest(session: AzureSession, parts: tuple[str, str, str], location: str) -
     names = [str(each["name"]) for each in session.arm.list(path, COMPUTE_API)]
     if not names:
         raise NotFound(
-            f"source: the Marketplace has no version of {':'.join(parts)} in {location}.",
+            f"the Marketplace has no version of {':'.join(parts)} in {location}.",
             remedy="Look for one with module marketplace_info.",
         )
     highest = max(names, key=version_key)

@@ -61,7 +61,7 @@ def describe_resource(session: AzureSession, source: ArmResource) -> SourceFacts
 
 def _read(session: AzureSession, source: ArmResource, api_version: str, **query: str) -> dict[str, Any]:
     missing = NotFound(
-        f"source: there is no {KIND_WORDS[source.kind]} {source.name} in resource group"
+        f"there is no {KIND_WORDS[source.kind]} {source.name} in resource group"
         f" {source.resource_group} of subscription {source.subscription}.",
         code="ResourceNotFound",
         remedy="Check its name, and give its id when it is in another resource group.",

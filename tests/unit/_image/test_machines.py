@@ -108,12 +108,12 @@ def test_zone_plan_identity_and_security_type_are_sent_where_azure_wants_them() 
     )
     asked = request(
         zone="2",
-        plan={"name": "p", "product": "o", "publisher": "c"},
         user_assigned_identities=[identity],
         security_type="TrustedLaunch",
         tags={"n": 1},
     )
-    sent = body(asked, VmImage({"id": VERSION}))
+    plan = {"name": "p", "product": "o", "publisher": "c"}
+    sent = body(asked, VmImage({"id": VERSION}), LINUX._replace(plan=plan))
     assert sent["zones"] == ["2"]
     assert sent["plan"] == {"name": "p", "product": "o", "publisher": "c"}
     assert sent["identity"] == {"type": "UserAssigned", "userAssignedIdentities": {identity: {}}}
