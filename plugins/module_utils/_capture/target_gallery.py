@@ -30,7 +30,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target 
     status_of,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.names import GALLERY_API
-from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.publishing import SHALLOW
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.replication import (
     put_version,
     read_version,
@@ -43,16 +42,21 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.version
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.version_facts import (
     version_facts,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility import check, findings
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import is_failed, settled
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import SourceFacts
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_names import VIRTUAL_MACHINE
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.target_facts import (
+    GALLERY_VERSION,
+    TargetFacts,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 _WRITE = "Microsoft.Compute/galleries/images/versions/write"
 _DELETE = "Microsoft.Compute/galleries/images/versions/delete"
-# GiB; larger disks are not replicated ("Azure Compute Gallery", limits).
-_LARGEST_GIB = 2048
 
 
 class GalleryTarget(Target):
@@ -113,7 +117,8 @@ class GalleryTarget(Target):
 
     def unchangeable(self) -> list[Finding]:
         facts = version_facts(self._version or {})
-        found = self._misplaced(str(facts["location"]), self.title)
+        there = SourceFacts(VIRTUAL_MACHINE, self.title, location=str(facts["location"]))
+        found = self._unfit(there, "region-mismatch")
         mode = facts["replication_mode"] or "Full"
         if self.wanted.publishing.replication_mode not in (None, mode):
             found.append(self.cannot_change("replication_mode", mode))
@@ -131,34 +136,23 @@ class GalleryTarget(Target):
             )
         return found
 
-    def _misplaced(self, location: str, what: str) -> list[Finding]:
-        regions = [region.name for region in self.wanted.publishing.regions]
-        if not regions or location in regions:
-            return []
-        return [
-            self.finding(
-                "region-mismatch",
-                f"{what} is in {location}, which is not among its regions.",
-                f"Add {location} to the regions: a version is made, and stays, in its machine's region.",
-                "regions",
-            )
-        ]
+    def _unfit(self, facts: SourceFacts, *rules: str) -> list[Finding]:
+        """What speaks against a version in the region of the machine, or of the version itself."""
+        publishing = self.wanted.publishing
+        target = TargetFacts(
+            GALLERY_VERSION,
+            location=facts.location,
+            regions=tuple(region.name for region in publishing.regions),
+            replication_mode=publishing.replication_mode,
+        )
+        parts = {"region-mismatch": f"{self.wanted.option}.regions"}
+        return findings(check(facts, target, rules), lambda each: parts.get(each.id, self.wanted.option))
 
     def findings(self, source: SourceVm) -> list[Finding]:
         found = list(self.missing)
         if self._definition is not None:
             found += definition_findings(self.wanted.option, self._definition, self.request, source)
-        found += self._misplaced(source.location, source.name)
-        for disk in source.captured(self.request):
-            too_large = (disk.size_gb or 0) > _LARGEST_GIB
-            if too_large and self.wanted.publishing.replication_mode != SHALLOW:
-                found.append(
-                    self.finding(
-                        "disk-too-large",
-                        f"{disk.label} has {disk.size_gb} GiB, no more than {_LARGEST_GIB} are replicated.",
-                        "Leave it out with data_disks, or set replication_mode to Shallow.",
-                    )
-                )
+        found += self._unfit(source.captured_facts(self.request), "region-mismatch", "disk-too-large")
         if self.status(source) == OTHER:
             found.append(
                 self.finding(
