@@ -50,15 +50,16 @@ def place_findings(session: AzureSession, wanted: Sequence[Placed], home: str) -
         for option, name in regions
         if name not in places
     ]
-    for option, names in zonal.items():
+    for each in wanted:
+        remedy = "Leave zone_resilient out" if each.zonal else "Use a storage type that ends in _LRS there"
         found += [
             Finding(
                 "no-zones",
                 f"zone redundancy is asked for, but {name} has no availability zones.",
-                option.rstrip(".") or "storage_account_type",
-                "Leave zone_resilient out and use a storage type that ends in _LRS there.",
+                each.option.rstrip(".") or "storage_account_type",
+                f"{remedy}, or a region that has zones.",
             )
-            for name in names
+            for name in zonal[each.option]
             if name in places and not places[name]
         ]
     return found
