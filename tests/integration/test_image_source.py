@@ -285,7 +285,7 @@ def test_filter_and_lookup_say_what_is_wrong(play: Player) -> None:
         "'web' | goldenimage.azure.image_reference": "resource group",
         "'web' | goldenimage.azure.image_reference(resource_group='rg')": "subscription_id",
         "{} | goldenimage.azure.image_reference": "names no source",
-        "lookup('goldenimage.azure.image_source', 'Debian:a:b')": "publisher:offer:sku:version",
+        "lookup('goldenimage.azure.image_source', 'a:b', subscription_id='s')": "publisher:offer:sku:version",
     }
     tasks = [
         {"name": text, "ansible.builtin.debug": {"msg": f"{{{{ {text} }}}}"}, "ignore_errors": True}
