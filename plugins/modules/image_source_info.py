@@ -148,6 +148,11 @@ source:
       description: Resource id.
       type: str
       returned: always
+    identity:
+      description: A text that is another one when the source was replaced by one of the same name; null where
+        that cannot be told.
+      type: str
+      returned: always
     subscription:
       description: Subscription that it is in.
       type: str

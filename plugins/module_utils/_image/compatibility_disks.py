@@ -14,6 +14,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibi
     AT_ONCE,
     LATER,
     NEVER,
+    WARNING,
     Reason,
     RuleBook,
 )
@@ -195,3 +196,23 @@ def disk_smaller(source: SourceFacts, target: TargetFacts) -> Iterator[Reason]:
             " shrink.",
             f"Ask for {has} GiB or more.",
         )
+
+
+@BOOK.rule(
+    "customer-key-lost",
+    "what is made of disks with a disk encryption set has one too",
+    _IMAGES,
+    docs.DISK_ENCRYPTION,
+    told=NEVER,
+    severity=WARNING,
+)
+def customer_key_lost(source: SourceFacts, target: TargetFacts) -> Iterator[Reason]:
+    if target.encryption != "platform":
+        return
+    for disk in source.disks:
+        if disk.encryption_set:
+            yield Reason(
+                f"the {disk.label} is encrypted with a key of your own, {target.name} by the platform's.",
+                "Name a disk encryption set for the target.",
+                _where(disk),
+            )

@@ -77,6 +77,7 @@ _WAYS = {
     DISK_FILE: "Upload it first, with module disk_upload.",
 }
 _READY = ("succeeded", "updating")
+_CHANGING = ("creating", "updating", "deleting", "migrating")
 # What a source has to be in the region for; other sources carry their own list of regions.
 _ONE_REGION = (VIRTUAL_MACHINE, MANAGED_IMAGE, MANAGED_DISK, SNAPSHOT, VHD_BLOB)
 
@@ -108,8 +109,14 @@ def source_kind(source: SourceFacts, target: TargetFacts) -> Iterator[Reason]:
 def source_not_ready(source: SourceFacts, target: TargetFacts) -> Iterator[Reason]:
     del target
     state = source.provisioning_state
-    # A machine on which an operation failed is still there, and may be whole.
-    if state is None or state.casefold() in _READY or source.kind == VIRTUAL_MACHINE:
+    if state is None:
+        return
+    if source.kind == VIRTUAL_MACHINE:
+        # One on which an operation failed is still there, and may be whole.
+        ready = state.casefold() not in _CHANGING
+    else:
+        ready = state.casefold() in _READY
+    if ready:
         return
     yield Reason(
         f"{source.name} cannot be used, its provisioning state is {state}.",
