@@ -11,6 +11,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.ensured import Ensured
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_request import ImageRequest
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.managed_image import ensure_image
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.marketplace_terms import ensure_terms
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.virtual_machine import ensure_vm
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_request import VmRequest
@@ -54,6 +56,22 @@ def test_the_plan_comes_from_the_image_once_its_terms_are_accepted(
     made = azure.get(azure.id(group, f"{COMPUTE}/virtualMachines", "rocky"))
     assert made["plan"] == PLAN
     assert not ensured(session, group, "rocky", image=ROCKY).changed
+
+
+def test_the_plan_goes_by_a_managed_image_to_the_machines_made_of_it(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    ensure_terms(session, PLAN, {"state": "accepted"}, check_mode=False)
+    ensured(session, group, "first", image=ROCKY, power_state="deallocated", generalized=True)
+    options = {"resource_group": group, "name": "planned", "source_vm": "first"}
+    request = ImageRequest.from_options(options)
+    ensure_image(session, request, check_mode=False, waiter=Waiter())
+    image = azure.get(azure.id(group, f"{COMPUTE}/images", "planned"))
+    assert image["tags"]["goldenimage_plan"] == "resf:rockylinux-x86_64:9-lvm"
+    bare = ImageRequest.from_options({**options, "tags": {}, "append_tags": False})
+    assert not ensure_image(session, bare, check_mode=False, waiter=Waiter()).changed
+    ensured(session, group, "second", image="planned")
+    assert azure.get(azure.id(group, f"{COMPUTE}/virtualMachines", "second"))["plan"] == PLAN
 
 
 @pytest.mark.parametrize(

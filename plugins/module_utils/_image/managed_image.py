@@ -35,9 +35,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_req
     DiskRequest,
     ImageRequest,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import SOURCES_TAG
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import PLAN_TAG, SOURCES_TAG
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import group_location
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import plan_text
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.sources import (
     Source,
     find_source,
@@ -71,6 +72,7 @@ class _Found(NamedTuple):
     os_type: str | None
     sources: list[Source]
     identity: str | None
+    plan: str = ""
 
 
 def ensure_image(
@@ -173,6 +175,7 @@ def _find(session: AzureSession, request: ImageRequest) -> _Found:
         os_type=_os_type(request, first),
         sources=[source for _option, _lun, source in named],
         identity=_identity([(lun, source) for _option, lun, source in named]),
+        plan=plan_text(first.plan) if first.plan else "",
     )
 
 
@@ -261,7 +264,7 @@ def _body(request: ImageRequest, found: _Found, tags: dict[str, str] | None) -> 
         properties["storageProfile"] = storage
     return {
         "location": found.location,
-        "tags": _tags(request, tags, found.identity),
+        "tags": _tags(request, tags, found.identity, found.plan),
         "properties": properties,
     }
 
@@ -276,11 +279,23 @@ def _settings(disk: DiskRequest) -> dict[str, Any]:
     return {name: value for name, value in wire.items() if value is not None}
 
 
-def _tags(request: ImageRequest, current: dict[str, str] | None, identity: str | None) -> dict[str, str]:
-    """The tags the image should have; the one that identifies its sources stays, whatever the user's tags."""
+def _tags(
+    request: ImageRequest, current: dict[str, str] | None, identity: str | None, plan: str | None = None
+) -> dict[str, str]:
+    """The tags the image should have; those that tell what it was made of stay, whatever the user's tags.
+
+    :param plan: the plan of its sources, "" for none; None: as it is tagged
+    """
+    present = current or {}
+    kept = {
+        SOURCES_TAG: identity or present.get(SOURCES_TAG),
+        PLAN_TAG: present.get(PLAN_TAG) if plan is None else plan,
+    }
     tags = merged_tags(current, request.tags, request.append_tags)
-    kept = identity or (current or {}).get(SOURCES_TAG)
-    return {**tags, SOURCES_TAG: kept} if kept else tags
+    if plan == "" and PLAN_TAG not in (request.tags or {}):
+        # It was that of the image that is replaced.
+        tags.pop(PLAN_TAG, None)
+    return {**tags, **{name: value for name, value in kept.items() if value}}
 
 
 def _update_tags(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 _API = "2021-01-01"
-_NO_ANSWER = (400, 403, 404)
+_NO_ANSWER = (400, 403, 404, 409)
 
 
 def _path(session: AzureSession, plan: Mapping[str, str]) -> str:

@@ -103,11 +103,6 @@ class SourceFacts:
         """The operating system's first, as far as they are known."""
         return [*([self.os_disk] if self.os_disk else []), *self.data_disks]
 
-    @property
-    def supports_trusted_launch(self) -> bool:
-        """Whether machines of this image may have Trusted Launch."""
-        return TRUSTED_LAUNCH in allowed_security_types(self.security_type)
-
 
 # What the feature SecurityType of an image lets machines be; "Supported" leaves the choice to them. Source:
 # "Trusted launch for Azure virtual machines" and "Create an image definition and an image version".

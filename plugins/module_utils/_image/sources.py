@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput, NotFound
@@ -18,7 +19,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibi
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.disk_state import check_content
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import refuse_if_any
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_request import DiskRequest
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import SourceFacts
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import (
+    SourceFacts,
+    plan_of,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_names import (
     COMPUTE,
     MANAGED_DISK,
@@ -73,7 +77,8 @@ class Reference(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What an image can be made from. `identity` changes when the source is deleted and made anew."""
+    """What an image can be made from. `identity` changes when the source is deleted and made anew; `plan` {}
+    is that of a source without a Marketplace plan."""
 
     reference: Reference
     location: str | None
@@ -81,6 +86,7 @@ class Source(NamedTuple):
     generation: str | None = None
     size_gb: int | None = None
     identity: str | None = None
+    plan: Mapping[str, str] = {}
 
     @property
     def facts(self) -> SourceFacts:
@@ -158,6 +164,7 @@ def find_source(session: AzureSession, disk: DiskRequest, resource_group: str) -
         generation=properties.get("hyperVGeneration"),
         size_gb=properties.get("diskSizeGB"),
         identity=properties.get("uniqueId"),
+        plan=plan_of(properties.get("purchasePlan")),
     )
 
 
@@ -239,6 +246,7 @@ def find_source_vm(session: AzureSession, option_value: str, resource_group: str
         generation=_vm_generation(session, properties, os_disk),
         size_gb=os_disk.get("diskSizeGB"),
         identity=properties.get("vmId"),
+        plan=plan_of(machine.get("plan")),
     )
 
 

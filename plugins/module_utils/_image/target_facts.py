@@ -66,7 +66,6 @@ class TargetFacts:
     os_disk_size_gb: int | None = None
     replication_mode: str | None = None
     with_login: bool | None = None
-    end_of_life: str | None = None
 
 
 def definition_target(
@@ -100,5 +99,4 @@ def definition_target(
         plan=plan_of(properties.get("purchasePlan")),
         replication_mode=replication_mode,
         encryption=encryption,
-        end_of_life=properties.get("endOfLifeDate"),
     )
