@@ -25,8 +25,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.names import (
     check_definition_name,
-    check_gallery_name,
     check_version,
+    definition_id,
+    gallery_id,
+    version_id,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.places import Placed
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.publishing import Publishing
@@ -105,7 +107,7 @@ class TargetRequest:
         if self.type == MANAGED_IMAGE:
             return resource_id(subscription, self.group, COMPUTE, "images", self.name)
         if self.type == GALLERY_VERSION:
-            return f"{self.definition_id(subscription)}/versions/{self.version}"
+            return version_id(self.definition_id(subscription), self.version)
         return f"{self.storage_account}/{self.container}/{self.prefix}"
 
     @property
@@ -114,13 +116,10 @@ class TargetRequest:
         zonal = bool(self.zone_resilient) or str(self.storage_account_type or "").endswith("_ZRS")
         return Placed(f"{self.option}.", self.publishing, zonal)
 
-    def gallery_id(self, subscription: str) -> str:
-        if is_resource_id(self.gallery):
-            return str(parse_resource_id(self.gallery))
-        return resource_id(subscription, self.group, COMPUTE, "galleries", self.gallery)
-
     def definition_id(self, subscription: str) -> str:
-        return f"{self.gallery_id(subscription)}/images/{self.definition}"
+        """Raises InvalidInput where the gallery is not named by a name or the id of one."""
+        gallery = gallery_id(subscription, self.group, self.gallery, f"{self.option}.gallery")
+        return definition_id(gallery, self.definition)
 
 
 @dataclass(frozen=True)
@@ -301,8 +300,6 @@ def _check_image(target: TargetRequest) -> None:
 
 
 def _check_version(target: TargetRequest) -> None:
-    name = parse_resource_id(target.gallery).name if is_resource_id(target.gallery) else target.gallery
-    check_gallery_name(f"{target.option}.gallery", name)
     check_definition_name(f"{target.option}.definition", target.definition)
     check_version(f"{target.option}.version", target.version)
 

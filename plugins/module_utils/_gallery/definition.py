@@ -32,6 +32,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.feature
     differing,
     features_of,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.gallery import required_gallery
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.names import (
     GALLERY_API,
     first_of,
@@ -57,18 +58,6 @@ _REQUIRED = ("osType", "osState", "identifier")
 _DEFAULTS = {"os_state": "Generalized", "hyper_v_generation": "V1", "architecture": "x64"}
 
 
-def read_gallery_of(session: AzureSession, gallery: str) -> dict[str, Any]:
-    """The gallery that something is to be in. Raises InvalidInput where there is none."""
-    found = session.arm.get(gallery, GALLERY_API)
-    if found is None:
-        raise InvalidInput(
-            f"gallery: there is no gallery {gallery.rpartition('/')[2]} in resource group"
-            f" {gallery.split('/')[4]}.",
-            remedy="Make it first (module gallery), or correct its name and resource_group.",
-        )
-    return found
-
-
 def _source(
     session: AzureSession, request: DefinitionRequest, location: str, *, needed: bool
 ) -> SourceFacts | None:
@@ -88,7 +77,7 @@ def ensure_definition(
     session: AzureSession, request: DefinitionRequest, *, check_mode: bool, waiter: Waiter
 ) -> Ensured:
     """Create or update the definition. Bad input raises before any change."""
-    gallery = read_gallery_of(session, request.gallery_id)
+    gallery = required_gallery(session, request.gallery_id)
 
     def read() -> dict[str, Any] | None:
         return session.arm.get(request.id, GALLERY_API)
@@ -293,6 +282,6 @@ def list_definitions(session: AzureSession, gallery: str, name: str | None = Non
     if name:
         one = session.arm.get(f"{gallery}/images/{name}", GALLERY_API)
         return [one] if one else []
-    read_gallery_of(session, gallery)
+    required_gallery(session, gallery)
     listed = session.arm.list(f"{gallery}/images", GALLERY_API)
     return sorted(listed, key=lambda definition: str(definition["id"]).lower())

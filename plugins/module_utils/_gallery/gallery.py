@@ -84,6 +84,18 @@ def read_gallery(session: AzureSession, gallery: str) -> dict[str, Any] | None:
     return session.arm.get(gallery, GALLERY_API, **_WITH_GROUPS)
 
 
+def required_gallery(session: AzureSession, gallery: str) -> dict[str, Any]:
+    """The gallery that something is, or is to be, in. Raises InvalidInput where there is none."""
+    found = read_gallery(session, gallery)
+    if found is None:
+        raise InvalidInput(
+            f"gallery: there is no gallery {gallery.rpartition('/')[2]} in resource group"
+            f" {gallery.split('/')[4]}.",
+            remedy="Make it first (module gallery), or correct its name and resource_group.",
+        )
+    return found
+
+
 def ensure_gallery(
     session: AzureSession, request: GalleryRequest, *, check_mode: bool, waiter: Waiter
 ) -> Ensured:

@@ -16,7 +16,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.deletion import to_its_end
-from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.gallery import read_gallery
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.gallery import required_gallery
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.gallery_facts import gallery_facts
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.names import (
     GALLERY_API,
@@ -80,13 +80,7 @@ class Judged(NamedTuple):
 
 def judge(session: AzureSession, request: PruneRequest, now: datetime) -> Judged:
     """Look at versions, machines and scale sets. Nothing is changed."""
-    gallery = read_gallery(session, request.gallery_id)
-    if gallery is None:
-        raise InvalidInput(
-            f"gallery: there is no gallery {request.gallery_id.rpartition('/')[2]} in resource group"
-            f" {request.gallery_id.split('/')[4]}.",
-            remedy="Correct its name and resource_group.",
-        )
+    gallery = required_gallery(session, request.gallery_id)
     definitions = sorted(_definitions(session, request))
     listed = in_parallel(lambda name: _versions(session, f"{request.gallery_id}/images/{name}"), definitions)
     usage = find_usage(session, gallery, request.subscriptions)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.arm import is_absence
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import parse_resource_id
@@ -18,6 +17,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.names i
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+
+_NOTHING_KEPT = (400, 404, 409)
 
 
 def kept_versions_path(definition: str) -> str:
@@ -27,11 +28,12 @@ def kept_versions_path(definition: str) -> str:
 
 
 def soft_deleted_in(session: AzureSession, definition: str) -> list[dict[str, Any]]:
-    """The deleted versions that are kept, in wire shape; empty in galleries without soft delete."""
+    """The deleted versions that are kept, in wire shape. Without soft delete there are none, whether Azure
+    lists nothing there or refuses to."""
     try:
         return session.arm.list(kept_versions_path(definition), GALLERY_API)
     except AzureError as error:
-        if is_absence(error):
+        if error.status in _NOTHING_KEPT:
             return []
         raise
 
