@@ -109,7 +109,7 @@ class LookupModule(LookupBase):
                     location=options["location"],
                     terms=options["terms"],
                     blob_auth_mode=options["auth_mode"],
-                    verify_tls=checks_certificates(options),
+                    verify_tls=checks_certificates(options, signs_in=True),
                 )
                 # All names are read before Azure is asked for any.
                 sources = [lookup.parse(term) for term in terms]

@@ -209,7 +209,6 @@ failure:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility_job import (
     Answer,
@@ -219,9 +218,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibi
 from ansible_collections.goldenimage.azure.plugins.module_utils._module import (
     Outcome,
     azure_module,
-    fail,
-    finish,
-    run,
+    conclude,
+    in_session,
 )
 
 _TARGET_SPEC: dict[str, Any] = {
@@ -269,16 +267,12 @@ def main() -> None:
             "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
         }
     )
-    failure: AzureError | None = None
-    try:
+
+    def find_out() -> Outcome:
         offline = answer_offline(module.params)
-        if offline is not None:
-            finish(module, outcome(module, offline))
-    except AzureError as error:
-        failure = error
-    if failure is not None:
-        fail(module, failure)
-    run(module, work)
+        return in_session(module, work) if offline is None else outcome(module, offline)
+
+    conclude(module, find_out)
 
 
 if __name__ == "__main__":

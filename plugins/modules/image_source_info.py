@@ -282,7 +282,7 @@ def work(module: AnsibleModule, session: AzureSession) -> Outcome:
         location=options["location"],
         terms=options["terms"],
         blob_auth_mode=options["auth_mode"],
-        verify_tls=checks_certificates(options),
+        verify_tls=checks_certificates(options, signs_in=True),
     )
     facts = lookup.describe(lookup.parse(options["source"]))
     return Outcome(changed=False, result={"source": described(facts, session.subscription_id)})

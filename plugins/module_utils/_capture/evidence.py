@@ -44,8 +44,12 @@ class Evidence(NamedTuple):
 
 def mark(vm_id: str, now: datetime, build_id: str = "") -> str:
     """The value of the tag. With `build_id`: that build is about to deallocate the machine itself."""
-    time = now.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return " ".join(filter(None, (time, vm_id, build_id)))
+    return " ".join(filter(None, (time_text(now), vm_id, build_id)))
+
+
+def time_text(moment: datetime) -> str:
+    """A time as tags have it, in UTC."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def find_evidence(request: CaptureRequest, source: SourceVm) -> Evidence:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
@@ -17,6 +17,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary
     source_of,
     source_tag,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import time_text
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import CaptureRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import (
@@ -32,6 +33,9 @@ TWIN_TAG = "goldenimage_twin"
 IMAGE_TAG = "goldenimage_source_image"
 TIME_TAG = "goldenimage_captured"
 JOB_TAG = "goldenimage_awx_job"
+# When the capture failed that made this and was to make more. The rest can only be made of the same machine
+# as long as that is not restored or, a twin, removed.
+INCOMPLETE_TAG = "goldenimage_incomplete"
 # The digest of what was captured: the machine, and each disk by its uniqueId.
 CONTENT_TAG = SOURCES_TAG
 _DIGEST_LENGTH = 32
@@ -61,7 +65,7 @@ def provenance_tags(request: CaptureRequest, source: SourceVm, now: datetime) ->
         **machine,
         STATE_TAG: request.os_state,
         BUILD_TAG: request.build_id,
-        TIME_TAG: now.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        TIME_TAG: time_text(now),
         CONTENT_TAG: content_digest(request, source),
     }
     image = _image_name(source.image_reference)
@@ -72,6 +76,11 @@ def provenance_tags(request: CaptureRequest, source: SourceVm, now: datetime) ->
     if request.awx_job_id:
         tags[JOB_TAG] = request.awx_job_id
     return tags
+
+
+def completed(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags without the one that says that the capture was not completed."""
+    return {name: value for name, value in tags.items() if name != INCOMPLETE_TAG}
 
 
 def _image_name(reference: Mapping[str, Any]) -> str:
@@ -89,7 +98,12 @@ def _image_name(reference: Mapping[str, Any]) -> str:
 
 def made_by(tags: Mapping[str, Any], request: CaptureRequest) -> bool:
     """Whether an image's or version's tags, or a blob's metadata, say that this build made it of this
-    machine. One build id may stand for builds of several machines."""
+    machine or a twin of it. One build id may stand for builds of several machines."""
     machine = source_tag(request.vm_id).casefold()
-    captured = str(tags.get(TWIN_TAG) or tags.get(SOURCE_TAG) or "").casefold()
-    return tags.get(BUILD_TAG) == request.build_id and captured == machine
+    captured = {str(tags.get(name) or "").casefold() for name in (TWIN_TAG, SOURCE_TAG)}
+    return tags.get(BUILD_TAG) == request.build_id and machine in captured
+
+
+def is_replaceable(tags: Mapping[str, Any], request: CaptureRequest) -> bool:
+    """Whether it was made by a run of this build that then failed: it does not go with what is made now."""
+    return INCOMPLETE_TAG in tags and made_by(tags, request)

@@ -46,7 +46,7 @@ VM_IMAGE, OS_IMAGE = "vm_image", "os_image"
 GENERALIZED, SPECIALIZED = "generalized", "specialized"
 MANAGED_IMAGE, GALLERY_VERSION, VHD_BLOBS = "managed_image", "gallery_version", "vhd_blobs"
 # Tags that say where an image comes from, beside the user's.
-OWN_TAGS = 10
+OWN_TAGS = 11
 
 # How a gallery version is published.
 _PUBLISHING = (

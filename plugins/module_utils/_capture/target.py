@@ -17,6 +17,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operation
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import (
     CONTENT_TAG,
     content_digest,
+    is_replaceable,
     made_by,
     provenance_tags,
 )
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 # What is there under the target's name: nothing, what is wanted, what a failed run of ours left behind and
-# is to be replaced, or something else.
+# is to be replaced (half made, or whole and of a machine that is another one since then), or something else.
 ABSENT, RIGHT, UNFINISHED, OTHER = "absent", "right", "unfinished", "other"
 
 _CONFLICT = 409
@@ -84,6 +85,10 @@ class Target(ABC):
     @abstractmethod
     def make(self, source: SourceVm, waiter: Waiter, now: datetime) -> None:
         """Make it; on failure nothing half made stays."""
+
+    @abstractmethod
+    def note_incomplete(self, waiter: Waiter, now: datetime) -> None:
+        """Mark what is there as made by a capture that failed at another target; `change` takes that back."""
 
     @abstractmethod
     def facts(self, source: SourceVm | None) -> dict[str, Any]:
@@ -173,7 +178,9 @@ def status_of(
         return UNFINISHED if made_by(tags, request) else OTHER
     if source is None:
         return RIGHT if made_by(tags, request) else OTHER
-    return RIGHT if tags.get(CONTENT_TAG) == content_digest(request, source) else OTHER
+    if tags.get(CONTENT_TAG) == content_digest(request, source):
+        return RIGHT
+    return UNFINISHED if is_replaceable(tags, request) else OTHER
 
 
 def _put_or_found(

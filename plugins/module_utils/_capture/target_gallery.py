@@ -15,6 +15,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operation
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.definition_fit import (
     definition_findings,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import time_text
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import (
+    INCOMPLETE_TAG,
+    completed,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import (
     CaptureRequest,
     TargetRequest,
@@ -104,7 +109,7 @@ class GalleryTarget(Target):
         return [*changes, *["replication"] * is_failed(self._version)]
 
     def _changed(self, version: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        tags = merged_tags(version.get("tags"), self.request.tags, True)
+        tags = completed(merged_tags(version.get("tags"), self.request.tags, True))
         return changed_version(version, self.wanted.publishing, tags)
 
     def change(self, waiter: Waiter, *, only_look: bool) -> None:
@@ -114,6 +119,10 @@ class GalleryTarget(Target):
             self._version = {**present, **body, "properties": {**present["properties"], **body["properties"]}}
             return
         self._put(body, waiter)
+
+    def note_incomplete(self, waiter: Waiter, now: datetime) -> None:
+        body = self._changed(self._version or {})[0]
+        self._put({**body, "tags": {**body["tags"], INCOMPLETE_TAG: time_text(now)}}, waiter)
 
     def unchangeable(self) -> list[Finding]:
         facts = version_facts(self._version or {})

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operation
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
     resource_group_id,
     same_resource,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import time_text
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import (
+    INCOMPLETE_TAG,
+    completed,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import (
     CaptureRequest,
@@ -92,14 +98,20 @@ class ImageTarget(Target):
         return ["tags"] if self._tags() != ((self._image or {}).get("tags") or {}) else []
 
     def _tags(self) -> dict[str, str]:
-        return merged_tags((self._image or {}).get("tags"), self.request.tags, True)
+        return completed(merged_tags((self._image or {}).get("tags"), self.request.tags, True))
 
     def change(self, waiter: Waiter, *, only_look: bool) -> None:
-        change = {"tags": self._tags()}
-        self._image = {**(self._image or {}), **change}
-        if not only_look:
-            images = self.session.compute.images
-            self._image = images.update(self.wanted.group, self.wanted.name, change, waiter)
+        if only_look:
+            self._image = {**(self._image or {}), "tags": self._tags()}
+        else:
+            self._set_tags(self._tags(), waiter)
+
+    def note_incomplete(self, waiter: Waiter, now: datetime) -> None:
+        self._set_tags({**self._tags(), INCOMPLETE_TAG: time_text(now)}, waiter)
+
+    def _set_tags(self, tags: Mapping[str, str], waiter: Waiter) -> None:
+        images = self.session.compute.images
+        self._image = images.update(self.wanted.group, self.wanted.name, {"tags": tags}, waiter)
 
     def unchangeable(self) -> list[Finding]:
         facts = image_facts(self._image or {})

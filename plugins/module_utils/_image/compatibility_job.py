@@ -94,7 +94,7 @@ def answer(session: AzureSession, options: Mapping[str, Any]) -> Answer:
         session,
         resource_group=options["resource_group"],
         location=given.get("location"),
-        verify_tls=checks_certificates(options),
+        verify_tls=checks_certificates(options, signs_in=True),
     )
     # The names are read before anything is asked.
     definition = _definition(lookup, given)

@@ -28,6 +28,8 @@ BOOT = "cat /proc/sys/kernel/random/boot_id"
 IDENTITY = (
     "cat /etc/machine-id; hostname; ls /home; getent passwd runner carol; cat /etc/ssh/ssh_host_*_key.pub"
 )
+#: The task that shows that the guest was really generalized.
+GENERALIZED = "goldenimage.azure.linux_generalize : Remove the traces and start the last step"
 _VHDS = "captures"
 _USED = "".join(
     f"mkdir /{label}; echo 'LABEL={label} /{label} ext4 defaults,nofail 0 2' >> /etc/fstab\n"
@@ -66,6 +68,13 @@ class CapturedMachine:
     def wait(self) -> None:
         """Until it can be logged in to."""
         wait_for_ssh(self.ssh, BOOT_SECONDS)
+
+    def assert_born(self, born: Born, name: str) -> None:
+        """A machine that was made of this one's image is one of its own, with this one's data."""
+        assert born.luns == list(LABELS)
+        assert born.data == DATA
+        assert born.hostname == name
+        assert not set(born.identity.splitlines()) & set(self.identity.splitlines())
 
     def capture(self, **variables: Any) -> PlayResult:
         """Run capture_vm.yml."""

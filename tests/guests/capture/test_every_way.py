@@ -4,67 +4,34 @@
 
 One machine goes through all of it, in the order of the tests: a twin of it is captured, a capture fails after
 it was generalized, and it is captured in place. Meanwhile the machines of what was captured are born.
+The quick proof is in test_in_place.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.guests.captured_machine import (
+from tests.guests.capture.captured_machine import (
     BOOT,
-    BOOT_SECONDS,
     DATA,
+    GENERALIZED,
     GROUP,
     IDENTITY,
-    LABELS,
     LOOK,
     Births,
     CapturedMachine,
     everywhere,
-    make_places,
 )
-from tests.guests.lab.frozen import freeze_guest
 from tests.integration.captures import power_and_flag
 from tests.integration.cloud import LocalAzure
 from tests.integration.faults import faults, rule
-from tests.integration.watched_cloud import watched_cloud
 
 TYPES = {"managed_image": "image", "gallery_version": "version", "vhd_blobs": "vhd"}
-GENERALIZED = "goldenimage.azure.linux_generalize : Remove the traces and start the last step"
 
 
-@pytest.fixture(scope="module")
-def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
-    options = ("--guests", "--guest-timeout", str(BOOT_SECONDS), "--speed", "500")
-    with watched_cloud(tmp_path_factory.mktemp("azure"), *options) as cloud:
-        make_places(cloud)
-        yield cloud
-
-
-@pytest.fixture(scope="module")
-def machine(
-    azure: LocalAzure, guests_cache: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[CapturedMachine]:
-    directory = tmp_path_factory.mktemp("machine")
-    guest = freeze_guest(guests_cache).thaw(directory)
-    try:
-        made = CapturedMachine(azure, directory, guest)
-    finally:
-        guest.stop()
-    guest.disks[0].path.unlink()
-    yield made
-    made.ssh.close()
-
-
-@pytest.fixture(scope="module")
-def births(azure: LocalAzure, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Births]:
-    made = Births(azure, tmp_path_factory.mktemp("births"))
-    yield made
-    made.end()
+pytestmark = pytest.mark.thorough
 
 
 def begin_births(births: Births, how: str, targets: list[dict[str, Any]]) -> None:
@@ -145,8 +112,4 @@ def test_machine_born_of_a_capture_boots_as_itself_with_the_data_disks_at_their_
     machine: CapturedMachine, births: Births, how: str, target: str
 ) -> None:
     name = f"{how}-{target}"
-    born = births[name]
-    assert born.luns == list(LABELS)
-    assert born.data == DATA
-    assert born.hostname == name
-    assert not set(born.identity.splitlines()) & set(machine.identity.splitlines())
+    machine.assert_born(births[name], name)
