@@ -220,9 +220,9 @@ source:
       elements: dict
       returned: always
     blob:
-      description: Of a VHD blob its C(blob_type), C(size_bytes), the C(disk_type) of the VHD (V(fixed),
-        V(dynamic), V(differencing), empty for what is no VHD), C(disk_size_bytes), and whether it is
-        C(leased).
+      description: Of a VHD blob its C(name), C(blob_type), C(size_bytes), the C(disk_type) of the VHD
+        (V(fixed), V(dynamic), V(differencing), empty for what is no VHD), C(disk_size_bytes), and whether it
+        is C(leased).
       type: dict
       returned: always
     provisioning_state:

@@ -5,18 +5,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility import check
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility_rule import (
-    AT_ONCE,
-    ERROR,
-    LATER,
-    Verdict,
-)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.machine_sizes import find_size
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import SourceFacts
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_lookup import SourceLookup
@@ -32,6 +26,7 @@ from hypothesis import strategies as st
 from tests.integration.captures import control, definition, interface, machine
 from tests.integration.cloud import LocalAzure
 from tests.integration.machines import COMPUTE, public_key
+from tests.integration.verdicts import agree, refusal
 
 REGION = "eastus"
 USAGES = "locations/eastus/usages"
@@ -76,26 +71,6 @@ class Ground(NamedTuple):
 
     def __repr__(self) -> str:
         return "the ground"
-
-
-def refusal(azure: LocalAzure, path: str, body: Mapping[str, Any]) -> str:
-    """What Azure says against it, at once or when its operation fails; "" when it makes it."""
-    first = azure.request("PUT", path, body)
-    if first.status >= 300:
-        return str(first.body["error"]["message"])
-    while True:
-        status = azure.request("GET", first.headers["azure-asyncoperation"]).body
-        if status["status"] != "InProgress":
-            return str((status.get("error") or {}).get("message", ""))
-
-
-def agree(verdicts: Sequence[Verdict], said: str, what: object) -> None:
-    errors = [verdict for verdict in verdicts if verdict.severity == ERROR]
-    told = [verdict for verdict in errors if verdict.told in (AT_ONCE, LATER)]
-    if said:
-        assert errors, f"Azure refuses {what}: {said}"
-    else:
-        assert not told, f"Azure makes {what}: {told}"
 
 
 @pytest.fixture(scope="module")

@@ -55,15 +55,18 @@ def blob_place(option: str, url: str) -> BlobPlace:
             f"{option}: {url} does not name a blob.",
             remedy="It looks like https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME.vhd.",
         )
-    if len(path) > 2:
-        raise InvalidInput(
-            f"{option}: the name of the blob in {url} has a slash, Azure refuses that for disks."
-        )
-    if not path[1].lower().endswith(".vhd"):
-        raise InvalidInput(
-            f"{option}: the name of the blob in {url} does not end in .vhd, Azure refuses that."
-        )
-    return BlobPlace(account, path[0], path[1])
+    name = "/".join(path[1:])
+    why = refused_name(name)
+    if why:
+        raise InvalidInput(f"{option}: the name of the blob in {url} {why}, Azure refuses that for disks.")
+    return BlobPlace(account, path[0], name)
+
+
+def refused_name(name: str) -> str | None:
+    """What of a blob's name keeps Azure from taking a disk from it, as a phrase; None where nothing does."""
+    if "/" in name:
+        return "has a slash"
+    return None if name.lower().endswith(".vhd") else "does not end in .vhd"
 
 
 def _is_address(host: str) -> bool:

@@ -10,6 +10,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image import (
     compatibility_documentation as docs,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image import target_facts as targets
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.blob_urls import refused_name
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility_rule import (
     AT_ONCE,
     NEVER,
@@ -36,6 +37,19 @@ _REMEDY = "Upload the disk with module disk_upload, which makes it what Azure wa
 
 def _blob(source: SourceFacts) -> BlobFacts:
     return (source.blob or BlobFacts()) if source.kind == VHD_BLOB else BlobFacts()
+
+
+@BOOK.rule("blob-name", "the blob's name ends in .vhd and has no slash", _MADE_OF, docs.ERRORS, told=AT_ONCE)
+def name(source: SourceFacts, target: TargetFacts) -> Iterator[Reason]:
+    del target
+    blob = _blob(source).name
+    why = refused_name(blob) if blob is not None else None
+    if why:
+        yield Reason(
+            f"the name of blob {blob} {why}, Azure refuses that for disks.",
+            "Copy it to another name (module disk_copy).",
+            SOURCE,
+        )
 
 
 @BOOK.rule("blob-not-page", "the blob is a page blob", _MADE_OF, docs.UPLOAD, told=AT_ONCE)

@@ -14,6 +14,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibi
     AT_ONCE,
     LATER,
     NEVER,
+    SOURCE,
     WARNING,
     Reason,
     RuleBook,
@@ -22,6 +23,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_fa
     SourceDisk,
     SourceFacts,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_names import MANAGED_DISK
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.target_facts import TargetFacts
 
 BOOK = RuleBook()
@@ -39,6 +41,9 @@ _WRITTEN_TO: Mapping[str | None, str] = {
     "ActiveSAS": "access to it is granted by a shared access signature",
     "ActiveSASFrozen": "access to it is granted by a shared access signature",
 }
+_UPLOADS = ("ReadyToUpload", "ActiveUpload")
+# To a machine that runs, and to one that does not.
+_ATTACHED = ("Attached", "Reserved")
 _COMPLETE = 100
 # GiB; larger disks are not replicated ("Azure Compute Gallery", limits).
 LARGEST_REPLICATED = 2048
@@ -69,7 +74,7 @@ def ephemeral_os_disk(source: SourceFacts, target: TargetFacts) -> Iterator[Reas
         yield Reason(
             f"{source.name} has an ephemeral operating system disk, which lives on its host alone.",
             "Capture a machine whose operating system disk is a managed disk.",
-            "source",
+            SOURCE,
         )
 
 
@@ -140,19 +145,22 @@ def encrypted_disk(source: SourceFacts, target: TargetFacts) -> Iterator[Reason]
 @BOOK.rule(
     "disk-busy",
     "every disk has its content: no upload, copy or access by SAS is under way",
-    _COPIES,
+    targets.TARGETS,
     docs.ERRORS,
     told=LATER,
 )
 def disk_busy(source: SourceFacts, target: TargetFacts) -> Iterator[Reason]:
-    del target
+    # Before it copies, attaches or exports a disk Azure looks at it; of images only their operation fails.
+    told = None if target.kind in _IMAGES else AT_ONCE
     for disk in _managed(source):
         why = _WRITTEN_TO.get(disk.state)
-        if why:
+        # Managed disks are copied while others read them.
+        if why and (target.kind != targets.MANAGED_DISK or disk.state in _UPLOADS):
             yield Reason(
-                f"the {disk.label} cannot be captured now, {why} (state {disk.state}).",
+                f"the {disk.label} cannot be used now, {why} (state {disk.state}).",
                 "Complete the upload or revoke the access first (az disk revoke-access).",
                 _where(disk),
+                told if disk.state in _UPLOADS or target.kind == targets.VIRTUAL_MACHINE else NEVER,
             )
         done = _COMPLETE if disk.completion_percent is None else disk.completion_percent
         if done < _COMPLETE:
@@ -160,7 +168,32 @@ def disk_busy(source: SourceFacts, target: TargetFacts) -> Iterator[Reason]:
                 f"the {disk.label} is still being filled, {done:g} percent are done.",
                 "Run the task again when that is complete.",
                 _where(disk),
+                told,
             )
+
+
+@BOOK.rule(
+    "disk-in-use",
+    "a disk is no other machine's; one that is read by SAS may be that of a machine that does not run",
+    [targets.VHD_BLOB, targets.VIRTUAL_MACHINE],
+    docs.EXPORT,
+    told=AT_ONCE,
+)
+def disk_in_use(source: SourceFacts, target: TargetFacts) -> Iterator[Reason]:
+    disk = source.os_disk
+    if source.kind != MANAGED_DISK or disk is None:
+        return
+    if target.kind == targets.VIRTUAL_MACHINE:
+        if disk.state in _ATTACHED and not disk.shared:
+            yield Reason(
+                f"{source.name} is the disk of another machine.", "Copy it (module disk_copy).", SOURCE
+            )
+    elif disk.state == _ATTACHED[0]:
+        yield Reason(
+            f"{source.name} is attached to a machine that runs, and Azure grants nobody access to it.",
+            "Export a snapshot of it, or deallocate the machine.",
+            SOURCE,
+        )
 
 
 @BOOK.rule(

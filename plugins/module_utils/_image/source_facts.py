@@ -55,6 +55,7 @@ class BlobFacts:
     disk_type: str | None = None
     disk_size_bytes: int | None = None
     leased: bool = False
+    name: str | None = None
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ BLOB = SourceFacts(
     name="web.vhd",
     location="eastus",
     generation="V2",
-    blob=BlobFacts("PageBlob", (30 << 30) + 512, "fixed", 30 << 30),
+    blob=BlobFacts("PageBlob", (30 << 30) + 512, "fixed", 30 << 30, name="web.vhd"),
 )
 TO_IMAGE = TargetFacts(kind=targets.MANAGED_IMAGE, name="golden", subscription="s", location="eastus")
 TO_VERSION = TargetFacts(
@@ -116,6 +116,10 @@ def sized(**changes: Any) -> TargetFacts:
 
 def with_disk(source: SourceFacts, **changes: Any) -> SourceFacts:
     return replace(source, data_disks=(replace(source.data_disks[0], **changes),))
+
+
+def with_state(source: SourceFacts, state: str) -> SourceFacts:
+    return replace(source, os_disk=SourceDisk(name="os", size_gb=30, state=state))
 
 
 # Source and target that break the rule, and nothing else that they are not said to.
@@ -237,8 +241,23 @@ BROKEN: list[tuple[str, SourceFacts, TargetFacts, str]] = [
     ("shared-disk", with_disk(VM, shared=True), TO_VERSION, NEVER),
     ("unsupported-disk", with_disk(VM, storage_account_type="UltraSSD_LRS"), TO_VERSION, AT_ONCE),
     ("encrypted-disk", with_disk(VM, guest_encrypted=True), TO_BLOB, NEVER),
-    ("disk-busy", with_disk(VM, state="ActiveSAS"), TO_IMAGE, LATER),
+    ("disk-busy", with_disk(VM, state="ActiveSAS"), TO_IMAGE, NEVER),
+    ("disk-busy", with_state(DISK, "ActiveUpload"), TO_VERSION, LATER),
     ("disk-busy", with_disk(VM, completion_percent=12.5), TO_IMAGE, LATER),
+    ("disk-busy", with_state(DISK, "ActiveUpload"), TO_DISK, AT_ONCE),
+    (
+        "disk-busy",
+        with_state(DISK, "ActiveSAS"),
+        replace(TO_MACHINE, security_type=None, with_login=False),
+        AT_ONCE,
+    ),
+    ("disk-in-use", with_state(DISK, "Attached"), TO_BLOB, AT_ONCE),
+    (
+        "disk-in-use",
+        with_state(DISK, "Reserved"),
+        replace(TO_MACHINE, security_type=None, with_login=False),
+        AT_ONCE,
+    ),
     ("disk-too-large", with_disk(VM, size_gb=4000), TO_VERSION, LATER),
     ("disk-smaller", MARKET, replace(TO_MACHINE, os_disk_size_gb=20), LATER),
     (
@@ -247,6 +266,8 @@ BROKEN: list[tuple[str, SourceFacts, TargetFacts, str]] = [
         replace(TO_VERSION, encryption="platform"),
         NEVER,
     ),
+    ("blob-name", replace(BLOB, blob=BlobFacts(name="web.img")), TO_VERSION, AT_ONCE),
+    ("blob-name", replace(BLOB, blob=BlobFacts(name="folder/web.vhd")), TO_DISK, AT_ONCE),
     ("blob-not-page", replace(BLOB, blob=BlobFacts("BlockBlob")), TO_IMAGE, AT_ONCE),
     ("blob-no-vhd", replace(BLOB, blob=BlobFacts("PageBlob", 1 << 30, "")), TO_DISK, AT_ONCE),
     ("blob-not-fixed", replace(BLOB, blob=BlobFacts("PageBlob", 1 << 30, "dynamic")), TO_VERSION, AT_ONCE),
@@ -315,6 +336,10 @@ def test_every_rule_has_such_a_case() -> None:
         (replace(VM, plan=PLAN), replace(TO_VERSION, plan=PLAN)),
         (with_disk(VM, size_gb=4000), replace(TO_VERSION, replication_mode="Shallow")),
         (MARKET, TO_DISK),
+        (with_state(DISK, "ActiveSAS"), TO_DISK),
+        (with_state(DISK, "Reserved"), TO_BLOB),
+        (with_state(VM, "Attached"), TO_BLOB),
+        (replace(BLOB, blob=BlobFacts(name="folder/web.img")), TO_BLOB),
         (SourceFacts(kinds.DISK_FILE, "web.qcow2"), TO_DISK),
     ],
 )
