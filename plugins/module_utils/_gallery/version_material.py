@@ -16,6 +16,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.version
     DiskRequest,
     VersionRequest,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.blob_accounts import account_of_blob
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import SourceFacts
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_lookup import SourceLookup
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_names import (
@@ -26,7 +27,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_na
     PublicGalleryImage,
     SourceName,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.sources import account_of_blob
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer
     FooterError,
     parse_footer,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.blob_accounts import account_of_blob
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.blob_urls import blob_place
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import (
     BlobFacts,
@@ -36,7 +38,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_na
     DiskFile,
     VhdBlob,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.sources import account_of_blob
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_target import (
     BlobRequest,
     find_source_url,
@@ -65,7 +66,8 @@ def describe_blob(
     place = blob_place("source", source.url)
     account = account_of_blob(session, source.url)
     if account is None:
-        return SourceFacts(kind=source.kind, name=place.name, reference=str(source), pinned=str(source))
+        named = BlobFacts(name=place.name)
+        return SourceFacts(source.kind, place.name, reference=str(source), pinned=str(source), blob=named)
     parsed = parse_resource_id(account["id"])
     request = BlobRequest(parsed.name, place.container, place.name, parsed.resource_group, auth_mode, None)
     url = find_source_url(session, request, Waiter(True, _KEY_TIMEOUT), verify_tls=verify_tls)
@@ -91,7 +93,7 @@ def describe_blob(
         location=location,
         regions=(location,),
         os_disk=None if size is None else SourceDisk(size_gb=-(-size // _GIB)),
-        blob=facts,
+        blob=replace(facts, name=place.name),
     )
 
 

@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput, NotFound
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
+    AzureError,
+    InvalidInput,
+    NotFound,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
     ResourceId,
     is_resource_id,
@@ -15,10 +19,12 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     parse_resource_id,
     resource_id,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.blob_accounts import account_of_blob
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility import check, findings
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.disk_state import check_content
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import refuse_if_any
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_request import DiskRequest
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_bytes import describe_blob
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import (
     SourceFacts,
     plan_of,
@@ -45,7 +51,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.target_fa
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
-STORAGE_API = "2024-01-01"
 _MEMBERS = {"disks": "managedDisk", "snapshots": "snapshot"}
 _KINDS = {"disks": "managed disk", "snapshots": "snapshot"}
 _KIND_OF = {
@@ -63,6 +68,7 @@ _DISK_RULES = (
     "disk-busy",
     "disk-smaller",
 )
+_BLOB_RULES = ("blob-not-page", "blob-no-vhd", "blob-not-fixed", "blob-size")
 _MACHINE_RULES = ("security-type-managed-image", "ephemeral-os-disk", "not-generalized")
 
 
@@ -136,7 +142,7 @@ def find_source(session: AzureSession, disk: DiskRequest, resource_group: str) -
     """Look the disk's source up and check it. Raises InvalidInput with what Azure would refuse, and where."""
     candidates = references(disk, session.subscription_id, resource_group)
     if candidates[0].member == "blobUri":
-        return Source(candidates[0], _account_location(session, candidates[0].value))
+        return _blob(session, disk, candidates[0])
     found = [
         (candidate, resource)
         for candidate in candidates
@@ -168,6 +174,20 @@ def find_source(session: AzureSession, disk: DiskRequest, resource_group: str) -
     )
 
 
+def _blob(session: AzureSession, disk: DiskRequest, reference: Reference) -> Source:
+    """A blob, checked as far as it can be read from here; the rest is left to Azure to judge."""
+    option = f"{disk.option}.source"
+    try:
+        facts = describe_blob(session, VhdBlob(reference.value), verify_tls=session.verifies_tls)
+    except NotFound as error:
+        raise InvalidInput(f"{option}: {error.message}", remedy=error.remedy) from error
+    except AzureError:
+        account = account_of_blob(session, reference.value)
+        return Source(reference, normalize_location(account["location"]) if account else None)
+    _refuse(disk, facts, f"blob {facts.name}", _BLOB_RULES)
+    return Source(reference, facts.location, identity=facts.identity)
+
+
 def _kind(reference: Reference) -> str:
     return _KINDS[parse_resource_id(reference.value).types[0].lower()]
 
@@ -185,27 +205,16 @@ def _check_readable(disk: DiskRequest, reference: Reference, resource: dict[str,
     where = f"{disk.option}.source: {_kind(reference)} {resource['name']}"
     check_content(where, resource)
     source = ArmResource(_KIND_OF[reference.member], reference.value)
+    name = f"{_kind(reference)} {resource['name']}"
+    _refuse(disk, disk_facts(resource, source), name, _DISK_RULES)
+
+
+def _refuse(disk: DiskRequest, facts: SourceFacts, name: str, rules: Sequence[str]) -> None:
     target = TargetFacts(MANAGED_IMAGE, os_disk_size_gb=disk.disk_size_gb)
-    verdicts = check(disk_facts(resource, source), target, _DISK_RULES)
-    task = f"make an image of {_kind(reference)} {resource['name']}"
+    verdicts = check(facts, target, rules)
+    task = f"make an image of {name}"
     options = {"disk-smaller": f"{disk.option}.disk_size_gb"}
     refuse_if_any(task, findings(verdicts, lambda each: options.get(each.id, f"{disk.option}.source")))
-
-
-def _account_location(session: AzureSession, url: str) -> str | None:
-    """The region of the storage account that a blob is in; None when the session cannot see that account."""
-    account = account_of_blob(session, url)
-    return normalize_location(account["location"]) if account else None
-
-
-def account_of_blob(session: AzureSession, url: str) -> dict[str, Any] | None:
-    """The storage account of the subscription that a blob is in; None when there is none."""
-    path = f"/subscriptions/{session.subscription_id}/providers/Microsoft.Storage/storageAccounts"
-    for account in session.arm.list(path, STORAGE_API):
-        endpoint = ((account.get("properties") or {}).get("primaryEndpoints") or {}).get("blob") or ""
-        if endpoint and url.lower().startswith(endpoint.lower().rstrip("/") + "/"):
-            return account
-    return None
 
 
 def vm_id(option_value: str, subscription: str, resource_group: str) -> str:
