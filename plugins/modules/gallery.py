@@ -13,7 +13,7 @@ description:
   - Makes an Azure Compute Gallery, which image definitions and their versions are kept in, and says who else
     may use its images.
   - Roles given on a gallery (RBAC) are another way to share it, for which nothing has to be set here.
-  - Everything that can be checked is checked before the first change.
+  - Everything that can be checked, rights and locks included, is checked before the first change.
 options:
   resource_group:
     description: Resource group of the gallery.

@@ -16,7 +16,7 @@ description:
     O(failed) is needed.
   - These stay whatever the rules say. The newest version of a definition. What C(latest) means in any region.
     The newest of each channel. What a machine or a scale set uses. What is protected until its end of life.
-    What Azure is at work on.
+    What a lock forbids to delete. What Azure is at work on.
   - Machines and scale sets are looked for in the subscriptions of the session and of the gallery, and in
     O(subscriptions). Where they cannot be read, nothing is deleted. Of a gallery that is shared with others,
     their machines cannot be seen; the task warns of it.
@@ -171,6 +171,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.prune import (
     PruneRequest,
+    check_rights,
     judge,
     remove,
     shown,
@@ -188,6 +189,8 @@ def work(module: AnsibleModule, session: AzureSession) -> Outcome:
     options: dict[str, Any] = module.params
     request = PruneRequest.from_options(options, session.subscription_id)
     judged = judge(session, request, datetime.now(timezone.utc))
+    if options["apply"]:
+        check_rights(session, judged)
     if options["apply"] and not module.check_mode:
         remove(session, request, judged, waiter_from(module))
     return Outcome(**shown(request, judged, apply=options["apply"]))

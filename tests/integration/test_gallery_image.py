@@ -203,9 +203,12 @@ def test_a_definition_is_changed_where_azure_changes_it_and_refused_where_it_nev
         ({"recommended": {"vcpus": {"min": 4, "max": 2}}}, "recommended.vcpus: min 4 is more than max 2"),
         (
             {"hyper_v_generation": "V1", "security_type": "TrustedLaunch"},
-            "security_type: machines of generation V1",
+            "security_type: image definition refused has SecurityType TrustedLaunch and generation V1",
         ),
-        ({"hyper_v_generation": "V1", "architecture": "Arm64"}, "architecture: there are no Arm64 machines"),
+        (
+            {"hyper_v_generation": "V1", "architecture": "Arm64"},
+            "architecture: image definition refused is for Arm64 and for generation V1",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_before_any_write(

@@ -21,9 +21,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.allowed import (
-    lock_findings,
+    needs_findings,
     quota_findings,
-    right_findings,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import (
     GUEST,
@@ -205,8 +204,7 @@ class Capture:
         location = self._source.location if self._source else ""
         return _all(
             [
-                lambda: right_findings(self._session, needs),
-                lambda: lock_findings(self._session, needs),
+                lambda: needs_findings(self._session, needs),
                 lambda: place_findings(self._session, wanted, location),
             ]
         )

@@ -11,6 +11,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.ensure im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput, NotFound
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import normalize_location
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.allowed import (
+    DELETE,
+    WRITE,
+    check_write,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.definition_facts import (
     comparable,
     definition_facts,
@@ -39,6 +44,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.names i
     moment_of,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.soft_deleted import soft_deleted_in
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility import check, findings
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.ensured import Ensured
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding, refuse_if_any
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import known_location
@@ -48,13 +54,20 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_fa
     plan_of,
     plan_text,
     same_plan,
+    security_type_of,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_lookup import SourceLookup
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_names import MANAGED_IMAGE
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.target_facts import (
+    GALLERY_VERSION,
+    TargetFacts,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 _REQUIRED = ("osType", "osState", "identifier")
+_OPTIONS = {"definition-arm64-v1": "architecture", "definition-security-v1": "security_type"}
 _DEFAULTS = {"os_state": "Generalized", "hyper_v_generation": "V1", "architecture": "x64"}
 
 
@@ -85,20 +98,22 @@ def ensure_definition(
     current = settled(f"Image definition {request.name}", read(), read, waiter)
     location = normalize_location(gallery["location"])
     source = _source(session, request, location, needed=current is None)
-    findings = contradictions(request, source) if source else []
+    against = contradictions(request, source) if source else []
     if current is None:
-        body = _new_body(session, request, source, location, findings)
+        body = _new_body(session, request, source, location, against)
         before: dict[str, Any] = {}
         action = f"Created image definition {request.id}"
     else:
-        findings += _unchangeable(request, source, current)
-        refuse_if_any(f"bring image definition {request.name} into that state", findings)
+        against += _unchangeable(request, source, current)
+        refuse_if_any(f"bring image definition {request.name} into that state", against)
         body = _differences(request, current)
         before = comparable(definition_facts(current))
         if not body:
             return Ensured(False, definition_facts(current), before, before)
         names = ", ".join(_words(body))
         action = f"Changed {names} of image definition {request.id}"
+    task = f"{'make' if current is None else 'change'} image definition {request.name}"
+    check_write(session, task, request.id, [WRITE], exists=current is not None)
     if check_mode:
         properties = {**(current or {}).get("properties", {}), **body.get("properties", {})}
         properties.pop("allowUpdateImage", None)
@@ -116,11 +131,11 @@ def _new_body(
     request: DefinitionRequest,
     source: SourceFacts | None,
     location: str,
-    findings: list[Finding],
+    against: list[Finding],
 ) -> dict[str, Any]:
     fixed = {**_DEFAULTS, **(derived_fixed(source) if source else {}), **request.fixed}
     if "os_type" not in fixed:
-        findings.append(
+        against.append(
             Finding(
                 "os-type-unknown",
                 f"nothing tells which operating system the images of {request.name} have.",
@@ -130,7 +145,7 @@ def _new_body(
         )
     told = source.generation if source else None
     if source is not None and not told and "hyper_v_generation" not in request.fixed:
-        findings.append(
+        against.append(
             Finding(
                 "generation-unknown",
                 f"{source.name} does not tell on which generation of machines it boots.",
@@ -139,8 +154,8 @@ def _new_body(
             )
         )
     features = {**(derived_features(source) if source else {}), **request.features}
-    findings += _impossible(fixed, features)
-    refuse_if_any(f"make image definition {request.name}", findings)
+    against += _impossible(request, fixed, features)
+    refuse_if_any(f"make image definition {request.name}", against)
     properties: dict[str, Any] = {member: fixed[option] for option, member in FIXED.items()}
     properties["identifier"] = default_identifier(request, fixed)
     if features:
@@ -155,19 +170,20 @@ def _new_body(
     }
 
 
-def _impossible(fixed: Mapping[str, str], features: Mapping[str, str]) -> list[Finding]:
-    """What no machine has, and Azure refuses. Source: "Support for generation 2 VMs", "Trusted launch"."""
-    found = []
-    if fixed["hyper_v_generation"] == "V1":
-        remedy = "Set hyper_v_generation to V2, or leave it out."
-        security = features.get("SecurityType", "Standard")
-        if security != "Standard":
-            what = f"machines of generation V1 have no security type {security}."
-            found.append(Finding("generation-mismatch", what, "security_type", remedy))
-        if fixed["architecture"] == "Arm64":
-            what = "there are no Arm64 machines of generation V1."
-            found.append(Finding("generation-mismatch", what, "architecture", remedy))
-    return found
+def _impossible(
+    request: DefinitionRequest, fixed: Mapping[str, str], features: Mapping[str, str]
+) -> list[Finding]:
+    """What no machine has, and Azure refuses."""
+    target = TargetFacts(
+        GALLERY_VERSION,
+        f"image definition {request.name}",
+        generation=fixed["hyper_v_generation"],
+        architecture=fixed["architecture"],
+        security_type=security_type_of(features),
+    )
+    # They are about the definition alone, whatever versions of it are made of.
+    verdicts = check(SourceFacts(MANAGED_IMAGE), target, _OPTIONS)
+    return findings(verdicts, lambda each: _OPTIONS[each.id])
 
 
 def _unchangeable(
@@ -270,6 +286,7 @@ def remove_definition(
             remedy="Delete these first (module gallery_image_version, state"
             f" {'absent' if left else 'purged'}).",
         )
+    check_write(session, f"delete image definition {request.name}", request.id, [DELETE], exists=True)
     if not check_mode:
         delete_emptied(session, request.id, waiter)
     before = comparable(definition_facts(current))

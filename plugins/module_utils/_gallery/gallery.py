@@ -13,6 +13,12 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import normalize_location
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.allowed import (
+    DELETE,
+    SHARE,
+    WRITE,
+    check_write,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.deletion import (
     delete_emptied,
     to_its_end,
@@ -118,6 +124,8 @@ def _create(session: AzureSession, request: GalleryRequest, *, check_mode: bool,
     if steps.profile is not None:
         properties["sharingProfile"] = steps.profile
     body = {"location": location, "tags": merged_tags({}, request.tags, True), "properties": properties}
+    verbs = [WRITE, *([SHARE] if steps.after else [])]
+    check_write(session, f"make gallery {request.name}", request.id, verbs, exists=False)
     actions = [f"Created gallery {request.id}", *_said(steps.after)]
     if check_mode:
         foreseen = _foreseen({"id": request.id, "name": request.name, **body}, steps)
@@ -161,6 +169,8 @@ def _update(
     if not body and not steps.before and not steps.after:
         facts = gallery_facts(current)
         return Ensured(False, facts, before, before)
+    verbs = [*([WRITE] if body else []), *([SHARE] if steps.before or steps.after else [])]
+    check_write(session, f"change gallery {request.name}", request.id, verbs, exists=True)
     actions = [*_said(steps.before), *_changed(body, request), *_said(steps.after)]
     if check_mode:
         properties = {**current["properties"], **body.get("properties", {})}
@@ -259,6 +269,7 @@ def remove_gallery(
             f"Gallery {request.name} is not empty, it has the image definitions {first_of(names)}.",
             remedy="Delete these first, with their versions.",
         )
+    check_write(session, f"delete gallery {request.name}", request.id, [DELETE], exists=True)
     if not check_mode:
         delete_emptied(session, request.id, waiter)
     return Ensured(True, None, comparable(gallery_facts(current)), {}, [f"Deleted gallery {request.id}"])

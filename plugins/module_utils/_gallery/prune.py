@@ -13,6 +13,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
     AzureError,
     InvalidInput,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.locks import (
+    Lock,
+    forbidding,
+    locks_in_subscription,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.deletion import to_its_end
@@ -32,10 +37,15 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.retenti
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.soft_deleted import purge
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.usage import find_usage
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.allowed import right_findings
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import refuse_if_any
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import is_failed
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+
+
+_DELETE = "Microsoft.Compute/galleries/images/versions/delete"
 
 
 @dataclass(frozen=True)
@@ -85,12 +95,28 @@ def judge(session: AzureSession, request: PruneRequest, now: datetime) -> Judged
     listed = in_parallel(lambda name: _versions(session, f"{request.gallery_id}/images/{name}"), definitions)
     usage = find_usage(session, gallery, request.subscriptions)
     facts = gallery_facts(gallery)
+    locks = locks_in_subscription(session, request.gallery_id.split("/")[2])
     found = [
-        verdict
+        _unless_locked(verdict, locks)
         for name, versions in zip(definitions, listed, strict=True)
         for verdict in verdicts(name, versions, request.rules, usage, now)
     ]
     return Judged(found, facts["sharing"]["permissions"] != "private", facts["soft_delete"])
+
+
+def _unless_locked(verdict: Verdict, locks: Sequence[Lock]) -> Verdict:
+    if not verdict.goes:
+        return verdict
+    lock = forbidding(locks, str(verdict.version["id"]), deleting=True)
+    return (
+        verdict if lock is None else Verdict(verdict.version, False, f"lock {lock.name} forbids to delete it")
+    )
+
+
+def check_rights(session: AzureSession, judged: Judged) -> None:
+    """Raise Refused where the identity may not delete what goes."""
+    actions = {parent_id(version): [_DELETE] for version in judged.going}
+    refuse_if_any("delete versions", right_findings(session, actions))
 
 
 def _definitions(session: AzureSession, request: PruneRequest) -> list[str]:

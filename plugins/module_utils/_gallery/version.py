@@ -19,6 +19,12 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import normalize_location
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import SOURCE_TAG, source_tag
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.allowed import (
+    DELETE,
+    WRITE,
+    check_write,
+    write_findings,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.deletion import to_its_end
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.names import (
     GALLERY_API,
@@ -204,6 +210,8 @@ class VersionWork:
         findings = [*refusal_findings(verdicts), *shallow_findings(request.publishing)]
         findings += place_findings(self._session, [Placed("", request.publishing)], home)
         findings += self._name_findings(name, kept, current)
+        verbs = [WRITE] if current is None else [WRITE, DELETE]
+        findings += write_findings(self._session, request.id(name), verbs, exists=current is not None)
         refuse_if_any(f"make version {name} of {request.definition}", findings)
         warnings = [each.reason for _option, each in verdicts if each.severity == "warning"]
         body = self._body(material, home, (current or {}).get("tags"))
@@ -304,6 +312,8 @@ class VersionWork:
                 body = self._body(seen.material, home, current.get("tags"))
         if "regions" in changed:
             findings += place_findings(self._session, [Placed("", request.publishing)], home)
+        if changed:
+            findings += write_findings(self._session, version, [WRITE], exists=True)
         refuse_if_any(f"bring version {current['name']} of {request.definition} into that state", findings)
         if not changed:
             facts = version_facts(current)
@@ -325,6 +335,8 @@ class VersionWork:
                 remedy="Galleries keep deleted versions for a week, if soft_delete is on.",
             )
         version = request.id()
+        task = f"bring back version {request.version} of {request.definition}"
+        check_write(self._session, task, version, [WRITE], exists=False)
         actions = [f"Brought back version {version}"]
         body = {"location": kept[request.version]["location"]}
         if self._check_mode:

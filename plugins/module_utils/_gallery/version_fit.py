@@ -23,7 +23,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.version
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.version_request import (
     VersionRequest,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility import check, refusals
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility import (
+    check,
+    findings,
+    refusals,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility_rule import (
     SOURCE,
     TARGET,
@@ -31,7 +35,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibi
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import SOURCES_TAG
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.target_facts import definition_target
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import SourceFacts
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_names import GALLERY
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.target_facts import (
+    GALLERY_VERSION,
+    TargetFacts,
+    definition_target,
+)
 
 # Of each disk by itself; the others are about the system, or all disks together.
 _EACH_DISK = ("source-not-ready", "source-region")
@@ -59,12 +69,19 @@ def verdicts_on(
         location=home,
         regions=regions or None,
         replication_mode=request.publishing.replication_mode,
+        encryption=_encryption(request.publishing),
     )
     options = {SOURCE: next(iter(material.sources)), TARGET: "definition"}
     found = [(options.get(each.about, each.about), each) for each in check(material.facts, target)]
     for option, facts in list(material.sources.items())[1:]:
         found += [(option, each) for each in check(facts, target, _EACH_DISK)]
     return found
+
+
+def _encryption(wanted: Publishing) -> str:
+    """By whose key the operating system's disk is encrypted everywhere."""
+    keyed = [region.os_disk_encryption_set or region.disk_encryption_set for region in wanted.regions]
+    return "customer" if keyed and all(keyed) else "platform"
 
 
 def refusal_findings(verdicts: list[tuple[str, Verdict]]) -> list[Finding]:
@@ -136,23 +153,18 @@ def mode_of(version: Mapping[str, Any]) -> str:
 
 
 def _regions(version: Mapping[str, Any], wanted: Publishing) -> list[Finding]:
-    found = []
-    home, name = normalize_location(version["location"]), version["name"]
-    if wanted.regions and home not in [region.name for region in wanted.regions]:
-        found.append(
-            Finding(
-                "region-mismatch",
-                f"version {name} is in {home}, which is not among its regions.",
-                "regions",
-                f"Add {home} to the regions: a version stays in its own.",
-            )
-        )
+    name = f"version {version['name']}"
+    home = normalize_location(version["location"])
+    there = SourceFacts(GALLERY, name, location=home)
+    regions = [region.name for region in wanted.regions]
+    target = TargetFacts(GALLERY_VERSION, name, location=home, regions=regions)
+    found = findings(check(there, target, ["region-mismatch"]), lambda _verdict: "regions")
     locked = locked_regions(version, wanted)
     if locked:
         found.append(
             Finding(
                 "regions-protected",
-                f"version {name} is in {', '.join(locked)} too, and its safety profile does not let it be"
+                f"{name} is in {', '.join(locked)} too, and its safety profile does not let it be"
                 " removed there.",
                 "regions",
                 "Add that to the regions, or set allow_deletion_of_replicated_locations to true.",

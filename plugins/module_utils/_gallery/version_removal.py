@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput, NotFound
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.allowed import DELETE, check_write
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.deletion import to_its_end
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.names import GALLERY_API
 from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.replication import read_version
@@ -50,6 +51,7 @@ def remove_version(
             f"Version {name} of {request.definition} cannot be deleted before its end of life, {end}.",
             remedy="Set block_deletion_before_end_of_life to false first.",
         )
+    check_write(session, f"delete version {name} of {request.definition}", version, [DELETE], exists=True)
     if not check_mode:
         session.arm.delete(version, GALLERY_API, to_its_end(waiter) if purged else waiter)
         if purged and _is_kept(session, request):
