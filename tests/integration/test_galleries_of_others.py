@@ -8,17 +8,24 @@ from typing import Any
 
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import NotFound
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.gallery_browsing import (
     GalleryQuery,
     browse_galleries,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_lookup import SourceLookup
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_names import COMMUNITY, SHARED
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_names import (
+    COMMUNITY,
+    PUBLIC_SEGMENTS,
+    SHARED,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.virtual_machine import ensure_vm
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_request import VmRequest
 
 from tests.integration.captures import GALLERIES, definition
 from tests.integration.cloud import LocalAzure
-from tests.integration.machines import golden_image
+from tests.integration.machines import COMPUTE, golden_image, wanted
 from tests.integration.plays import Player
 
 COMMUNITY_INFO = {
@@ -114,6 +121,19 @@ def test_references_name_what_they_are_listed_with(
     latest = lookup.describe(lookup.parse(web["reference"]))
     assert latest.version == web["latest"]
     assert latest.pinned == web["versions"][1]["reference"]
+
+
+@pytest.mark.parametrize("kind", [COMMUNITY, SHARED])
+def test_machines_are_made_of_what_others_share(
+    azure: LocalAzure, session: AzureSession, group: str, *, public_name: str, unique_name: str, kind: str
+) -> None:
+    gallery = f"{PUBLIC_SEGMENTS[kind]}/{public_name if kind == COMMUNITY else unique_name}"
+    name = f"of-{kind.partition('_')[0]}"
+    request = VmRequest.from_options(wanted(group, name, image=f"/{gallery}/Images/web"))
+    assert ensure_vm(session, request, check_mode=False, waiter=Waiter()).changed
+    assert not ensure_vm(session, request, check_mode=False, waiter=Waiter()).changed
+    machine = azure.get(azure.id(group, f"{COMPUTE}/virtualMachines", name))["properties"]
+    assert [disk["lun"] for disk in machine["storageProfile"]["dataDisks"]] == [3]
 
 
 @pytest.mark.parametrize(

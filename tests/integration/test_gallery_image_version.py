@@ -296,6 +296,19 @@ def test_how_a_version_is_published_can_be_changed(
     assert writes == [f"DELETE {made}"]
 
 
+def test_that_a_key_of_one_s_own_is_lost_is_told(
+    azure: LocalAzure, session: AzureSession, group: str, encryption_set: str
+) -> None:
+    definition(azure, group, "keyed")
+    own = {"type": "EncryptionAtRestWithCustomerKey", "diskEncryptionSetId": encryption_set}
+    azure.disk(group, "keyed", osType="Linux", hyperVGeneration="V1", encryption=own)
+    options = wanted(group, "keyed", source={"managed_disk": "keyed"})
+    regions = [{"name": "eastus", "disk_encryption_set": encryption_set}]
+    assert version(session, {**options, "regions": regions}, check=True).warnings == []
+    (warning,) = version(session, options, check=True).warnings
+    assert "is encrypted with a key of your own, definition keyed by the platform's" in warning
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from tests.integration.captures import definition
 from tests.integration.cloud import LocalAzure
 from tests.integration.faults import faults, rule
 from tests.integration.galleries import gallery, refused, thrice, version, written
+from tests.integration.plays import Player
+from tests.integration.watched_cloud import watched_cloud
 
 COMMUNITY = {
     "permissions": "community",
@@ -81,6 +84,17 @@ def test_the_progress_of_each_region_is_told(
     assert said.startswith("eastus Replicating ")
     assert ", westus Replicating " in said
     assert label(options) == "told"
+
+
+@pytest.mark.thorough
+def test_a_terminal_shows_how_far_each_region_is(tmp_path: Path) -> None:
+    with watched_cloud(tmp_path / "azure", "--speed", "40") as slow:
+        group = slow.group("rg-slow")
+        options = wanted(slow, group, "shown", regions=both())
+        done = Player(tmp_path, slow.env).module("gallery_image_version", options).succeeded()
+    said = re.findall(r"shown: eastus Replicating (\d+) %, westus Replicating \d+ %", done.stdout)
+    assert len(said) >= 2, done.stdout
+    assert said == sorted(said, key=int)
 
 
 def test_a_region_that_fails_is_named_and_tried_again_by_the_next_run(
