@@ -60,6 +60,7 @@ from typing import Any, cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.programs import Programs, check_root
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import (
     make_changes,
@@ -67,7 +68,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.device_ids import DeviceIds
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.mount_tables import plan_tables
-from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.programs import Programs, check_root
 
 
 def main() -> None:

@@ -95,6 +95,7 @@ from typing import Any, Dict, List, Sequence, cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.programs import Programs, check_root
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import result_of
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.initramfs import (
@@ -102,7 +103,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.initram
     KernelDrivers,
     Plan,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.programs import Programs, check_root
 
 
 def main() -> None:

@@ -87,10 +87,10 @@ from typing import Any, Dict, cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.programs import Programs, check_root
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import result_of
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.kernel_line import KernelLine
-from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.programs import Programs, check_root
 
 
 def main() -> None:

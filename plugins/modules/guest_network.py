@@ -80,6 +80,7 @@ from typing import Any, cast
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.programs import check_root
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import (
     make_changes,
@@ -89,7 +90,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.dhcp im
     plan_network,
     plan_virtual_functions,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.programs import check_root
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.renderers import (
     RENDERERS,
     renderer_of,

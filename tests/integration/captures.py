@@ -5,9 +5,6 @@
 from __future__ import annotations
 
 import itertools
-import json
-import ssl
-import urllib.request
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -21,6 +18,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Refused
 
 from tests.integration.cloud import LocalAzure
+from tests.integration.control import control
 from tests.integration.machines import COMPUTE
 
 GALLERIES = "Microsoft.Compute/galleries"
@@ -106,19 +104,6 @@ def mark_generalized(azure: LocalAzure, vm: str, vm_id: str | None = None) -> No
 def answer_commands(azure: LocalAzure, answer: Mapping[str, Any]) -> None:
     """What scripts that run commands send to a machine answer from now on."""
     control(azure, "run-command-answers", answer)
-
-
-def control(azure: LocalAzure, endpoint: str, body: Mapping[str, Any]) -> None:
-    """Tell the local Azure itself something."""
-    request = urllib.request.Request(  # noqa: S310 - https, loopback
-        f"{azure.url}/local-azure/{endpoint}",
-        method="POST",
-        data=json.dumps(body).encode(),
-        headers={"x-local-azure-control-key": azure.env["LOCAL_AZURE_CONTROL_KEY"]},
-    )
-    context = ssl.create_default_context(cafile=azure.env["SSL_CERT_FILE"])
-    with urllib.request.urlopen(request, context=context, timeout=30) as reply:  # noqa: S310
-        assert reply.status < 300
 
 
 def power_and_flag(azure: LocalAzure, vm: str) -> tuple[str, bool]:

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from tests.integration.captures import control
 from tests.integration.cloud import LocalAzure
+from tests.integration.control import control
 
 LOCATION = "eastus"
 _PLENTY = 100_000

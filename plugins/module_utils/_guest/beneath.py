@@ -8,8 +8,8 @@ import contextlib
 import os
 from typing import Iterator
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._guest import services
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.host import STATE_DIR
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.programs import Programs
 
 _MOUNT_SECONDS = 30.0
 # They are empty or hold names of devices, and no trace is in them.
@@ -26,11 +26,12 @@ def root_beneath_mounts(place: str = STATE_DIR + "/beneath") -> Iterator[str]:
     Raises GuestError when it cannot be mounted.
     """
     os.makedirs(place, mode=0o700, exist_ok=True)
-    services.run(["mount", "--bind", "--make-private", "/", place], _MOUNT_SECONDS)
+    programs = Programs()
+    programs.run(["mount", "--bind", "--make-private", "/", place], _MOUNT_SECONDS)
     try:
         yield place
     finally:
-        services.run(["umount", place], _MOUNT_SECONDS)
+        programs.run(["umount", place], _MOUNT_SECONDS)
 
 
 def has_hidden(place: str, mounts: str = "/proc/self/mounts") -> bool:

@@ -20,6 +20,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.productio
     Signs,
     check_not_in_production,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.programs import check_root
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.removal import Found, find, remove
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.trace import Trace
@@ -66,7 +67,7 @@ def plan(order: Order) -> Plan:
     identity = host.identify(Guest(root))
     host.check_confirmed(identity, order.confirm)
     host.check_distribution(Guest(root), identity)
-    host.check_root()
+    check_root("Generalizing")
     check_not_in_production(order.signs, identity.hostname)
     check_free_space(order.free_space)
     traces = selected(order.selection)

@@ -98,14 +98,6 @@ def check_platform() -> None:
         )
 
 
-def check_root() -> None:
-    """Refuse users who may not change the host."""
-    if os.geteuid() != 0:
-        raise GuestError(
-            "generalizing needs root, but this runs as user id {0}; use become".format(os.geteuid())
-        )
-
-
 def check_distribution(guest: Guest, identity: Identity) -> None:
     """Refuse distributions the traces were not made for; what derives from a known one is taken for it."""
     if guest.family is None:

@@ -11,7 +11,6 @@ for it to go away learns that it did not.
 
 import contextlib
 import os
-import shutil
 from typing import List
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest import services
@@ -28,6 +27,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.job impor
     write_report,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.programs import Programs
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.removal import find, remove
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.session import wait_for_end
@@ -106,13 +106,14 @@ def _leaving(guest: Guest, traces: List[Trace]) -> List[str]:
 
 
 def _deprovision(job: Job, guest: Guest) -> None:
-    cloud_init = shutil.which("cloud-init", path="/usr/bin:/usr/sbin:/bin:/usr/local/bin")
+    programs = Programs()
+    cloud_init = programs.find("cloud-init")
     kept = "cloud-init-state" in job.selection.exclude
     if cloud_init is not None and not kept and guest.root.stat("/var/lib/cloud") is not None:
-        services.run([cloud_init, "clean", "--logs", "--seed"], _TOOL_SECONDS)
+        programs.run([cloud_init, "clean", "--logs", "--seed"], _TOOL_SECONDS)
     # It takes the host keys: after this nobody can log in.
     if job.agent:
-        services.run([job.agent, "-force", "-deprovision"], _TOOL_SECONDS)
+        programs.run([job.agent, "-force", "-deprovision"], _TOOL_SECONDS)
 
 
 def _remove(job: Job, traces: List[Trace], root: str = "/") -> List[str]:

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from typing import List, Sequence, Set
+from typing import List, Set
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.session import processes_of
@@ -89,28 +89,6 @@ def switch_off() -> None:
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
     if done.returncode:
         raise GuestError("{0} failed: {1}".format(" ".join(command), done.stderr.decode("utf-8", "replace")))
-
-
-def run(command: Sequence[str], seconds: float) -> None:
-    """Run a program; a failure raises :class:`GuestError` with its last words."""
-    try:
-        done = subprocess.run(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=seconds,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise GuestError("{0}: {1}".format(" ".join(command), error)) from None
-    if done.returncode:
-        words = done.stdout.decode("utf-8", "replace").strip().splitlines()[-3:]
-        raise GuestError(
-            "{0} failed with exit status {1}: {2}".format(
-                " ".join(command), done.returncode, " / ".join(words)
-            )
-        )
 
 
 def _writers() -> List[str]:

@@ -7,8 +7,8 @@ import os
 import re
 from typing import Dict, Optional
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.programs import Programs
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
-from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.programs import Programs
 
 # /dev/disk/azure is made by rules that come with Azure's own tools.
 _STABLE_LINKS = re.compile(

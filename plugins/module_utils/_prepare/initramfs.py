@@ -7,6 +7,7 @@ import os
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.programs import Programs
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import (
     FileChange,
@@ -19,7 +20,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.kernels
     installed_kernels,
     module_name,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.programs import Programs
 
 _WHY = "# Without these drivers the machine cannot boot on Azure."
 _BUILD_SECONDS = 1800.0

@@ -8,6 +8,7 @@ import re
 from typing import Dict, List, Mapping, NamedTuple, Optional
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.programs import Programs
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.boot_entries import (
     COMMAND_LINE,
@@ -29,7 +30,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.kernel_
     key_of,
     split_words,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.programs import Programs
 
 _MENUS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/efi/EFI/*/grub.cfg")
 # A menu that was made of the settings, and one that was written by hand and is to be made of them. Other

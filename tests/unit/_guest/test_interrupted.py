@@ -26,6 +26,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.distribut
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.places import Content, Lines
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.programs import Programs
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.removal import find
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.session import Process
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.traces import (
@@ -89,7 +90,8 @@ def guest_top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(job, "ERRORS_FILE", str(state / "errors"))
     monkeypatch.setattr(last_step, "LiveRoot", lambda _prefix: LiveRoot(str(top)))
     monkeypatch.setattr(last_step, "root_beneath_mounts", lambda: contextlib.nullcontext("/nowhere"))
-    for name in ("quiet", "run", "close_the_way_in", "switch_off"):
+    monkeypatch.setattr(Programs, "run", lambda *_arguments: "")
+    for name in ("quiet", "close_the_way_in", "switch_off"):
         monkeypatch.setattr(services, name, lambda *_arguments: None)
     return top
 

@@ -21,6 +21,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest import (
     session,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.programs import Programs
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.session import Process
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.traces import Selection
@@ -146,7 +147,7 @@ def test_way_in_is_kept_while_another_trace_cannot_be_removed(
     ran: list[str] = []
     monkeypatch.setattr(last_step, "LiveRoot", lambda _prefix: StuckRoot(str(guest)))
     monkeypatch.setattr(services, "quiet", lambda _uids: ran.append("quiet"))
-    monkeypatch.setattr(services, "run", lambda command, _seconds: ran.append(command[0]))
+    monkeypatch.setattr(Programs, "run", lambda _self, command, _seconds: ran.append(command[0]))
     job.write_job(ORDER)
     (failure,) = last_step._work(ORDER._replace(selection=Selection()))
     assert "logs" in failure

@@ -15,7 +15,7 @@ _LAST_LINES = 5
 
 
 class Programs:
-    """What of programs the preparation needs; tests put another one in its place."""
+    """Finds and runs programs of this host; tests put another one in its place."""
 
     def find(self, name: str) -> Optional[str]:
         """The path of a program; None when it is not installed."""
@@ -39,7 +39,7 @@ class Programs:
                 env=environment,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise GuestError("{0} did not run: {1}".format(arguments[0], error)) from None
+            raise GuestError("{0} did not run to its end: {1}".format(arguments[0], error)) from None
         out = done.stdout.decode("utf-8", "surrogateescape")
         if done.returncode:
             told = done.stderr.decode("utf-8", "replace").strip() or out.strip() or "it gave no reason"
