@@ -23,8 +23,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.target_fa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.captures import control, definition, interface, machine
+from tests.integration.captures import definition, interface, machine
 from tests.integration.cloud import LocalAzure
+from tests.integration.control import control
 from tests.integration.machines import COMPUTE, public_key
 from tests.integration.verdicts import agree, refusal
 
