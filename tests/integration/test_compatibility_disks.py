@@ -105,8 +105,10 @@ def target(azure: LocalAzure, make: Maker) -> Callable[[str], TargetFacts]:
         if kind == GALLERY_VERSION:
             return definition_target(found, location=REGION, regions=[REGION], replication_mode="Shallow")
         generation = "V1" if kind == MANAGED_IMAGE else None
-        machine = {"with_login": False, "security_type": "Standard"} if kind == VIRTUAL_MACHINE else {}
-        return TargetFacts(kind, "it", location=REGION, generation=generation, **machine)
+        wanted: dict[str, Any] = {}
+        if kind == VIRTUAL_MACHINE:
+            wanted = {"with_login": False, "security_type": "Standard"}
+        return TargetFacts(kind, "it", location=REGION, generation=generation, **wanted)
 
     return of
 
@@ -193,7 +195,7 @@ def test_what_is_made_of_disks_and_snapshots_is_made_or_refused_as_the_rules_say
     target: Callable[[str], TargetFacts],
     described: Describe,
 ) -> None:
-    system = {"osType": "Linux", "hyperVGeneration": "V1", "size_gb": 4}
+    system: dict[str, Any] = {"osType": "Linux", "hyperVGeneration": "V1", "size_gb": 4}
     locked = {"securityProfile": {"securityType": "TrustedLaunch"}, "hyperVGeneration": "V2"}
     disks = [
         azure.disk(group, "free", **system),
