@@ -269,7 +269,6 @@ def ground(
 def test_machines_that_the_rules_let_pass_are_made_and_those_they_refuse_are_refused(
     ground: Ground, data: st.DataObject
 ) -> None:
-    azure, session, group = ground[:3]
     facts = ground.described(data.draw(st.sampled_from(ground.images)))
     fitting = ARM_SIZE if facts.architecture == "Arm64" else "Standard_DS1_v2"
     # Azure does not show for which processors a managed image is.
@@ -280,33 +279,92 @@ def test_machines_that_the_rules_let_pass_are_made_and_those_they_refuse_are_ref
     with_plan = data.draw(st.sampled_from([bool(facts.plan)] * 4 + [not facts.plan]))
     with_login = data.draw(st.sampled_from([facts.os_state != "Specialized"] * 4 + [True, False]))
     os_size = data.draw(st.sampled_from([None, None, 2, 128]))
-    target = TargetFacts(
-        VIRTUAL_MACHINE,
-        "it",
-        location=REGION,
-        security_type=security,
-        plan=PLAN if with_plan else {},
-        encryption=encryption,
-        size=_sizes(session, size),
-        with_login=with_login,
-        os_disk_size_gb=os_size,
-    )
-    disk: dict[str, Any] = {"createOption": "FromImage", **({"diskSizeGB": os_size} if os_size else {})}
-    if security == "ConfidentialVM" and encryption != "platform":
-        disk["managedDisk"] = {"securityProfile": {"securityEncryptionType": encryption}}
+    asked = Asked(size, security, encryption, PLAN if with_plan else {}, with_login, os_size)
+    told_alike(ground, facts, asked)
+
+
+class Asked(NamedTuple):
+    """What is asked of a machine, by the names of its facts as a target."""
+
+    size: str = "Standard_DS1_v2"
+    security_type: str = "Standard"
+    encryption: str = "platform"
+    plan: Mapping[str, str] = {}
+    with_login: bool = True
+    os_disk_size_gb: int | None = None
+
+
+def told_alike(ground: Ground, facts: SourceFacts, asked: Asked) -> None:
+    """The rules and Azure say the same of such a machine of the image."""
+    azure, session, group = ground[:3]
+    wanted = {**asked._asdict(), "size": _sizes(session, asked.size)}
+    target = TargetFacts(VIRTUAL_MACHINE, "it", location=REGION, **wanted)
+    disk: dict[str, Any] = {"createOption": "FromImage"}
+    if asked.os_disk_size_gb:
+        disk["diskSizeGB"] = asked.os_disk_size_gb
+    if asked.security_type == "ConfidentialVM" and asked.encryption != "platform":
+        disk["managedDisk"] = {"securityProfile": {"securityEncryptionType": asked.encryption}}
     assert facts.pinned
     name = f"vm-{next(_names)}"
     storage = {"imageReference": exact(session, facts.pinned), "osDisk": disk}
-    body = machine_body(azure, group, name, storage, size)
-    if not with_login:
+    body = machine_body(azure, group, name, storage, asked.size)
+    if not asked.with_login:
         body["properties"].pop("osProfile")
-    if security != "Standard":
+    if asked.security_type != "Standard":
         uefi = {"secureBootEnabled": True, "vTpmEnabled": True}
-        body["properties"]["securityProfile"] = {"securityType": security, "uefiSettings": uefi}
-    if with_plan:
-        body["plan"] = PLAN
+        body["properties"]["securityProfile"] = {"securityType": asked.security_type, "uefiSettings": uefi}
+    if asked.plan:
+        body["plan"] = asked.plan
     said = refusal(azure, azure.id(group, f"{COMPUTE}/virtualMachines", name), body)
-    agree(check(facts, target), said, f"a {size} with {security} of {facts.kind} {facts.name}")
+    agree(check(facts, target), said, f"{asked} of {facts.kind} {facts.name}")
+
+
+def test_what_is_seldom_asked_of_machines_is_refused_for_the_reason_that_the_rules_give(
+    ground: Ground, sources: list[Source]
+) -> None:
+    azure, _session, group = ground[:3]
+
+    def image_version(name: str, source: dict[str, Any], region: str = REGION, **properties: Any) -> str:
+        made = f"{definition(azure, group, f'seldom-{name}', **properties)}/versions/1.0.0"
+        body = version_body({"source": source})
+        body["properties"]["publishingProfile"]["targetRegions"] = [{"name": region}]
+        azure.put(made, {**body, "location": region})
+        return made
+
+    def with_security(value: str) -> dict[str, Any]:
+        return {"hyperVGeneration": "V2", "features": [{"name": "SecurityType", "value": value}]}
+
+    disk = azure.disk(group, "west-os", size_gb=4, osType="Linux", hyperVGeneration="V1", location="westus")
+    west = azure.id(group, f"{COMPUTE}/images", "west")
+    os_disk = {"osType": "Linux", "osState": "Generalized", "managedDisk": {"id": disk}}
+    properties = {"hyperVGeneration": "V1", "storageProfile": {"osDisk": os_disk}}
+    azure.put(west, {"location": "westus", "properties": properties})
+    second = azure.id(group, f"{COMPUTE}/images", "V2-Generalized")
+    (trusted,) = [each for each in sources if each.facts.security_type == "TrustedLaunch"]
+    confidential = image_version("confidential", {"id": second}, **with_security("ConfidentialVMSupported"))
+    other = {**PLAN, "name": "8-base"}
+    for image, asked in (
+        (ground.images[-1], Asked()),  # specialized
+        (west, Asked()),
+        (image_version("west", {"id": west}, "westus"), Asked()),
+        ("resf:rockylinux-x86_64:9-base:latest", Asked(plan=other)),
+        ("resf:rockylinux-x86_64:8-base:latest", Asked(plan=other)),
+        (confidential, Asked("Standard_DC2as_v5", "ConfidentialVM")),
+        (confidential, Asked("Standard_DC2as_v5", "ConfidentialVM", "DiskWithVMGuestState")),
+        (image_version("trusted", trusted.wire["source"], **with_security("TrustedLaunch")), Asked()),
+    ):
+        told_alike(ground, ground.described(image), asked)
+
+
+def test_a_machine_with_a_plan_makes_no_version_without_it(
+    azure: LocalAzure, group: str, sources: list[Source]
+) -> None:
+    (planned,) = [each for each in sources if each.facts.plan and "virtualMachineId" in str(each.wire)]
+    parent = definition(azure, group, "planless", hyperVGeneration="V2")
+    verdicts = check(planned.facts, definition_target(azure.get(parent), location=REGION, regions=[REGION]))
+    said = refusal(azure, f"{parent}/versions/1.0.0", version_body(planned.wire))
+    assert said
+    agree(verdicts, said, f"a version of {planned}")
 
 
 _known_sizes: dict[str, Any] = {}
