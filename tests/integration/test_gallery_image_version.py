@@ -42,6 +42,11 @@ def wanted(group: str, name: str, **more: Any) -> dict[str, Any]:
     return {"resource_group": group, "gallery": "golden", "definition": name, **more}
 
 
+def shallow(group: str, name: str, **more: Any) -> dict[str, Any]:
+    """For what is not about regions: such a version is there at once."""
+    return wanted(group, name, replication_mode="Shallow", **more)
+
+
 def snapshot(azure: LocalAzure, group: str, name: str, disk: str) -> str:
     made = azure.id(group, SNAPSHOTS, name)
     creation = {"creationData": {"createOption": "Copy", "sourceResourceId": disk}}
@@ -99,7 +104,7 @@ def test_two_data_disks_of_mixed_sources_stay_two_data_disks_at_their_luns(
     first = azure.disk(group, "mixed-a", size_gb=1)
     second = snapshot(azure, group, "mixed-b", azure.disk(group, "mixed-b", size_gb=2))
     third = page_blob(azure, group, "vhds", "third.vhd", mebibytes=20)
-    options = wanted(
+    options = shallow(
         group,
         "mixed",
         os_disk={"source": system, "caching": "ReadOnly"},
@@ -126,7 +131,7 @@ def test_a_machine_a_disk_a_snapshot_a_blob_and_a_version_are_sources(
     made = definition(azure, group, "sources")
     vm = marked_generalized(azure, machine(azure, group, "vm", luns=(2,)))
     of_vm, _writes = thrice(
-        azure, version, session, wanted(group, "sources", source={"virtual_machine": "vm"})
+        azure, version, session, shallow(group, "sources", source={"virtual_machine": "vm"})
     )
     assert (of_vm.after["source"], [disk["lun"] for disk in of_vm.after["data_disks"]]) == (vm, [2])
     assert azure.get(f"{made}/versions/1.0.0")["properties"]["storageProfile"]["source"] == {
@@ -136,14 +141,14 @@ def test_a_machine_a_disk_a_snapshot_a_blob_and_a_version_are_sources(
     taken = snapshot(azure, group, "single", disk)
     blob = page_blob(azure, group, "vhds", "system.vhd", mebibytes=20)
     for number, source in enumerate((disk, taken, blob), 1):
-        done, _writes = thrice(azure, version, session, wanted(group, "sources", source=source))
+        done, _writes = thrice(azure, version, session, shallow(group, "sources", source=source))
         assert done.after["version"] == f"1.0.{number}"
         assert done.after["os_disk"]["source"] == source
     definition(azure, group, "heir")
-    heir, _writes = thrice(azure, version, session, wanted(group, "heir", source="golden/sources"))
+    heir, _writes = thrice(azure, version, session, shallow(group, "heir", source="golden/sources"))
     assert heir.after["source"] == f"{made}/versions/1.0.3", "the latest version, by its number"
     # All of them are still known, whichever is the latest now.
-    again = version(session, wanted(group, "sources", source={"virtual_machine": "vm"}))
+    again = version(session, shallow(group, "sources", source={"virtual_machine": "vm"}))
     assert (again.changed, again.after["version"]) == (False, "1.0.0")
 
 
@@ -153,12 +158,12 @@ def test_a_machine_that_keeps_its_identity_becomes_a_specialized_version(
     definition(azure, group, "special", osState="Specialized")
     machine(azure, group, "special", luns=(0,), marked=False)
     done, _writes = thrice(
-        azure, version, session, wanted(group, "special", source={"virtual_machine": "special"})
+        azure, version, session, shallow(group, "special", source={"virtual_machine": "special"})
     )
     assert [disk["lun"] for disk in done.after["data_disks"]] == [0]
     marked_generalized(azure, machine(azure, group, "general", luns=()))
     said = "definition: general has OS state Generalized, definition special is for Specialized"
-    refused(azure, version, session, wanted(group, "special", source={"virtual_machine": "general"}), said)
+    refused(azure, version, session, shallow(group, "special", source={"virtual_machine": "general"}), said)
 
 
 def test_a_version_in_a_gallery_of_another_subscription_is_a_source(
@@ -228,7 +233,7 @@ def test_numbers_are_counted_dated_or_those_of_the_source(
 def test_a_changed_source_is_seen(azure: LocalAzure, session: AzureSession, group: str) -> None:
     made = definition(azure, group, "anew")
     disk = azure.disk(group, "anew", osType="Linux", hyperVGeneration="V1")
-    options = wanted(group, "anew", source=disk, version="1.0.0")
+    options = shallow(group, "anew", source=disk, version="1.0.0")
     thrice(azure, version, session, options)
     azure.do("DELETE", disk)
     assert not version(session, options).changed, "what it was made of is not needed any more"

@@ -173,6 +173,7 @@ def test_what_soft_delete_keeps_comes_back_when_asked_and_only_then(
     gallery(session, {"resource_group": group, "name": "keeping", "soft_delete": True})
     made = definition(azure, group, "kept", gallery="keeping")
     base = {"resource_group": group, "gallery": "keeping", "definition": "kept", "version": "1.0.0"}
+    base["replication_mode"] = "Shallow"
     disks = [azure.disk(group, f"kept{n}", osType="Linux", hyperVGeneration="V1") for n in range(3)]
     first, _writes = thrice(azure, version, session, {**base, "source": disks[0]})
     _gone, writes = thrice(azure, version, session, {**base, "state": "absent"})
