@@ -92,8 +92,10 @@ def test_the_progress_of_each_region_is_told(
 
 
 @pytest.mark.thorough
-def test_a_terminal_shows_how_far_each_region_is(tmp_path: Path) -> None:
-    with watched_cloud(tmp_path / "azure", "--speed", "40") as slow:
+def test_a_terminal_shows_how_far_each_region_is(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with watched_cloud(tmp_path_factory.mktemp("slow"), "--speed", "40") as slow:
         group = slow.group("rg-slow")
         options = wanted(slow, group, "shown", regions=both())
         done = Player(tmp_path, slow.env).module("gallery_image_version", options).succeeded()
