@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from tests.integration.captures import definition, interface, machine
 from tests.integration.cloud import LocalAzure
 from tests.integration.control import control
-from tests.integration.machines import COMPUTE, public_key
+from tests.integration.machines import COMPUTE, machine_body
 from tests.integration.verdicts import agree, refusal
 
 REGION = "eastus"
@@ -380,31 +380,6 @@ def exact(session: AzureSession, pinned: str) -> dict[str, Any]:
     reference = SourceLookup(session).parse(pinned).reference
     assert reference
     return reference
-
-
-def machine_body(
-    azure: LocalAzure, group: str, name: str, storage: Mapping[str, Any], size: str
-) -> dict[str, Any]:
-    subnet = azure.id(group, "Microsoft.Network/virtualNetworks", "capture-net/subnets/default")
-    address = {"name": "one", "properties": {"subnet": {"id": subnet}, "primary": True}}
-    nic = {"name": "nic", "properties": {"primary": True, "ipConfigurations": [address]}}
-    keys = [{"path": "/home/ops/.ssh/authorized_keys", "keyData": public_key()}]
-    return {
-        "location": REGION,
-        "properties": {
-            "hardwareProfile": {"vmSize": size},
-            "storageProfile": dict(storage),
-            "osProfile": {
-                "computerName": name,
-                "adminUsername": "ops",
-                "linuxConfiguration": {
-                    "disablePasswordAuthentication": True,
-                    "ssh": {"publicKeys": keys},
-                },
-            },
-            "networkProfile": {"networkApiVersion": "2024-05-01", "networkInterfaceConfigurations": [nic]},
-        },
-    }
 
 
 def test_managed_images_of_machines_are_made_or_refused_as_the_rules_say(
