@@ -160,6 +160,7 @@ local-azure-stop: ## Stop the local Azure (its state is kept)
 docs: setup ## Write the documents that are made from definitions
 	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/traces_document.py
 	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/checks_document.py
+	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/compatibility_document.py
 
 .PHONY: build
 build: setup ## Build the collection's tarball into .build/dist

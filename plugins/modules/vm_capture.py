@@ -369,7 +369,9 @@ targets:
       returned: for a gallery version
       sample: 1.0.0
     regions:
-      description: Regions, each with name, replicas, storage_account_type and exclude_from_latest.
+      description: Regions, with the keys of
+        RV(goldenimage.azure.gallery_image_version#module:version.regions). A version has the other keys
+        that M(goldenimage.azure.gallery_image_version) returns, too.
       type: list
       elements: dict
       returned: for a gallery version

@@ -45,12 +45,25 @@ def page_blob(azure: LocalAzure, group: str, container: str, name: str, *, mebib
     account_id = azure.id(group, "Microsoft.Storage/storageAccounts", account)
     azure.put(account_id, {"location": "eastus", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}})
     endpoint = azure.get(account_id)["properties"]["primaryEndpoints"]["blob"].rstrip("/")
-    size = mebibytes * MEBIBYTE
-    key = azure.request("POST", f"{account_id}/listKeys").body["keys"][0]["value"]
-    certificates = azure.env["SSL_CERT_FILE"]
-    with BlobServiceClient(endpoint, credential=key, connection_verify=certificates) as service:
+    with _service(azure, account_id, endpoint) as service:
         service.create_container(container)
+    url = f"{endpoint}/{container}/{name}"
+    put_page_blob(azure, group, url, mebibytes=mebibytes)
+    return url
+
+
+def put_page_blob(azure: LocalAzure, group: str, url: str, *, mebibytes: int = 20, vhd: bool = True) -> None:
+    """Make, or make anew, an empty blob of an account of the group; without `vhd` it has no footer."""
+    endpoint, container, name = url.rsplit("/", 2)
+    account_id = azure.id(group, "Microsoft.Storage/storageAccounts", endpoint.rpartition("/")[2])
+    size = mebibytes * MEBIBYTE
+    with _service(azure, account_id, endpoint) as service:
         blob = service.get_blob_client(container, name)
         blob.create_page_blob(size + 512)
-        blob.upload_page(fixed_vhd_footer(size), offset=size, length=512)
-    return f"{endpoint}/{container}/{name}"
+        if vhd:
+            blob.upload_page(fixed_vhd_footer(size), offset=size, length=512)
+
+
+def _service(azure: LocalAzure, account_id: str, endpoint: str) -> BlobServiceClient:
+    key = azure.request("POST", f"{account_id}/listKeys").body["keys"][0]["value"]
+    return BlobServiceClient(endpoint, credential=key, connection_verify=azure.env["SSL_CERT_FILE"])

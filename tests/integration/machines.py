@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 from tests.integration.cloud import LocalAzure
@@ -41,4 +42,30 @@ def wanted(group: str, name: str, **more: Any) -> dict[str, Any]:
         "admin_username": "ops",
         "ssh_public_keys": [public_key()],
         **more,
+    }
+
+
+def machine_body(
+    azure: LocalAzure, group: str, name: str, storage: Mapping[str, Any], size: str
+) -> dict[str, Any]:
+    """The request for a Linux machine in eastus, in the network that captures.interface makes."""
+    subnet = azure.id(group, "Microsoft.Network/virtualNetworks", "capture-net/subnets/default")
+    address = {"name": "one", "properties": {"subnet": {"id": subnet}, "primary": True}}
+    nic = {"name": "nic", "properties": {"primary": True, "ipConfigurations": [address]}}
+    keys = [{"path": "/home/ops/.ssh/authorized_keys", "keyData": public_key()}]
+    return {
+        "location": "eastus",
+        "properties": {
+            "hardwareProfile": {"vmSize": size},
+            "storageProfile": dict(storage),
+            "osProfile": {
+                "computerName": name,
+                "adminUsername": "ops",
+                "linuxConfiguration": {
+                    "disablePasswordAuthentication": True,
+                    "ssh": {"publicKeys": keys},
+                },
+            },
+            "networkProfile": {"networkApiVersion": "2024-05-01", "networkInterfaceConfigurations": [nic]},
+        },
     }

@@ -13,6 +13,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session i
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_request import ImageRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.managed_image import ensure_image
 
+from tests.integration.blobs import page_blob, put_page_blob
 from tests.integration.cloud import LocalAzure
 
 URL = "https://account.blob.core.windows.net"
@@ -52,8 +53,11 @@ def image(group: str, **change: Any) -> dict[str, Any]:
         ({"os_disk": {"source": "granted-os"}}, ("granted-os", "ActiveSAS", "revoke")),
         ({"os_disk": {"source": "twice"}}, ("as well as a snapshot", "Give the id")),
         ({"os_disk": {"source": "no-system"}}, ("os_disk.os_type", "Linux or Windows")),
-        ({"os_disk": {"source": "web-os", "os_type": "Windows"}}, ("os_disk.os_type", "holds Linux")),
-        ({"hyper_v_generation": "V1"}, ("hyper_v_generation: V1", "V2")),
+        (
+            {"os_disk": {"source": "web-os", "os_type": "Windows"}},
+            ("os_disk.os_type", "has operating system Linux"),
+        ),
+        ({"hyper_v_generation": "V1"}, ("hyper_v_generation", "has generation V2")),
         ({"data_disks": [{"lun": 1, "source": "web-data", "disk_size_gb": 1}]}, ("cannot shrink",)),
         ({"os_disk": None}, ("to update", "source_vm, or os_disk")),
         ({"os_disk": None, "source_vm": "missing-vm"}, ("source_vm", "no virtual machine missing-vm")),
@@ -73,6 +77,36 @@ def test_an_image_that_azure_would_not_make_is_refused_before_any_write(
         assert fragment in str(refused.value)
     assert azure.writes(mark) == []
     assert azure.get(azure.id(sources, "Microsoft.Compute/images", "bad")) is None
+
+
+def test_a_blob_that_azure_would_not_take_is_refused_before_what_it_replaces_is_deleted(
+    azure: LocalAzure, session: AzureSession, group: str
+) -> None:
+    url = page_blob(azure, group, "vhds", "web.vhd", mebibytes=20)
+    options = {
+        "resource_group": group,
+        "name": "of-blob",
+        "hyper_v_generation": "V1",
+        "os_disk": {"source": url, "os_type": "Linux"},
+    }
+
+    def ensured(**more: Any) -> bool:
+        request = ImageRequest.from_options({**options, **more})
+        return ensure_image(session, request, check_mode=False, waiter=Waiter()).changed
+
+    assert ensured()
+    assert not ensured()
+    mark = azure.mark()
+    for name, said in (("none.vhd", "there is no blob"), ("cut.vhd", "does not end in the footer of a VHD")):
+        other = {"source": url.replace("web.vhd", name), "os_type": "Linux"}
+        if name == "cut.vhd":
+            put_page_blob(azure, group, other["source"], vhd=False)
+        with pytest.raises(AzureError, match=said):
+            ensured(os_disk=other, replace=True)
+    assert [write for write in azure.writes(mark) if not write.endswith("/listKeys")] == []
+    put_page_blob(azure, group, url)
+    with pytest.raises(AzureError, match="replaced by another one of the same name"):
+        ensured()
 
 
 def test_a_source_that_was_made_anew_under_its_old_name_is_noticed(

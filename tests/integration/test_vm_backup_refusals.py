@@ -145,7 +145,7 @@ def test_all_reasons_are_told_at_once_by_the_module(azure: LocalAzure, play: Pla
         with locked(azure, vm, "ReadOnly"):
             mark = azure.mark()
             failed = play.module("vm_backup", options).failed_with(
-                "for 2 reasons", "LUN 7", "Lock keep", "(2)"
+                "for 2 reasons", "LUN 7", "lock keep", "(2)"
             )
             assert azure.writes(mark) == []
     finally:

@@ -41,9 +41,12 @@ class Lock(NamedTuple):
         return above and self.level.casefold() == "readonly"
 
 
-def locks_in_subscription(session: AzureSession) -> list[Lock]:
-    """All locks there are, on the subscription, its groups and resources; empty if they cannot be read."""
-    path = f"/subscriptions/{session.subscription_id}/providers/Microsoft.Authorization/locks"
+def locks_in_subscription(session: AzureSession, subscription: str | None = None) -> list[Lock]:
+    """All locks there are, on the subscription, its groups and resources; empty if they cannot be read.
+
+    :param subscription: another one than the session's
+    """
+    path = f"/subscriptions/{subscription or session.subscription_id}/providers/Microsoft.Authorization/locks"
     try:
         found = session.arm.list(path, _API)
     except AzureError as error:

@@ -21,10 +21,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.allowed import (
-    lock_findings,
-    place_findings,
+    needs_findings,
     quota_findings,
-    right_findings,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import (
     GUEST,
@@ -51,6 +49,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target_
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target_gallery import GalleryTarget
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target_image import ImageTarget
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.way_back import WayBack
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.places import place_findings
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding, refuse_if_any
 
 if TYPE_CHECKING:
@@ -201,12 +200,11 @@ class Capture:
 
     def _allowed(self, needs: list[Needs], targets: list[Target]) -> list[Finding]:
         """What the rights, the locks and the regions of the subscription say to it."""
-        wanted = [target.wanted for target in targets]
+        wanted = [target.wanted.placed for target in targets]
         location = self._source.location if self._source else ""
         return _all(
             [
-                lambda: right_findings(self._session, needs),
-                lambda: lock_findings(self._session, needs),
+                lambda: needs_findings(self._session, needs),
                 lambda: place_findings(self._session, wanted, location),
             ]
         )

@@ -20,16 +20,19 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import time_text
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import CaptureRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_differences import SOURCES_TAG
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import (
+    PLAN_TAG,
+    SOURCES_TAG,
+    STATE_TAG,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import plan_text
 
 VM_ID_TAG = SOURCE_VM_ID_TAG
 # The machine that was captured, where that was a twin of the source.
 TWIN_TAG = "goldenimage_twin"
 IMAGE_TAG = "goldenimage_source_image"
-PLAN_TAG = "goldenimage_plan"
 TIME_TAG = "goldenimage_captured"
 JOB_TAG = "goldenimage_awx_job"
-STATE_TAG = "goldenimage_os_state"
 # When the capture failed that made this and was to make more. The rest can only be made of the same machine
 # as long as that is not restored or, a twin, removed.
 INCOMPLETE_TAG = "goldenimage_incomplete"
@@ -69,7 +72,7 @@ def provenance_tags(request: CaptureRequest, source: SourceVm, now: datetime) ->
     if image:
         tags[IMAGE_TAG] = source_tag(image)
     if source.plan:
-        tags[PLAN_TAG] = plan_name(source.plan)
+        tags[PLAN_TAG] = plan_text(source.plan)
     if request.awx_job_id:
         tags[JOB_TAG] = request.awx_job_id
     return tags
@@ -78,11 +81,6 @@ def provenance_tags(request: CaptureRequest, source: SourceVm, now: datetime) ->
 def completed(tags: Mapping[str, str]) -> dict[str, str]:
     """The tags without the one that says that the capture was not completed."""
     return {name: value for name, value in tags.items() if name != INCOMPLETE_TAG}
-
-
-def plan_name(plan: Mapping[str, Any]) -> str:
-    """A Marketplace plan as publisher:product:name."""
-    return ":".join(str(plan.get(part) or "") for part in ("publisher", "product", "name"))
 
 
 def _image_name(reference: Mapping[str, Any]) -> str:

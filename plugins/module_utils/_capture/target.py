@@ -16,11 +16,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import (
     CONTENT_TAG,
-    PLAN_TAG,
     content_digest,
     is_replaceable,
     made_by,
-    plan_name,
     provenance_tags,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import (
@@ -29,7 +27,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import PLAN_TAG
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import is_failed, settled
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import plan_text
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
@@ -138,7 +138,7 @@ class Target(ABC):
         """Say that the machine's Marketplace plan is not kept by what is made of it."""
         if source.plan:
             self.warnings.append(
-                f"Machines made of {self.title} need the plan {plan_name(source.plan)}, which Azure does not"
+                f"Machines made of {self.title} need the plan {plan_text(source.plan)}, which Azure does not"
                 f" keep there; {PLAN_TAG} in its tags or metadata names it."
             )
 
@@ -181,12 +181,6 @@ def status_of(
     if tags.get(CONTENT_TAG) == content_digest(request, source):
         return RIGHT
     return UNFINISHED if is_replaceable(tags, request) else OTHER
-
-
-def is_failed(resource: Mapping[str, Any] | None) -> bool:
-    """Whether Azure has given its creation up, so that it can only be deleted."""
-    state = str(((resource or {}).get("properties") or {}).get("provisioningState", "")).lower()
-    return state in ("failed", "canceled")
 
 
 def _put_or_found(

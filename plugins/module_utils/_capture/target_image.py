@@ -34,12 +34,20 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target 
     made_or_gone,
     status_of,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility import check, findings
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_facts import image_facts
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.target_facts import (
+    MANAGED_IMAGE,
+    TargetFacts,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+
+# One that is specialized Azure makes, but of no use.
+_RULES = ("specialized-managed-image", "security-type-managed-image")
 
 
 class ImageTarget(Target):
@@ -72,23 +80,8 @@ class ImageTarget(Target):
     def findings(self, source: SourceVm) -> list[Finding]:
         self.warn_of_plan(source)
         found = list(self.missing)
-        if not self.request.generalized:
-            found.append(
-                self.finding(
-                    "specialized-managed-image",
-                    "Azure makes no virtual machine of a specialized managed image.",
-                    "Capture to a version of a specialized definition of a gallery, or to VHD blobs.",
-                )
-            )
-        if source.security_type != "Standard":
-            found.append(
-                self.finding(
-                    "security-type-managed-image",
-                    f"{source.name} has security type {source.security_type}, of which Azure makes no managed"
-                    " images.",
-                    f"Capture to a gallery whose definition has SecurityType {source.security_type}.",
-                )
-            )
+        asked = TargetFacts(MANAGED_IMAGE, self.title, os_state=self.request.os_state.capitalize())
+        found += findings(check(source.facts, asked, _RULES), lambda _verdict: self.wanted.option)
         if self.status(source) == OTHER:
             made_of = image_facts(self._image or {})["source_virtual_machine"] or "other disks"
             found.append(

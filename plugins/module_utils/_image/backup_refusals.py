@@ -8,17 +8,12 @@ the OS disk used by an Azure VM" of Azure's documentation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.locks import (
-    Lock,
-    forbidding,
-    locks_in_subscription,
-)
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.quotas import shortfalls
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.rights import missing_actions
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.allowed import allowed_findings
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup_machine import (
     AttachedDisk,
     Machine,
@@ -141,25 +136,6 @@ def _encryption_findings(place: str, attached: AttachedDisk) -> list[Finding]:
 def needs_findings(session: AzureSession, needs: Needs) -> list[Finding]:
     """Missing rights, locks and quotas; all are asked for at the same time."""
 
-    def rights() -> list[Finding]:
-        scopes = in_parallel(
-            lambda each: (each[0], missing_actions(session, each[0], each[1])), needs.actions.items()
-        )
-        return [
-            Finding(
-                "missing-right",
-                f"The signed-in identity may not {action}.",
-                scope,
-                "Give it a role with that action, such as Contributor.",
-            )
-            for scope, actions in scopes
-            for action in actions
-        ]
-
-    def locked() -> list[Finding]:
-        locks = locks_in_subscription(session)
-        return [*_locked(locks, needs.change, deleting=False), *_locked(locks, needs.delete, deleting=True)]
-
     def short() -> list[Finding]:
         if not needs.quotas:
             return []
@@ -168,23 +144,8 @@ def needs_findings(session: AzureSession, needs: Needs) -> list[Finding]:
             for each in shortfalls(session, needs.location, needs.quotas)
         ]
 
-    jobs: list[Callable[[], list[Finding]]] = [rights, locked, short]
+    jobs: list[Callable[[], list[Finding]]] = [
+        lambda: allowed_findings(session, needs.actions, needs.change, needs.delete),
+        short,
+    ]
     return [finding for findings in in_parallel(lambda job: job(), jobs) for finding in findings]
-
-
-def _locked(locks: Sequence[Lock], ids: Iterable[str], *, deleting: bool) -> list[Finding]:
-    found: dict[tuple[str, str], Finding] = {}
-    for resource_id in ids:
-        lock = forbidding(locks, resource_id, deleting=deleting)
-        if lock is not None:
-            found.setdefault(
-                (lock.scope, lock.name),
-                Finding(
-                    "locked",
-                    f"Lock {lock.name} ({lock.level}) on {lock.scope} forbids to"
-                    f" {'delete' if deleting else 'change'} it.",
-                    resource_id,
-                    "Remove the lock.",
-                ),
-            )
-    return list(found.values())

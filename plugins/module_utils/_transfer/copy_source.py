@@ -24,6 +24,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     resource_id,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import FOOTER_SIZE
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.blob_accounts import account_of_blob
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.disk_state import (
     check_access,
     check_content,
@@ -32,7 +33,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.names imp
     check_disk_name,
     check_resource_group_name,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.sources import account_of_blob
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_footer import check_footer
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_state import STATE, check_state
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_target import (

@@ -11,6 +11,8 @@ from tests.local_azure.errors import ArmError
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 _FORGIVEN = 2 * MIB
+# The least that is uploaded, and the most that a page blob was to hold for a disk.
+_SMALLEST, _LARGEST = 20 * MIB, 4095 * GIB
 
 
 def bad_cookie(disk: str, url: str, code: str = "InvalidVhd", target: str | None = None) -> ArmError:
@@ -45,6 +47,14 @@ def disk_size(blobs: BlobStore, address: BlobAddress, disk: str, url: str, *, im
             f"The VHD {url} has an unsupported virtual size of {facts.virtual_size} bytes. The size must "
             "be a "
             "whole number (in MBs).",
+            target=target,
+        )
+    if importing and not _SMALLEST <= facts.virtual_size <= _LARGEST:
+        raise ArmError(
+            400,
+            "VHDSizeInvalid",
+            f"The specified disk size value of {facts.virtual_size} for disk '{disk}' with blob {url} is "
+            f"invalid. Disk size must be between {_SMALLEST} and {_LARGEST}.",
             target=target,
         )
     return facts.virtual_size
