@@ -152,7 +152,9 @@ def generalize(guest: SshGuest, name: str, work_dir: Path) -> None:
     inventory = work_dir / "inventory"
     inventory.write_text(guest.inventory_line() + " ansible_python_interpreter=/usr/bin/python3\n")
     guest.close()
-    done = Player(work_dir, {})(
+    play_dir = work_dir / "generalize"
+    play_dir.mkdir()
+    done = Player(play_dir, {})(
         CHECKOUT / "playbooks" / "generalize_linux.yml",
         env={"ANSIBLE_INVENTORY": str(inventory), "ANSIBLE_PIPELINING": "1", "ANSIBLE_TIMEOUT": "60"},
         timeout=2 * BOOT_SECONDS,
