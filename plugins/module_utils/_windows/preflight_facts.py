@@ -135,6 +135,11 @@ class Node:
         present, value = self._reading(name)
         return _text(f"{self._where}.{name}", value) if present else None
 
+    def is_set(self, name: str) -> bool:
+        """Whether there is such a value in the registry, whatever it is."""
+        present, _value = self._reading(name)
+        return present
+
     def _reading(self, name: str) -> tuple[bool, object]:
         where = f"{self._where}.{name}"
         reading = self.node(name)

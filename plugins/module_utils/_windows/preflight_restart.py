@@ -59,7 +59,7 @@ def _updates(facts: Facts) -> Iterator[Observation]:
 
 def _features(facts: Facts) -> Iterator[Observation]:
     pending = facts.of("restart")
-    if pending.flag("server_manager_restart"):
+    if pending.integer_reading("server_manager_restart"):
         yield Observation("Server Manager has RestartRequired for roles and features.", subject="features")
 
 
@@ -74,17 +74,18 @@ def _name(facts: Facts) -> Iterator[Observation]:
     active, next_name = pending.name("active_name"), pending.name("next_name")
     if active.casefold() != next_name.casefold():
         yield Observation(f"The name {active} becomes {next_name} at the next start.", subject="name")
-    if pending.flag("domain_change"):
-        yield Observation("Netlogon has JoinDomain or AvoidSpnSet.", subject="domain")
+    for name, value in (("JoinDomain", "join_domain"), ("AvoidSpnSet", "avoid_spn_set")):
+        if pending.is_set(value):
+            yield Observation(f"Netlogon has {name}.", subject=name)
 
 
 def _programs(facts: Facts) -> Iterator[Observation]:
     pending = facts.of("restart")
     if pending.flag("installer_in_progress"):
         yield Observation("Windows Installer has the key InProgress.", subject="windows-installer")
-    if pending.flag("dvd_reboot_signal"):
+    if pending.is_set("dvd_reboot_signal"):
         yield Observation("RunOnce has DVDRebootSignal.", subject="run-once")
-    if pending.flag("configuration_manager"):
+    if facts.of("configuration_manager").flag("restart_pending"):
         yield Observation("The client of Configuration Manager says so.", subject="configuration-manager")
 
 

@@ -88,8 +88,8 @@ def _iis(facts: Facts) -> Iterator[Observation]:
 
 
 def _wds(facts: Facts) -> Iterator[Observation]:
-    if _has(facts, "WDS") and facts.of("roles").integer_reading("wds_initialized"):
-        yield Observation("Windows Deployment Services is installed and initialized.")
+    if _has(facts, "WDS") and facts.of("roles").flag("wds_share"):
+        yield Observation("Windows Deployment Services is installed, and there is its share REMINST.")
 
 
 def _hyper_v(facts: Facts) -> Iterator[Observation]:
@@ -105,7 +105,7 @@ def _nps(facts: Facts) -> Iterator[Observation]:
         return
     clients = facts.of("roles").count("radius_clients")
     if clients:
-        yield Observation(f"ias.xml has {clients} RADIUS clients or remote server groups.")
+        yield Observation(f"The Network Policy Server has {clients} RADIUS clients.")
 
 
 RULES = (

@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
-"""Facts of Windows machines on which nothing speaks against Sysprep, written by hand as collectors answer."""
+"""Facts of Windows machines on which nothing speaks against Sysprep, as collectors answer.
+
+What each collector answers is in a file of its own in 'collected', tied to the collector by its digest.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
+
+import yaml
+
+COLLECTED = Path(__file__).parent / "collected"
 
 Answers = dict[str, Any]
 
@@ -55,133 +64,12 @@ def provisioned(name: str, version: str = "1.0.0.0", resource: str = "") -> dict
     return {"package_name": f"{name}_{version}_x64_{resource}_8wekyb3d8bbwe"}
 
 
-_SERVER: dict[str, Any] = {
-    "session": {
-        "user": "BUILD\\builder",
-        "system": False,
-        "elevated": True,
-        "processes": ["System", "svchost", "wsmprovhost"],
-    },
-    "system": {
-        "caption": "Microsoft Windows Server 2022 Datacenter",
-        "build": 20348,
-        "product_type": 3,
-        "domain_role": 2,
-        "part_of_domain": False,
-        "domain": "WORKGROUP",
-        "system_root": "C:\\Windows",
-    },
-    "setup": {
-        "image_state": there("IMAGE_STATE_COMPLETE"),
-        "image_state_file": there("IMAGE_STATE_COMPLETE"),
-        "cleanup_state": there(2),
-        "generalization_state": there(7),
-        "setup_type": there(0),
-        "system_setup_in_progress": there(0),
-        "oobe_in_progress": there(0),
-        "setup_command_line": there(""),
-        "msdtc_sysprep_in_progress": absent(),
-        "succeeded_tag": False,
-    },
-    "restart": {
-        "cbs_reboot_pending": False,
-        "cbs_reboot_in_progress": False,
-        "cbs_packages_pending": False,
-        "cbs_sessions_exclusive": there(0),
-        "pending_xml": False,
-        "update_reboot_required": False,
-        "update_post_reboot": False,
-        "update_exe_volatile": absent(),
-        "server_manager_restart": False,
-        "file_renames": 0,
-        "active_name": "BUILD",
-        "next_name": "build",
-        "domain_change": False,
-        "installer_in_progress": False,
-        "dvd_reboot_signal": False,
-        "configuration_manager": False,
-    },
-    "servicing": {
-        "reserve_active_scenario": absent(),
-        "reserve_attempted_initialization": absent(),
-    },
-    "services": {
-        "TrustedInstaller": service("Stopped", "Manual"),
-        "AppXSvc": service("Stopped", "Manual"),
-        "Sense": service("Stopped", "Manual"),
-        "RdAgent": service(),
-        "WindowsAzureGuestAgent": service(),
-        "WindowsAzureTelemetryService": NO_SERVICE,
-    },
-    "upgrade": {"upgrade_key": False, "source_os": [], "windows_old": False},
-    "licensing": {"rearms_left": 1001, "skip_rearm": there(0)},
-    "encryption": {
-        "available": True,
-        "system_drive": "C:",
-        "volumes": [{"drive": "C:", "conversion_status": 0, "protection_status": 0}],
-    },
-    "disk": {"free_bytes": 100 << 30, "size_bytes": 127 << 30},
-    "removable_storage": {
-        "cdrom_start": there(1),
-        "deny_all": absent(),
-        "cdrom_deny_read": absent(),
-    },
-    "leftovers": {"answer_files": [], "unattend_file": absent(), "panther": []},
-    "providers": {
-        "entries": [
-            {
-                "phase": "Generalize",
-                "entry": "C:\\Windows\\System32\\vendor.dll,Generalize",
-                "path": "C:\\Windows\\System32\\vendor.dll",
-                "exists": True,
-                "hidden": False,
-            }
-        ]
-    },
-    "endpoint": {"onboarding_state": absent(), "sense_guid": absent()},
-    "dsc": {"key": False, "agent_id": absent(), "configuration": False},
-    "join": {"entra": []},
-    "accounts": {
-        "built_in_administrator": [
-            {
-                "name": "Administrator",
-                "enabled": False,
-                "must_change_password": False,
-                "password_expires": True,
-            }
-        ]
-    },
-    "profiles": {
-        "entries": [
-            {"sid": "S-1-5-18", "path": "C:\\Windows\\System32\\config\\systemprofile", "exists": True},
-            {"sid": "S-1-5-21-1-2-3-1000", "path": "C:\\Users\\builder", "exists": True},
-        ]
-    },
-    "features": {
-        "available": True,
-        "installed": ["FileAndStorage-Services", "Storage-Services", "NET-Framework-45-Core"],
-    },
-    "roles": {
-        "iis_configuration": False,
-        "iis_encrypted_values": 0,
-        "wds_initialized": absent(),
-        "virtual_switches": 0,
-        "radius_clients": 0,
-    },
-    "appx": {
-        "available": True,
-        "packages": [
-            package("Microsoft.DesktopAppInstaller"),
-            package("Microsoft.VCLibs.140.00", framework=True),
-            package("Microsoft.LanguagePack", resource_package=True),
-            package("Microsoft.Windows.ShellHost", signature="System"),
-            package("windows.immersivecontrolpanel", location="C:\\Windows\\ImmersiveControlPanel"),
-            package("Left.Behind", users=[{"user": "S-1-5-18", "state": "Staged"}]),
-        ],
-        "provisioned": [provisioned("Microsoft.DesktopAppInstaller")],
-    },
-    "appx_staging": {"names": []},
-}
+def _server() -> Iterator[tuple[str, Any]]:
+    for path in sorted(COLLECTED.glob("*.yml")):
+        yield from yaml.safe_load(path.read_text(encoding="utf-8"))["answers"].items()
+
+
+_SERVER = dict(_server())
 
 
 def server() -> Answers:

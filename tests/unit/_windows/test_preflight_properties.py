@@ -97,6 +97,8 @@ def _is_judged_by(path: tuple[Any, ...]) -> bool:
         servicing = path[2] in ("TrustedInstaller", "AppXSvc")
         unread = "state" if servicing else "start_mode"
         return name != unread and (path[2] != "WindowsAzureTelemetryService" or name == "present")
+    if path[0] == "configuration_manager":
+        return name == "restart_pending"
     return name not in ("domain", "protection_status") and path[-3:] != ("users", 0, "user")
 
 
