@@ -47,6 +47,9 @@ _value:
   description: The result of the preflight.
   type: dict
   contains:
+    computer:
+      description: The computer's name; none where it could not be read.
+      type: str
     stops:
       description: Whether a finding says not to start Sysprep.
       type: bool
@@ -59,6 +62,9 @@ _value:
       type: list
       elements: dict
       contains:
+        name:
+          description: What a waiver of this very finding is called, C(id:subject) or C(id).
+          type: str
         id:
           description: The rule, such as C(bitlocker).
           type: str

@@ -16,7 +16,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._windows import 
     preflight_setup,
     preflight_software,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._windows.preflight_facts import Facts
+from ansible_collections.goldenimage.azure.plugins.module_utils._windows.preflight_facts import (
+    Facts,
+    UnknownFactError,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.preflight_rule import (
     ERROR,
     UNKNOWN,
@@ -43,8 +46,10 @@ class WaiverError(ValueError):
 
 
 class Preflight(NamedTuple):
-    """`findings` speak against Sysprep, the gravest first; `waived` are those that somebody has waived."""
+    """`computer` is the machine's name, None where that is not known. `findings` speak against Sysprep, the
+    gravest first; `waived` are those that somebody has waived."""
 
+    computer: str | None
     findings: tuple[Finding, ...]
     waived: tuple[Finding, ...]
 
@@ -56,9 +61,10 @@ class Preflight(NamedTuple):
     def as_result(self) -> dict[str, Any]:
         """All of it as Ansible returns it. `stops` is whether anything has to be done or waived first."""
         return {
+            "computer": self.computer,
             "stops": bool(self.stopping),
-            "findings": [finding._asdict() for finding in self.findings],
-            "waived": [finding._asdict() for finding in self.waived],
+            "findings": [finding.as_result() for finding in self.findings],
+            "waived": [finding.as_result() for finding in self.waived],
             "summary": [_line(finding) for finding in self.findings],
         }
 
@@ -79,7 +85,14 @@ def preflight(facts: Facts, waive: Sequence[str] = ()) -> Preflight:
         key=lambda finding: (_ORDER.index(finding.severity), not finding.stops),
     )
     waived = [finding for finding in findings if _names(finding) & waivers]
-    return Preflight(tuple(each for each in findings if each not in waived), tuple(waived))
+    return Preflight(_computer(facts), tuple(each for each in findings if each not in waived), tuple(waived))
+
+
+def _computer(facts: Facts) -> str | None:
+    try:
+        return facts.of("restart").name("active_name")
+    except UnknownFactError:
+        return None
 
 
 def _names(finding: Finding) -> set[str]:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.preflight_facts import (
     Facts,
@@ -41,6 +41,10 @@ class Finding(NamedTuple):
     def name(self) -> str:
         """What a waiver of this very finding is called."""
         return f"{self.id}:{self.subject}" if self.subject else self.id
+
+    def as_result(self) -> dict[str, Any]:
+        """As Ansible returns it."""
+        return {"name": self.name, **self._asdict()}
 
 
 class Observation(NamedTuple):

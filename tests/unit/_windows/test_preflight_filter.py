@@ -19,13 +19,23 @@ def test_facts_come_as_texts_or_decoded_alone_or_in_lists() -> None:
     text = json.dumps(server())
     halves = [{name: answer} for name, answer in server().items()]
     for facts in (text, [text], [[text], []], server(), halves, [json.dumps(half) for half in halves]):
-        assert _filter(facts) == {"stops": False, "summary": [], "findings": [], "waived": []}
+        assert _filter(facts) == {
+            "computer": "BUILD",
+            "stops": False,
+            "summary": [],
+            "findings": [],
+            "waived": [],
+        }
 
 
 def test_half_of_the_facts_are_not_enough() -> None:
     halves = [{name: answer} for name, answer in server().items()]
     assert _filter(halves[:-1])["summary"]
     assert _filter(halves[1:])["stops"]
+
+
+def test_the_name_of_a_computer_that_could_not_be_read_is_none() -> None:
+    assert _filter({})["computer"] is None
 
 
 @pytest.mark.parametrize("waive", ["appx", {"appx": True}, [1], ["nonsense"]])
