@@ -149,6 +149,10 @@ local-azure: setup ## Start the local Azure in the background
 local-azure-stop: ## Stop the local Azure (its state is kept)
 	$(BIN)/python -m tests.local_azure stop
 
+.PHONY: docs
+docs: setup ## Write the documents that are made from definitions
+	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/sysprep_document.py
+
 .PHONY: build
 build: setup ## Build the collection's tarball into .build/dist
 	$(BIN)/ansible-galaxy collection build --force --output-path $(BUILD)/dist $(ROOT)

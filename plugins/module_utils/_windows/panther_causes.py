@@ -27,6 +27,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther
     VALIDATE_CLEANUP,
     VALIDATE_GENERALIZE,
     fails,
+    halts,
     provider_fails,
     refuses,
     registry_action_in,
@@ -64,6 +65,8 @@ _SPECIFIC = (
                 codes=shortened(0x80073CF2),
             ),
             Rule(kind=provider_fails, modules=_APPX, codes=shortened(0x80073CF2)),
+            # No other component of Windows has this code.
+            Rule(kind=halts, codes=shortened(0x80073CF2)),
         ),
         modules=_APPX,
         usual_phase=VALIDATE_GENERALIZE,
@@ -139,6 +142,7 @@ _SPECIFIC = (
         rules=(
             Rule(codes=frozenset({0x800F0975})),
             Rule(kind=provider_fails, modules=_OPK, codes=shortened(0x800F0975)),
+            Rule(kind=halts, codes=shortened(0x800F0975), phases=frozenset({VALIDATE_CLEANUP})),
             Rule(message=saying(r"\bAudit mode can\W?(no|')t be turned on if\b")),
         ),
         modules=_OPK,

@@ -16,6 +16,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther
     GENERALIZE,
     START,
     cannot_load,
+    halts,
     lacks_function,
     provider_fails,
     registry_action_in,
@@ -109,7 +110,10 @@ GENERAL_CAUSES = (
             "back to manual."
         ),
         source="Error 1058 (0x422), ERROR_SERVICE_DISABLED",
-        rules=(Rule(kind=provider_fails, codes=shortened(0x80070422)),),
+        rules=(
+            Rule(kind=provider_fails, codes=shortened(0x80070422)),
+            Rule(kind=halts, codes=shortened(0x80070422)),
+        ),
         stated=False,
         general=True,
     ),
@@ -122,7 +126,10 @@ GENERAL_CAUSES = (
             "changed already."
         ),
         source="Error 112 (0x70), ERROR_DISK_FULL",
-        rules=(Rule(kind=provider_fails, codes=shortened(0x80070070)),),
+        rules=(
+            Rule(kind=provider_fails, codes=shortened(0x80070070)),
+            Rule(kind=halts, codes=shortened(0x80070070)),
+        ),
         stated=False,
         general=True,
     ),

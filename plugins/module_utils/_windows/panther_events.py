@@ -45,7 +45,7 @@ _ENDS = re.compile(r"\bWinMain:\s?Hit failure while\b", re.IGNORECASE)
 _REFUSES = re.compile(r"\bNot running DLLs\b|\bmachine is in an invalid state\b", re.IGNORECASE)
 _TAGGED = re.compile(r"\bFCreateTagFile:\s?Successfully created tag file\b", re.IGNORECASE)
 _REGISTRY_ACTION = re.compile(
-    r"\bActionPlatform::(?P<action>\w+): Error from Reg\w+(?: for value (?P<value>.+?))?"
+    r"\bActionPlatform::(?P<action>\w+): Error from Reg\w+(?: (?:for|on) value (?P<value>.+?))?"
     r"(?: under key (?P<key>.+?))?;",
     re.IGNORECASE,
 )

@@ -75,6 +75,18 @@ class Line(NamedTuple):
         return {"log": self.log, "line": self.number, "text": self.raw.strip()}
 
 
+def decode_log(content: bytes) -> str:
+    """The text of a log as it lies on a disk: UTF-16 or UTF-8 as its mark says, else UTF-8, else
+    Windows-1252.
+    """
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
+
+
 def read_lines(text: str | Iterable[str], log: str = "setupact.log") -> list[Line]:
     """The messages of the log named `log`, whose content is text or a list of its rows.
 
