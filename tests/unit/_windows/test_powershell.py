@@ -9,6 +9,7 @@ who changes a collector looks at its fixture, and notes the new digest there.
 from __future__ import annotations
 
 import hashlib
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,7 @@ def test_a_script_is_well_formed(script: Script) -> None:
 def test_a_script_is_short_and_strict_and_says_what_it_is_for(script: Script) -> None:
     assert len(script.lines) < _MOST_LINES
     code = [line for line in script.lines if line and not line.startswith("#")]
-    if code[0].startswith("param"):
-        code = code[code.index(")") + 1 :]
+    code = list(dropwhile(lambda line: line.startswith(("[CmdletBinding", "param(")), code))
     assert code[:2] == ["Set-StrictMode -Version 2", "$ErrorActionPreference = 'Stop'"]
     assert script.lines[3].startswith("# ")
 
@@ -114,6 +114,21 @@ def test_a_script_puts_no_text_together(script: Script) -> None:
 @_each
 def test_a_script_calls_by_value_only_what_it_was_handed_as_a_block(script: Script) -> None:
     assert script.called_expressions() <= {"$Collector"}
+
+
+@pytest.mark.parametrize(
+    ("name", "changing"),
+    [
+        ("firewall.ps1", {"Get-NetFirewallRule", "New-NetFirewallRule", "Set-NetFirewallRule"}),
+        ("boot_configuration.ps1", {"bcdedit.exe"}),
+    ],
+)
+def test_a_script_of_windows_prepare_changes_only_what_it_is_for(name: str, changing: set[str]) -> None:
+    script = Script(_ROLES / "windows_prepare" / "files" / name)
+    assert script.commands() - script.functions() <= {*changing, "Select-Object", "Set-StrictMode"}
+    assert script.methods() <= {"Trim"}
+    # Without it, Ansible would not run the script in check mode.
+    assert "[CmdletBinding(SupportsShouldProcess)]" in script.lines
 
 
 @_each_collector
