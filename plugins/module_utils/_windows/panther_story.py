@@ -13,6 +13,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther
     benign_reason,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther_lines import (
+    INFO,
     UNSAID,
     Line,
     rows_of,
@@ -63,7 +64,6 @@ class _Teller:
     def hear(self, number: int, line: Line) -> None:
         if self.ended:
             return
-        named = events.phase_in(line, "")
         if self.phase != events.REFUSED:
             self.phase = events.phase_in(line, self.phase)
         self.tagged = self.tagged or events.tags_success(line)
@@ -72,12 +72,15 @@ class _Teller:
         if option:
             self.options.append(option)
         self._follow_provider(number, line)
+        # Most lines say that something went well; the rest is about those that do not.
+        if line.level == INFO:
+            return
         known = benign_reason(line)
         if known is not None:
             self.benign.append((line, known))
         elif events.fails(line):
             self.errors.append((number, line))
-            self.phase_sure = self.phase_sure or bool(named)
+            self.phase_sure = self.phase_sure or bool(events.phase_in(line, ""))
             if not self.halted and (events.halts(line) or events.refuses(line)):
                 self.halted = True
                 if self.provider is None:
