@@ -153,7 +153,7 @@ def test_a_lost_connection_does_not_pass(windows: WindowsPlayer) -> None:
 
 
 def test_another_machine_than_the_one_that_is_meant_is_refused(windows: WindowsPlayer) -> None:
-    windows.role(_ROLE, windows_generalize_confirm="other", windows_generalize_backup=False).failed_with(
+    windows.role(_ROLE, **{**_GO_ON, "windows_generalize_confirm": "other"}).failed_with(
         "windows_generalize_confirm is other, and the machine is BUILD. Nothing was changed."
     )
 
