@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
-"""get_collection NAMESPACE.NAME FOLDER: a collection from the `ansible` package, below FOLDER/ansible_collections.
+"""get_collection NAMESPACE.NAME FOLDER: a collection of the `ansible` package, put below FOLDER.
 
 The package can be had where the collections' own server cannot.
 """
