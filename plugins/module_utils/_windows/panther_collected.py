@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther_diagnosis import diagnose
@@ -28,6 +30,22 @@ def collected_logs(facts: Facts) -> dict[str, str]:
         # What was read up to here is better than nothing, and a diagnosis is never a proof.
         return logs
     return logs
+
+
+def relative_names(logs: Mapping[str, str]) -> dict[str, str]:
+    """The logs by names that are safe to write below a folder, such as
+    "System32/Sysprep/Panther/setupact.log".
+
+    A machine says what its files are called; a name that leads elsewhere, or is none, becomes one that does
+    not.
+    """
+    named: dict[str, str] = {}
+    for path, text in logs.items():
+        inside = re.sub(r"(?i)^.*?[\\/]windows[\\/]", "", path)
+        parts = [re.sub(r"[^\w.-]", "_", part) for part in re.split(r"[\\/]", inside)]
+        kept = [part for part in parts if part.strip(".")]
+        named["/".join(kept) or "unnamed.log"] = text
+    return named
 
 
 def diagnose_collected(facts: Facts, image_state: str) -> dict[str, Any] | None:

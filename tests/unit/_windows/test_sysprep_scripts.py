@@ -27,7 +27,9 @@ _COMMANDS = {
     "panther": {"New-Object"},
     "parameters": set(),
     "power_off": {"shutdown.exe"},
-    "run": {"Get-Process", "Start-Process", "Start-Sleep"},
+    "run": {"Start-Process"},
+    "wait": {"Get-Process", "Start-Sleep"},
+    "watch": set(),
 }
 _METHODS = {
     "agent": {"AddSeconds"},
@@ -35,7 +37,9 @@ _METHODS = {
     "panther": {"Dispose", "Min", "Read", "Seek", "ToBase64String"},
     "parameters": set(),
     "power_off": set(),
-    "run": {"ContainsKey", "Floor", "GetCurrent"},
+    "run": set(),
+    "wait": {"ContainsKey", "Floor", "GetCurrent"},
+    "watch": set(),
 }
 
 _each = pytest.mark.parametrize("name", sorted(_SCRIPTS))
@@ -48,7 +52,7 @@ def test_every_script_has_its_list() -> None:
 @_each
 def test_a_script_calls_only_what_it_is_for(name: str) -> None:
     script = _SCRIPTS[name]
-    own = script.functions() | _BEGIN.functions()
+    own = script.functions() | _BEGIN.functions() | _SCRIPTS["wait"].functions()
     assert script.commands() - own - script.called_expressions() <= _LOOKING | _COMMANDS[name]
     assert script.methods() <= _METHODS[name]
 
@@ -58,9 +62,17 @@ def test_sysprep_is_started_in_one_place_once() -> None:
     assert starting == ["run"]
     text = _SCRIPTS["run"].content.decode("ascii")
     assert text.count("Start-Process") == 1
-    assert text.index("Start-Process") < text.index("while (")
-    # It returns before where the session is SYSTEM's, or another Sysprep is there.
-    assert text.index("return $answer") < text.index("Start-Process")
+    condition = "if (-not $report.as_system -and $report.running.Count -eq 0) {"
+    assert text.index(condition) < text.index("Start-Process") < text.index("Wait-Sysprep")
+
+
+def test_an_old_tag_is_cleared_away_so_that_one_that_is_there_is_new() -> None:
+    tag = "System32\\Sysprep\\Sysprep_succeeded.tag"
+    assert f"'{tag}'" in _SCRIPTS["clear"].content.decode("ascii")
+    assert (
+        f"$Report.tag_is_new = Test-Present -Path (Join-Path -Path $env:SystemRoot -ChildPath '{tag}')"
+        in (_SCRIPTS["wait"].content.decode("ascii"))
+    )
 
 
 def test_only_the_script_that_clears_removes_anything_and_not_in_check_mode() -> None:
@@ -99,4 +111,4 @@ def test_a_fixture_has_the_answers_of_its_script_and_their_keys(name: str) -> No
     text = script.content.decode("ascii")
     assert set(answers) == {answer for answer in answers if f"Add-Answer -Name '{answer}'" in text}
     assert len(answers) == text.count("Add-Answer -Name ")
-    assert {key for answer in answers.values() for key in answer} <= script.keys()
+    assert {key for answer in answers.values() for key in answer} <= script.keys() | _SCRIPTS["wait"].keys()

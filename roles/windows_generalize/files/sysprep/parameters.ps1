@@ -5,4 +5,3 @@
 param([string[]]$Options = @(), [string[]]$Services = @(), [int]$DeadlineSeconds = 3600, [int]$PollSeconds = 5, [int]$LogBytes = 2097152, [int]$PowerOffSeconds = 30)
 Set-StrictMode -Version 2
 $ErrorActionPreference = 'Stop'
-
