@@ -160,7 +160,9 @@ _value:
       type: list
       elements: dict
     earlier_cause:
-      description: The cause of the earlier run that spoilt the machine, where the logs still tell.
+      description:
+        - The cause of the earlier run that spoilt the machine, or, where the last run's own is not known,
+          of the last one that failed. Empty where the logs do not tell.
       type: str
     logs:
       description: The logs that were read.

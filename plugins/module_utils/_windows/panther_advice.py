@@ -82,16 +82,21 @@ def summary(result: Mapping[str, Any]) -> str:
         begun = result["unfinished_provider"]
         ending = f" in {begun}" if begun else ""
         end = f"The log ends{ending or where}, without success and without an error that explains it."
-        return " ".join(filter(None, (end, state, result["next_step"])))
+        return " ".join(filter(None, (end, state, _earlier(result), result["next_step"])))
     failed = "failed" if outcome == "failed" else "hangs or was broken off"
     parts = [f"Sysprep {failed}{where}: {_what(result)}."]
-    if result["earlier_cause"] not in ("", "unknown"):
-        parts.append(f"The earlier run's cause: {result['earlier_cause']}.")
+    if result["earlier_cause"]:
+        parts.append(_earlier(result))
     if result["remedy"]:
         parts.append(result["remedy"])
     if not (result["remedy"].startswith("Go back") and result["next_step"] == _BACK):
         parts.append(result["next_step"])
     return " ".join(parts)
+
+
+def _earlier(result: Mapping[str, Any]) -> str:
+    cause = result["earlier_cause"]
+    return f"An earlier run failed by {cause}." if cause else ""
 
 
 def _what(result: Mapping[str, Any]) -> str:

@@ -183,6 +183,7 @@ GENERAL_CAUSES = (
         ),
         remedy="Delete it; on Azure an image brings none of its own.",
         source="https://learn.microsoft.com/azure/virtual-machines/generalize",
+        usual_phase=START,
         rules=(
             Rule(
                 message=saying(r"\bcould not parse or process\b.{0,20}\bunattend\w*\b.{0,10}\banswer file\b")

@@ -110,7 +110,7 @@ def _result(run: Run, state: str, before: list[Run], used: list[str], left_out: 
             "runs": len(before) + bool(run.lines),
         },
         "earlier_runs": earlier,
-        "earlier_cause": _blamed(earlier) if changed == BY_EARLIER_RUN else "",
+        "earlier_cause": "" if cause and changed != BY_EARLIER_RUN else _blamed(earlier, outcome, changed),
         "logs": used,
         "logs_left_out": left_out,
     }
@@ -139,9 +139,11 @@ def _state_in(runs: Iterable[Run]) -> str:
 
 def _cause_of(story: Story, state: str) -> _Verdict:
     setting = Setting(story.provider, story.phase)
+    # What ends a run at its start is no cause where providers were run after it.
+    possible = [cause for cause in CAUSES if not (story.halted and cause.usual_phase == events.START)]
     for general in (False, True):
         for line in story.failure:
-            for cause in CAUSES:
+            for cause in possible:
                 if cause.general == general and cause.explains(line, setting):
                     return _Verdict(cause, line)
     return _Verdict(_hung(story, state), None)
@@ -223,11 +225,14 @@ def _brief(run: Run) -> dict[str, str]:
     }
 
 
-def _blamed(earlier: list[dict[str, str]]) -> str:
-    """The cause of the last earlier run that failed with the machine changed, "" if no log tells of it."""
-    spoilt = [
-        run["cause"]
-        for run in earlier
-        if run["outcome"] == FAILED and run["machine_changed"] not in (NO, UNSURE, BY_EARLIER_RUN)
-    ]
-    return spoilt[-1] if spoilt else ""
+def _blamed(earlier: list[dict[str, str]], outcome: str, changed: str) -> str:
+    """The known cause of the last earlier run that failed, "" if no log tells of it or it does not matter
+    any more.
+
+    Where an earlier run spoilt the machine, it is one that had begun to change it.
+    """
+    if outcome == SUCCEEDED:
+        return ""
+    harmless = (NO, UNSURE, BY_EARLIER_RUN) if changed == BY_EARLIER_RUN else ()
+    failed = [run for run in earlier if run["outcome"] == FAILED and run["machine_changed"] not in harmless]
+    return failed[-1]["cause"] if failed and failed[-1]["cause"] != UNKNOWN else ""

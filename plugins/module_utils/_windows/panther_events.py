@@ -40,8 +40,8 @@ _NO_FUNCTION = re.compile(
 _BEGINS = re.compile(r"\bexecuting method '|; executing it", re.IGNORECASE)
 _SUCCEEDS = re.compile(r"\bsuccessfully executed '", re.IGNORECASE)
 _FAILS = re.compile(r"\bfailure occurred while executing\b", re.IGNORECASE)
-_HALTS = re.compile(r"halting sysprep execution", re.IGNORECASE)
-_ENDS = re.compile(r"\bWinMain:\s?Hit failure while\b", re.IGNORECASE)
+_HALTS = re.compile(r"halting sysprep execution|\bWinMain:\s?Hit failure while\b", re.IGNORECASE)
+_ENDS = re.compile(r"\bWinMain:\s?Hit failure while\b|\bdialog box returned FALSE\b", re.IGNORECASE)
 _REFUSES = re.compile(r"\bNot running DLLs\b|\bmachine is in an invalid state\b", re.IGNORECASE)
 _TAGGED = re.compile(r"\bFCreateTagFile:\s?Successfully created tag file\b", re.IGNORECASE)
 _REGISTRY_ACTION = re.compile(
@@ -129,8 +129,8 @@ def lacks_function(line: Line) -> bool:
 
 
 def halts(line: Line) -> bool:
-    """Whether Sysprep says here that it gives up."""
-    return line.id == HALTING or bool(_HALTS.search(line.text)) or ends_in_failure(line)
+    """Whether Sysprep says here that it gives up after a provider has failed."""
+    return line.id == HALTING or bool(_HALTS.search(line.text))
 
 
 def ends_in_failure(line: Line) -> bool:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther_events import (
     ends_in_failure,
     fails,
+    halts,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther_lines import Line
 
@@ -77,15 +78,17 @@ def _by_marker(lines: list[Line]) -> list[Run]:
 def _by_pause(lines: list[Line]) -> list[Run]:
     parts: list[list[Line]] = [[]]
     last: datetime | None = None
-    over = False
+    halted = ended = False
     for line in lines:
         # A clock that was set back breaks a run no less than a pause.
         paused = bool(line.time and last and abs(line.time - last) > LONGEST_PAUSE)
-        if paused or (over and fails(line)):
+        # A run gives up once. After its last error, the next one is another run's.
+        again = fails(line) and (ended or (halted and not halts(line)))
+        if paused or again:
             parts.append([])
-            over = False
-        # No error follows the one that ends a run, so the next one is another run's.
-        over = over or ends_in_failure(line)
+            halted = ended = False
+        halted = halted or halts(line)
+        ended = ended or ends_in_failure(line)
         last = line.time or last
         parts[-1].append(line)
     cut = BY_GUESS if len(parts) > 1 else WHOLE

@@ -97,7 +97,24 @@ def test_a_refused_run_names_the_cause_of_the_run_that_broke_the_machine() -> No
     text += render(by_name["run after a broken one"].messages, began=_LATER)
     found = diagnose(text)
     assert (found["cause"], found["earlier_cause"]) == ("earlier-run-unfinished", "defender-for-endpoint")
-    assert "The earlier run's cause: defender-for-endpoint." in found["msg"]
+    assert "An earlier run failed by defender-for-endpoint." in found["msg"]
+
+
+def test_a_run_that_has_only_begun_leaves_the_last_failure_to_be_told() -> None:
+    failure = next(one for one in FAILURES if one.cause == "servicing-unavailable")
+    found = diagnose(render(failure.messages) + render(list(beginning()), began=_LATER))
+    assert (found["cause"], found["earlier_cause"]) == ("unknown", "servicing-unavailable")
+    assert "An earlier run failed by servicing-unavailable." in found["msg"]
+
+
+def test_errors_of_runs_that_only_their_endings_tell_apart_are_not_mixed() -> None:
+    by_name = {failure.name: failure for failure in FAILURES}
+    for first in ("dialog closed", "encrypted volume", "updates in flight"):
+        for second in ("app of one user", "Windows' own provider with a code that has no rule"):
+            errors = [render(errors_of(by_name[name].messages)) for name in (first, second)]
+            found = diagnose({"setuperr.log": "".join(errors)})
+            assert (found["cause"], found["run"]["runs"]) == (by_name[second].cause, 2)
+            assert found["first_error"]["line"] > errors[0].count("\n")
 
 
 def test_a_cause_that_another_provider_s_failure_speaks_against_is_not_taken() -> None:
