@@ -16,6 +16,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._windows.preflig
 )
 
 _RUNNING = "running"
+_DISABLED = "disabled"
 _SENSE = "Sense"
 _AGENT = ("RdAgent", "WindowsAzureGuestAgent")
 # Newer releases of the agent have it no more.
@@ -77,9 +78,17 @@ def _agent(facts: Facts) -> Iterator[Observation]:
     for name in (*_AGENT, _TELEMETRY):
         service = services.node(name)
         if service.flag("present"):
-            state = service.name("state")
-            if state.casefold() != _RUNNING:
-                yield Observation(f"Service {name} is {state}.", subject=name)
+            state, start_mode = service.name("state"), service.name("start_mode")
+            if start_mode.casefold() == _DISABLED:
+                yield Observation(f"Service {name} is disabled.", subject=name)
+            elif state.casefold() != _RUNNING:
+                yield Observation(
+                    f"Service {name} is {state}.",
+                    subject=name,
+                    severity=WARNING,
+                    what="A service of the Azure VM agent is not running yet; Sysprep runs its provider.",
+                    remedy="The role waits for it before it starts Sysprep, and refuses if it does not.",
+                )
         elif name != _TELEMETRY:
             yield Observation(
                 f"There is no service {name}.",
@@ -119,8 +128,8 @@ RULES = (
     Rule(
         "azure-agent",
         ERROR,
-        "A service of the Azure VM agent is not running; builders wait for it before they start Sysprep.",
-        "Start the service, or install the agent anew.",
+        "A service of the Azure VM agent cannot run; Sysprep runs a provider of it, which fails then.",
+        "Set its start type to automatic and start it, or install the agent anew.",
         "Microsoft: Azure VM Image Builder's deprovisioning script; Azure Virtual Machine Agent for Windows",
         _agent,
     ),

@@ -185,14 +185,15 @@ _CASES: list[tuple[dict[str, dict[str, Any]], list[tuple[str, str]]]] = [
     ({"dsc": {"key": True, "agent_id": absent()}}, [("dsc:agent-id", "error")]),
     ({"dsc": {"key": True, "agent_id": there("")}}, []),
     ({"dsc": {"configuration": True}}, [("dsc:configuration", "unsupported")]),
-    ({"services": {"RdAgent": service("Stopped")}}, [("azure-agent:RdAgent", "error")]),
+    ({"services": {"RdAgent": service("Stopped")}}, [("azure-agent:RdAgent", "warning")]),
+    ({"services": {"RdAgent": service("Stopped", "Disabled")}}, [("azure-agent:RdAgent", "error")]),
     (
         {"services": {"WindowsAzureGuestAgent": NO_SERVICE}},
         [("azure-agent:WindowsAzureGuestAgent", "warning")],
     ),
     (
-        {"services": {"WindowsAzureTelemetryService": service("StartPending")}},
-        [("azure-agent:WindowsAzureTelemetryService", "error")],
+        {"services": {"WindowsAzureTelemetryService": service("Start Pending")}},
+        [("azure-agent:WindowsAzureTelemetryService", "warning")],
     ),
     # People and directories.
     ({"system": {"domain_role": 4}}, [("domain-controller", "error")]),

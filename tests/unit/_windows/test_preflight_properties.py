@@ -94,9 +94,10 @@ def _is_judged_by(path: tuple[Any, ...]) -> bool:
     """Whether a rule judges by it; the others are told as evidence, or matter for other services."""
     name = str(path[-1])
     if path[0] == "services" and len(path) == 4:
-        servicing = path[2] in ("TrustedInstaller", "AppXSvc")
-        unread = "state" if servicing else "start_mode"
-        return name != unread and (path[2] != "WindowsAzureTelemetryService" or name == "present")
+        unread = {"TrustedInstaller": "state", "AppXSvc": "state", "Sense": "start_mode"}
+        if path[2] == "WindowsAzureTelemetryService":
+            return name == "present"
+        return name != unread.get(str(path[2]))
     if path[0] == "configuration_manager":
         return name == "restart_pending"
     return name not in ("domain", "protection_status") and path[-3:] != ("users", 0, "user")
