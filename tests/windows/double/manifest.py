@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _WRAPPER = "module_wrapper.ps1"
+_ZEROS = "\0" * 4
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,19 @@ class ModuleCall:
 
 def find_call(script: str, given: Sequence[str]) -> ModuleCall | None:
     """The call of a module; None for a plain command. Raises ValueError for a manifest of another form."""
-    for text in (*given, script):
+    # Up to ansible-core 2.18 the manifest comes after a script and four zeros, in lines.
+    for text in (*given, "\n".join(given).split(_ZEROS)[-1], script):
         try:
             manifest = json.loads(text)
         except ValueError:
             continue
-        if isinstance(manifest, dict) and "actions" in manifest and "scripts" in manifest:
-            return _call(manifest)
+        if isinstance(manifest, dict) and "actions" in manifest:
+            return _call(manifest) if "scripts" in manifest else _older_call(manifest)
     return None
+
+
+def _older_call(manifest: dict[str, Any]) -> ModuleCall:
+    return _from_arguments(manifest["module_args"], manifest["actions"])
 
 
 def _call(manifest: dict[str, Any]) -> ModuleCall:
@@ -50,9 +56,13 @@ def _call(manifest: dict[str, Any]) -> ModuleCall:
     arguments = variables.get("complex_args")
     if not isinstance(arguments, dict):
         raise ValueError(f"No complex_args among {sorted(variables)}.")
+    return _from_arguments(arguments, [name for name in actions if name != _WRAPPER])
+
+
+def _from_arguments(arguments: dict[str, Any], wrappers: Sequence[str]) -> ModuleCall:
     return ModuleCall(
         module=str(arguments.get("_ansible_module_name", "")),
         arguments={name: value for name, value in arguments.items() if not name.startswith("_ansible_")},
         check_mode=bool(arguments.get("_ansible_check_mode", False)),
-        wrappers=tuple(name for name in actions if name != _WRAPPER),
+        wrappers=tuple(wrappers),
     )
