@@ -157,6 +157,7 @@ local-azure-stop: ## Stop the local Azure (its state is kept)
 .PHONY: docs
 docs: setup ## Write the documents that are made from definitions
 	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/sysprep_document.py
+	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/preflight_document.py
 
 .PHONY: build
 build: setup ## Build the collection's tarball into .build/dist

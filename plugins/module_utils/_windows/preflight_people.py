@@ -96,7 +96,7 @@ RULES = (
         ERROR,
         "The machine is joined to Entra ID; machines of the image would share its device identity.",
         "Run dsregcmd /leave and remove the extension that joins it; join the machines of the image.",
-        "Microsoft: Microsoft Entra device identity (no image of a joined machine)",
+        "Microsoft: Plan your Microsoft Entra hybrid join implementation",
         _entra,
     ),
     Rule(

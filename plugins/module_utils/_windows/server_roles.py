@@ -66,11 +66,11 @@ SERVER_ROLES = (
     ServerRole("Windows Server Update Services", ("UpdateServices",), NOT_SUPPORTED, _REMOVE),
     ServerRole("Application Server", ("Application-Server",), SUPPORTED),
     ServerRole("File and Storage Services", ("FileAndStorage-Services",), SUPPORTED),
-    ServerRole("Hyper-V", ("Hyper-V",), SUPPORTED),
+    ServerRole("Hyper-V", ("Hyper-V",), SUPPORTED, "Without virtual switches."),
     ServerRole("Print and Document Services", ("Print-Services",), SUPPORTED),
     ServerRole("Remote Desktop Services", ("Remote-Desktop-Services",), SUPPORTED),
-    ServerRole("Web Server (IIS)", ("Web-Server",), SUPPORTED),
-    ServerRole("Windows Deployment Services", ("WDS",), SUPPORTED),
+    ServerRole("Web Server (IIS)", ("Web-Server",), SUPPORTED, "Without encrypted credentials."),
+    ServerRole("Windows Deployment Services", ("WDS",), SUPPORTED, "Not initialized."),
 )
 
 # Roles that the table does not know, and that are known to be tied to their machine.
