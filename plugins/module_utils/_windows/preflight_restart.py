@@ -32,6 +32,14 @@ _UPDATE = {
     "update_reboot_required": "Windows Update has the key RebootRequired",
     "update_post_reboot": "Windows Update has the key PostRebootReporting",
 }
+# The worker also comes up where somebody only asks for features or packages, as the collectors do, and stays.
+_SERVICING_PROGRAMS = {
+    "dism": ERROR,
+    "wusa": ERROR,
+    "tiworker": WARNING,
+    "dismhost": WARNING,
+    "msiexec": WARNING,
+}
 _DISABLED = "disabled"
 _MODULES_INSTALLER = "TrustedInstaller"
 _APPX = "AppXSvc"
@@ -92,9 +100,8 @@ def _programs(facts: Facts) -> Iterator[Observation]:
 def _in_flight(facts: Facts) -> Iterator[Observation]:
     servicing = facts.of("servicing")
     running = running_programs(facts)
-    for program in ("tiworker", "dism", "dismhost", "wusa", "msiexec"):
+    for program, severity in _SERVICING_PROGRAMS.items():
         if program in running:
-            severity = WARNING if program == "msiexec" else ERROR
             yield Observation(f"A process {program}.exe is running.", subject=program, severity=severity)
     reserve = servicing.integer_reading("reserve_active_scenario")
     if reserve:
