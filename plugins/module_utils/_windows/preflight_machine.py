@@ -36,15 +36,16 @@ def _version(facts: Facts) -> Iterator[Observation]:
 
 def _upgraded(facts: Facts) -> Iterator[Observation]:
     system, upgrade = facts.of("system"), facts.of("upgrade")
-    seen = []
-    if upgrade.flag("upgrade_key"):
-        seen.append("the key HKLM\\SYSTEM\\Setup\\Upgrade")
-    seen += upgrade.texts("source_os")
+    seen = upgrade.texts("source_os")
     if upgrade.flag("windows_old"):
         seen.append("a folder Windows.old")
+    # By itself it says little: it was seen on upgraded machines, and may be on others.
+    proved = bool(seen)
+    if upgrade.flag("upgrade_key"):
+        seen.append("the key HKLM\\SYSTEM\\Setup\\Upgrade")
     build = system.count("build")
     if seen:
-        severity = ERROR if build < _UPGRADE_BUILD else WARNING
+        severity = ERROR if proved and build < _UPGRADE_BUILD else WARNING
         yield Observation(f"There is {', '.join(seen)}; the build is {build}.", severity=severity)
 
 

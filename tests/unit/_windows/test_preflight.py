@@ -134,6 +134,7 @@ _CASES: list[tuple[dict[str, dict[str, Any]], list[tuple[str, str]]]] = [
     ({"system": {"build": 7601}}, [("windows-version", "error")]),
     ({"system": {"build": 9600}}, []),
     ({"upgrade": {"upgrade_key": True}}, [("upgraded-windows", "warning")]),
+    ({"upgrade": {"upgrade_key": True}, "system": {"build": 9600}}, [("upgraded-windows", "warning")]),
     (
         {"upgrade": {"source_os": ["Source OS (Updated on 1/2/2024 03:04:05)"]}},
         [("upgraded-windows", "warning")],
