@@ -72,8 +72,8 @@ def diagnose(logs: Logs, image_state: object = None) -> dict[str, Any]:
 def _result(run: Run, state: str, before: list[Run], used: list[str], left_out: list[str]) -> dict[str, Any]:
     story = tell(run)
     verdict = _cause_of(story, state)
-    outcome = _outcome(story, run)
     cause = verdict.cause
+    outcome = _outcome(story, run, cause)
     identity = cause.id if cause else _unnamed(story, state)
     phase, basis = _phase(story, cause)
     changed = _changed(story, cause, state, outcome)
@@ -163,18 +163,19 @@ def _unnamed(story: Story, state: str) -> str:
     return NONE if good and not story.failure else UNKNOWN
 
 
-def _outcome(story: Story, run: Run) -> str:
-    if story.failure:
+def _outcome(story: Story, run: Run, cause: Cause | None) -> str:
+    """What became of it. An error alone that nobody knows ends no run: the log may have been copied
+    meanwhile.
+    """
+    if story.failure and (cause or story.halted or story.provider):
         return FAILED
-    if story.tagged:
+    if story.tagged and not story.failure:
         return SUCCEEDED
     return UNFINISHED if run.lines else NO_RUN
 
 
 def _phase(story: Story, cause: Cause | None) -> tuple[str, str]:
-    """The phase, and how it is known: from the log, or, as that does not tell, from where the cause mostly
-    strikes.
-    """
+    """The phase, and how it is known: by the log, or, where that does not tell, as this cause's usual one."""
     usual = cause.usual_phase if cause else ""
     if story.phase_sure or not usual or usual == story.phase:
         return story.phase, "" if story.phase == events.UNKNOWN else "log"
@@ -182,7 +183,7 @@ def _phase(story: Story, cause: Cause | None) -> tuple[str, str]:
 
 
 def _changed(story: Story, cause: Cause | None, state: str, outcome: str) -> str:
-    """Whether the machine was changed. The usual phase of a cause may make it worse than the log says, not
+    """Whether the machine was changed. A cause's usual phase may make it worse than the log says, not
     better.
     """
     phases = [story.phase]
@@ -213,8 +214,8 @@ def _registry(story: Story) -> list[dict[str, str]]:
 
 def _brief(run: Run) -> dict[str, str]:
     story = tell(run)
-    outcome = _outcome(story, run)
     cause = _cause_of(story, "").cause
+    outcome = _outcome(story, run, cause)
     return {
         "began": str(run.began or ""),
         "outcome": outcome,
@@ -226,8 +227,7 @@ def _brief(run: Run) -> dict[str, str]:
 
 
 def _blamed(earlier: list[dict[str, str]], outcome: str, changed: str) -> str:
-    """The known cause of the last earlier run that failed, "" if no log tells of it or it does not matter
-    any more.
+    """The known cause of the last earlier run that failed; "" where no log tells, or it matters no more.
 
     Where an earlier run spoilt the machine, it is one that had begun to change it.
     """

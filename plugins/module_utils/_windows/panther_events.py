@@ -25,7 +25,7 @@ VALIDATE_CLEANUP, VALIDATE_GENERALIZE = "validate-cleanup", "validate-generalize
 CLEANUP, GENERALIZE, SPECIALIZE = "cleanup", "generalize", "specialize"
 
 # Message numbers.
-HALTING, NOT_RUNNING, PREVALIDATING, LOG_CLOSED, DIALOG_CLOSED = 0xF0070, 0xF0073, 0xF00D7, 0xF0052, 0xF0043
+HALTING, NOT_RUNNING, DIALOG_CLOSED = 0xF0070, 0xF0073, 0xF0043
 
 _LIBRARY = r"(?P<path>[^',;\n]+?\.(?:dll|exe))"
 _BY_METHOD = rf"'(?P<function>\w+)' (?:from|in) {_LIBRARY}"

@@ -26,7 +26,7 @@ class Story(NamedTuple):
 
     `failure`: the lines of what ended it, in order, empty where nothing did; `stray`: other errors, not
     known to be harmless; `benign`: errors and warnings known to be harmless; `halted`: whether Sysprep says
-    that it gave up; `tagged`: whether it says that it noted success; `closed`: whether it closed its log.
+    that it gave up; `tagged`: whether it says that it noted success.
     `phase` is one of panther_events', and `phase_sure` says whether the failure's own lines name it;
     `provider` is the one that failed, `unfinished` the one that is begun last and has not ended.
     """
@@ -36,7 +36,6 @@ class Story(NamedTuple):
     benign: tuple[tuple[Line, Benign], ...]
     halted: bool
     tagged: bool
-    closed: bool
     phase: str
     phase_sure: bool
     provider: events.Provider | None
@@ -52,7 +51,7 @@ class _Teller:
         self.errors: list[tuple[int, Line]] = []
         self.benign: list[tuple[Line, Benign]] = []
         self.options: list[str] = []
-        self.halted = self.tagged = self.closed = False
+        self.halted = self.tagged = False
         self.provider: events.Provider | None = None
         self.running: events.Provider | None = None
         self.running_since = 0
@@ -67,7 +66,6 @@ class _Teller:
         if self.phase != events.REFUSED:
             self.phase = events.phase_in(line, self.phase)
         self.tagged = self.tagged or events.tags_success(line)
-        self.closed = self.closed or line.id == events.LOG_CLOSED
         option = events.option_in(line)
         if option:
             self.options.append(option)
@@ -126,7 +124,6 @@ def tell(run: Run) -> Story:
         benign=tuple(teller.benign),
         halted=teller.halted,
         tagged=teller.tagged,
-        closed=teller.closed,
         phase=phase,
         phase_sure=sure,
         provider=teller.provider,

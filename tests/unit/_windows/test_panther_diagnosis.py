@@ -177,6 +177,14 @@ def test_a_log_of_a_run_that_goes_on_has_no_cause() -> None:
     assert found["next_step"].startswith("Wait as long as")
 
 
+def test_an_error_that_nobody_knows_ends_no_run() -> None:
+    text = render(BUSY.messages) + "2025-11-03 09:30:00, Error                 SYSPRP Something odd\r\n"
+    found = diagnose(text, BUSY.state)
+    assert (found["outcome"], found["cause"]) == ("unfinished", "unknown")
+    assert found["first_error"]["text"].endswith("Something odd")
+    assert found["first_error"] in found["evidence"]
+
+
 def test_a_state_that_the_log_does_not_explain_makes_the_damage_worse_never_better() -> None:
     by_name = {failure.name: failure for failure in FAILURES}
     validated = render(by_name["encrypted volume"].messages)
