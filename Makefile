@@ -103,16 +103,23 @@ contract: setup ## Check traffic with the local Azure against Azure's published 
 ##### benchmarks #####
 
 ROUNDS ?= 5
+GUEST_ROUNDS ?= 1
+GUEST_BENCH ?=
 # More options, for example BENCH="--targets null --disks a b".
 BENCH ?=
 
 .PHONY: bench
-bench: bench-upload bench-capture ## Run all benchmarks
+bench: bench-upload bench-capture bench-guest ## Run all benchmarks
 
 .PHONY: bench-upload
 bench-upload: setup ## Compare disk_upload with other uploaders and write docs/benchmarks.md (10 GB below .build)
 	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python -m tests.benchmarks --rounds $(ROUNDS) \
 	    --output docs/benchmarks.md $(BENCH)
+
+.PHONY: bench-guest
+bench-guest: setup ## Compare ways to generalize a machine by what they leave and how long they take
+	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python -m tests.benchmarks.guests --rounds $(GUEST_ROUNDS) \
+	    --output docs/guest-benchmarks.md $(GUEST_BENCH)
 
 # More options, for example BENCH_CAPTURE="--jobs image --rounds 1".
 BENCH_CAPTURE ?=
@@ -156,6 +163,9 @@ local-azure-stop: ## Stop the local Azure (its state is kept)
 
 .PHONY: docs
 docs: setup ## Write the documents that are made from definitions
+	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/traces_document.py
+	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/checks_document.py
+	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/compatibility_document.py
 	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/sysprep_document.py
 	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/preflight_document.py
 

@@ -150,31 +150,32 @@ def fail(module: AnsibleModule, error: AzureError) -> NoReturn:
     raise AssertionError("fail_json does not return")
 
 
-def finish(module: AnsibleModule, outcome: Outcome) -> NoReturn:
-    """End the module with the outcome of work that needed no session."""
-    for warning in outcome.warnings:
-        module.warn(warning)
-    # AnsibleModule offers the mode only under this name.
-    module.exit_json(**results_of(outcome, with_diff=module._diff))
-    raise AssertionError("exit_json does not return")
+def in_session(module: AnsibleModule, work: Work) -> Outcome:
+    """Do the work in a session by the module's credential options; raises AzureError."""
+    with open_session(cast("dict[str, Any]", module.params)) as session:
+        for warning in session.warnings:
+            module.warn(warning)
+        return work(module, session)
 
 
 def run(module: AnsibleModule, work: Work) -> NoReturn:
     """Open a session, do the work in it, end the module with the outcome or the error."""
+    conclude(module, lambda: in_session(module, work))
+
+
+def conclude(module: AnsibleModule, work: Callable[[], Outcome]) -> NoReturn:
+    """Do work that needs no session, or opens its own; end the module with the outcome or the AzureError."""
     failure: AzureError | None = None
-    results: dict[str, Any] = {}
+    outcome = Outcome(changed=False, result={})
     try:
-        with open_session(cast("dict[str, Any]", module.params)) as session:
-            for warning in session.warnings:
-                module.warn(warning)
-            outcome = work(module, session)
-        for warning in outcome.warnings:
-            module.warn(warning)
-        results = results_of(outcome, with_diff=module._diff)
+        outcome = work()
     except AzureError as error:
         failure = error
     # Outside of the handler: ansible-core would add the handled exception's chain to the message.
     if failure is not None:
         fail(module, failure)
-    module.exit_json(**results)
+    for warning in outcome.warnings:
+        module.warn(warning)
+    # AnsibleModule offers the mode only under this name.
+    module.exit_json(**results_of(outcome, with_diff=module._diff))
     raise AssertionError("exit_json does not return")

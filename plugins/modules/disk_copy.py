@@ -393,13 +393,12 @@ failure:
 
 from typing import Any
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
 from ansible_collections.goldenimage.azure.plugins.module_utils._module import (
     TAGS_SPEC,
+    Outcome,
     azure_module,
-    fail,
-    finish,
-    run,
+    conclude,
+    in_session,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_job import CopyJob
 
@@ -473,17 +472,14 @@ def main() -> None:
             "snapshot_name": ("resource_group",),
         },
     )
-    failure: AzureError | None = None
-    try:
+
+    def copy() -> Outcome:
         job = CopyJob(module.params, check_mode=module.check_mode)
         if not job.needs_session:
-            finish(module, job.run(None))
-        run(module, lambda _module, session: job.run(session))
-    except AzureError as error:
-        failure = error
-    # Outside of the handler: ansible-core would add the handled exception's chain to the message.
-    if failure is not None:
-        fail(module, failure)
+            return job.run(None)
+        return in_session(module, lambda _module, session: job.run(session))
+
+    conclude(module, copy)
 
 
 if __name__ == "__main__":

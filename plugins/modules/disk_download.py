@@ -98,7 +98,7 @@ options:
     description: URL of a page blob with a SAS that permits to read. No other credential is used.
     type: str
   connections:
-    description: How many connections fetch at the same time, 1 to 12.
+    description: How many connections fetch at the same time at most, 1 to 12.
     type: int
     default: 8
   bandwidth_limit:
@@ -246,14 +246,12 @@ failure:
   type: dict
 """
 
-from typing import Any
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
 from ansible_collections.goldenimage.azure.plugins.module_utils._module import (
+    Outcome,
     azure_module,
-    fail,
-    finish,
-    run,
+    conclude,
+    in_session,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.download_job import DownloadJob
 
@@ -298,18 +296,14 @@ def main() -> None:
             "blob": ("storage_account",),
         },
     )
-    options: dict[str, Any] = module.params
-    failure: AzureError | None = None
-    try:
-        job = DownloadJob(options, check_mode=module.check_mode)
-        if options["sas_url"]:
-            finish(module, job.run(None))
-        run(module, lambda _module, session: job.run(session))
-    except AzureError as error:
-        failure = error
-    # Outside of the handler: ansible-core would add the handled exception's chain to the message.
-    if failure is not None:
-        fail(module, failure)
+
+    def download() -> Outcome:
+        job = DownloadJob(module.params, check_mode=module.check_mode)
+        if module.params["sas_url"]:
+            return job.run(None)
+        return in_session(module, lambda _module, session: job.run(session))
+
+    conclude(module, download)
 
 
 if __name__ == "__main__":

@@ -67,9 +67,9 @@ options:
     description: Lease that the blob is written under.
     type: str
   connections:
-    description: How many connections send at the same time.
+    description: How many connections send at the same time at most.
     type: int
-    default: 8
+    default: 12
   bandwidth_limit:
     description: How many bytes per second are sent at most.
     type: int
@@ -162,7 +162,7 @@ def main() -> None:
             "url": {"type": "str"},
             "sas": {"type": "str", "no_log": True},
             "lease": {"type": "str"},
-            "connections": {"type": "int", "default": 8},
+            "connections": {"type": "int", "default": 12},
             "bandwidth_limit": {"type": "int"},
             "verify": {"type": "str", "choices": ["ranges", "full", "none"], "default": "ranges"},
             "verify_tls": {"type": "bool", "default": True},

@@ -171,9 +171,11 @@ options:
     choices: [controller, host]
     version_added: 0.2.0
   connections:
-    description: How many connections send at the same time, 1 to 12. Each needs 4 MiB of memory.
+    description:
+      - How many connections send at the same time at most, 1 to 12. Each needs 4 MiB of memory.
+      - A few begin; the others join in where the processors would otherwise wait for the network.
     type: int
-    default: 8
+    default: 12
   verify:
     description:
       - With V(ranges) the service is asked after the upload which ranges of the disk were written, and a
@@ -473,14 +475,12 @@ failure:
   type: dict
 """
 
-from typing import Any
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
 from ansible_collections.goldenimage.azure.plugins.module_utils._module import (
+    Outcome,
     azure_module,
-    fail,
-    finish,
-    run,
+    conclude,
+    in_session,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.job import UploadJob
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.upload_options import RULES, SPEC
@@ -488,18 +488,14 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.upload
 
 def main() -> None:
     module = azure_module(SPEC, **RULES)
-    options: dict[str, Any] = module.params
-    failure: AzureError | None = None
-    try:
-        with UploadJob(options, check_mode=module.check_mode) as job:
-            if options["sas_url"]:
-                finish(module, job.run(None))
-            run(module, lambda _module, session: job.run(session))
-    except AzureError as error:
-        failure = error
-    # Outside of the handler: ansible-core would add the handled exception's chain to the message.
-    if failure is not None:
-        fail(module, failure)
+
+    def upload() -> Outcome:
+        with UploadJob(module.params, check_mode=module.check_mode) as job:
+            if module.params["sas_url"]:
+                return job.run(None)
+            return in_session(module, lambda _module, session: job.run(session))
+
+    conclude(module, upload)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,15 @@ author: The goldenimage.azure authors (@goldenimage)
 description:
   - Looks for the traces that M(goldenimage.azure.guest_generalize) removes, by the same definitions, and
     changes nothing.
+  - Also says what would keep the machine from booting or being set up on Azure. The ids of these findings
+    begin with C(azure-).
   - Looks into a disk file without being root and without mounting it, into a tree that is mounted
-    somewhere, or at the running host.
-  - The ext2, ext3 and ext4 file systems of a disk are read, the root file system and those its C(fstab)
-    mounts by UUID or label. Other file systems, LVM and encrypted disks have to be mounted and given as
-    O(root). The EFI system partition is not looked into.
+    somewhere, or at the running host. All three are judged by their files alone.
+  - Of a disk, ext2, ext3, ext4, XFS and FAT are read, also on linear and striped logical volumes of LVM2;
+    the root file system, those its C(fstab) mounts, and the EFI system partition. Others, and encrypted
+    disks, have to be mounted and given as O(root). What of a disk was not looked at is a finding
+    C(unread-file-system); a swap volume that holds memory is one of C(swap-volume).
+  - To look into an initramfs that is packed with zstd, the host that the task runs on needs libzstd.
   - File contents are never shown.
 options:
   disk:
@@ -26,9 +30,26 @@ options:
     description:
       - Number of the partition with the root file system, needed only when more than one could be it.
     type: int
+  volume:
+    description:
+      - Logical volume with the root file system as C(group/name), needed only when more than one could be it.
+    type: str
+    version_added: 0.2.0
   root:
-    description: Directory where a guest's root file system is mounted. Needs become to see everything.
+    description: Directory where a guest's root file system is mounted. Needs become to see everything. What
+      other mounts hide in it, such as the root file system's own C(/tmp) below one in memory, is not seen.
     type: path
+  look_for:
+    description:
+      - V(traces) looks for what still identifies a machine or a person.
+      - V(boot) looks for what would keep the machine from booting or being set up on Azure, such as drivers
+        that are missing in the initramfs, disks named by their order, no serial console, no agent, a data
+        source other than Azure, or a fixed address.
+    type: list
+    elements: str
+    choices: [traces, boot]
+    default: [traces, boot]
+    version_added: 0.2.0
   accounts:
     description: Accounts that must not be in the image; they are reported as V(build-accounts).
     type: list
@@ -46,7 +67,7 @@ options:
     default: []
   waive:
     description:
-      - Ids of traces that may be there. They are not reported.
+      - Ids of findings that may be there. They are not reported.
     type: list
     elements: str
     default: []
@@ -73,6 +94,12 @@ EXAMPLES = r"""
     accounts: [packer]
   delegate_to: localhost
 
+- name: Learn what a machine lacks to boot on Azure
+  goldenimage.azure.guest_audit:
+    disk: /srv/images/from-vmware.vmdk
+    look_for: [boot]
+  delegate_to: localhost
+
 - name: Look at a running host without failing
   goldenimage.azure.guest_audit:
     fail_on: never
@@ -92,7 +119,10 @@ findings:
   elements: dict
   contains:
     id:
-      description: Id of the trace.
+      description: Id of the trace or check.
+      type: str
+    about:
+      description: V(trace), or V(boot) for what would keep the machine from booting on Azure.
       type: str
     path:
       description: Where it is.
@@ -101,41 +131,54 @@ findings:
       description: V(error), V(warning) or V(info).
       type: str
     reason:
-      description: Why an image should not have it.
+      description: Why an image should not have it, or what happens on Azure.
       type: str
     detail:
       description: What it is, without its content.
       type: str
   sample:
     - id: machine-id
+      about: trace
       path: /etc/machine-id
       severity: error
       reason: Journals and DHCP tell machines apart by it; an empty file gets a new one at the first boot.
       detail: file, 33 bytes
 traces_left:
-  description: Number of findings of severity V(warning) or V(error).
+  description: Number of traces of severity V(warning) or V(error).
   returned: as RV(findings)
   type: int
   sample: 0
+boot_problems:
+  description: Number of findings about booting on Azure of severity V(warning) or V(error).
+  returned: as RV(findings)
+  type: int
+  sample: 0
+  version_added: 0.2.0
 table:
   description: The findings as a table for people, one line of text each.
   returned: as RV(findings)
   type: list
   elements: str
-  sample: [no traces]
+  sample: [no findings]
 """
 
+from functools import partial
 from typing import Any, Dict, List, cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.open import open_disk
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskError
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.audit import (
+    BOOT,
+    OWN_IDS,
+    TRACE,
     Finding,
     as_table,
     at_least,
     audit,
-    traces_left,
+    audit_boot,
+    count_bad,
+    in_order,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.disk_root import open_disk_root
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
@@ -146,15 +189,27 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.traces im
 
 def look(options: Dict[str, Any]) -> List[Finding]:
     """The findings on what the options name."""
-    traces = audited(tuple(options["extra_traces"]), tuple(options["waive"]))
+    waived = options["waive"]
+    known_waived = [name for name in waived if name not in OWN_IDS]
+    traces = audited(tuple(options["extra_traces"]), tuple(known_waived))
 
     def look_at(root: RootView) -> List[Finding]:
-        return audit(Guest(root, options["accounts"], options["hostnames"]), traces, options["waive"])
+        guest = Guest(root, options["accounts"], options["hostnames"])
+        kinds = {"traces": partial(audit, guest, traces, waived), "boot": partial(audit_boot, guest, waived)}
+        return in_order(finding for name in kinds if name in options["look_for"] for finding in kinds[name]())
 
     if options["disk"] is None:
         return look_at(LiveRoot(options["root"] or "/"))
     with open_disk(options["disk"], allow_unpartitioned=True) as reader:
-        return look_at(open_disk_root(reader, options["partition"]))
+        return look_at(open_disk_root(reader, options["partition"], options["volume"]))
+
+
+def summary(findings: List[Finding]) -> str:
+    """How many findings there are, in words."""
+    left, boot = [sum(item.about == about for item in findings) for about in (TRACE, BOOT)]
+    traces = "{0} trace{1}".format(left, " is left" if left == 1 else "s are left")
+    problems = "{0} problem{1} with booting on Azure".format(boot, "" if boot == 1 else "s")
+    return " and ".join(text for count, text in ((left, traces), (boot, problems)) if count)
 
 
 def main() -> None:
@@ -163,15 +218,22 @@ def main() -> None:
         argument_spec={
             "disk": {"type": "path"},
             "partition": {"type": "int"},
+            "volume": {"type": "str"},
             "root": {"type": "path"},
+            "look_for": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["traces", "boot"],
+                "default": ["traces", "boot"],
+            },
             "accounts": names,
             "hostnames": names,
             "extra_traces": names,
             "waive": names,
             "fail_on": {"type": "str", "choices": ["error", "warning", "info", "never"], "default": "error"},
         },
-        mutually_exclusive=[("disk", "root")],
-        required_by={"partition": ["disk"]},
+        mutually_exclusive=[("disk", "root"), ("partition", "volume")],
+        required_by={"partition": ["disk"], "volume": ["disk"]},
         supports_check_mode=True,
     )
     options = dict(module.params)
@@ -184,15 +246,16 @@ def main() -> None:
         module.fail_json(msg=str(error))
     result = {
         "findings": [finding.as_result() for finding in findings],
-        "traces_left": traces_left(findings),
+        "traces_left": count_bad(findings, TRACE),
+        "boot_problems": count_bad(findings, BOOT),
         "table": as_table(findings).splitlines(),
     }
     threshold = module.params["fail_on"]
     bad = [] if threshold == "never" else at_least(findings, threshold)
     if bad:
         module.fail_json(
-            msg="{0} traces are left, the first is {1} at {2}; remove them or waive their ids".format(
-                len(bad), bad[0].id, bad[0].path
+            msg="{0}; the first is {1} at {2}: {3}. Deal with them, or waive their ids".format(
+                summary(bad), bad[0].id, bad[0].path, bad[0].detail
             ),
             **result,
         )

@@ -22,7 +22,8 @@ description:
 options:
   confirm:
     description:
-      - Host name or machine id of the host that is meant. The module refuses every other host.
+      - Host name or machine id of the host that is meant, or Azure's id of the virtual machine (C(vmId)). The
+        module refuses every other host.
     type: str
     required: true
   accounts:
@@ -62,6 +63,44 @@ options:
     type: str
     choices: [waagent, none]
     default: waagent
+  refuse_processes:
+    description:
+      - Names of programs that do not run on a host that may be generalized, for example your database. V(*),
+        V(?) and V([]) match within a name. A host where one runs is refused.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  refuse_ports:
+    description: Ports that nothing listens on, TCP or UDP, on a host that may be generalized.
+    type: list
+    elements: int
+    default: []
+    version_added: 0.2.0
+  refuse_mounts:
+    description:
+      - Mount points, for example V(/data*), or types of file systems, for example V(nfs*), that are not
+        mounted on a host that may be generalized.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  refuse_uptime:
+    description: Hours that a host that may be generalized has been up at most. V(0) allows any time.
+    type: int
+    default: 0
+    version_added: 0.2.0
+  free_space:
+    description:
+      - What is done about the space that files no longer use, where removed data still is. It is the last
+        thing before the SSH server is stopped.
+      - V(discard) has the disk forget it, and refuses hosts whose root file system cannot discard.
+      - V(zero) overwrites it on every local file system that is mounted writable. That takes time, and a disk
+        file that grows on demand grows to its full size.
+    type: str
+    choices: [keep, discard, zero]
+    default: keep
+    version_added: 0.2.0
   power_off:
     description:
       - Switch the host off at the end. Otherwise it stays on with its SSH server stopped, and has to be
@@ -103,6 +142,9 @@ EXAMPLES = r"""
     accounts: [packer]
     remove_own_account: true
     traces_exclude: [package-caches]
+    refuse_processes: [postgres, "java*"]
+    refuse_mounts: [nfs*, /srv/data]
+    refuse_uptime: 48
     extra_traces:
       - /opt/app/etc/license.key
       - ~/.config/app
@@ -178,8 +220,18 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.generaliz
     carry_out,
     plan,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.production import Signs
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.traces import Selection
+
+_LISTS = (
+    "accounts",
+    "traces_include",
+    "traces_exclude",
+    "extra_traces",
+    "refuse_processes",
+    "refuse_mounts",
+)
 
 
 def main() -> None:
@@ -193,13 +245,18 @@ def main() -> None:
             "traces_exclude": names,
             "extra_traces": names,
             "agent": {"type": "str", "choices": ["waagent", "none"], "default": "waagent"},
+            "refuse_processes": names,
+            "refuse_ports": {"type": "list", "elements": "int", "default": []},
+            "refuse_mounts": names,
+            "refuse_uptime": {"type": "int", "default": 0},
+            "free_space": {"type": "str", "choices": ["keep", "discard", "zero"], "default": "keep"},
             "power_off": {"type": "bool", "default": True},
             "session_timeout": {"type": "int", "default": 60},
         },
         supports_check_mode=True,
     )
     options = dict(module.params)
-    for name in ("accounts", "traces_include", "traces_exclude", "extra_traces"):
+    for name in _LISTS:
         # Surveys send an empty text for what was left out.
         options[name] = tuple(item for item in options[name] if item)
     order = Order(
@@ -210,6 +267,13 @@ def main() -> None:
         agent=options["agent"] == "waagent",
         power_off=options["power_off"],
         session_timeout=float(options["session_timeout"]),
+        signs=Signs(
+            options["refuse_processes"],
+            tuple(options["refuse_ports"]),
+            options["refuse_mounts"],
+            options["refuse_uptime"],
+        ),
+        free_space=options["free_space"],
     )
     try:
         planned = plan(order)

@@ -17,7 +17,8 @@ description:
   - An image that exists with other sources is an error, because Azure would answer success and change
     nothing. Set O(replace=true) to have it deleted and made anew.
   - The image gets the tag C(goldenimage_sources), which tells when a source was replaced by another one of
-    the same name.
+    the same name, and, of a source with a Marketplace plan, the tag C(goldenimage_plan), from which
+    M(goldenimage.azure.vm) takes the plan of its machines.
 options:
   resource_group:
     description: Resource group of the image.

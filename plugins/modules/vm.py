@@ -56,12 +56,14 @@ options:
   image:
     description:
       - The image to make the machine from. Needed when the machine is not there yet.
-      - As a string, the name of a managed image in O(resource_group); the id of a managed image, of a
-        gallery's image definition or image version, of a shared or community image; or
-        C(publisher:offer:sku:version).
-      - As a dictionary, C(publisher), C(offer), C(sku) and C(version) (default C(latest)) of a Marketplace
-        image; C(name) and C(resource_group) of a managed image; or one of C(id), C(shared_gallery_image_id)
-        and C(community_gallery_image_id).
+      - As a string, C(publisher:offer:sku:version) of a Marketplace image; C(gallery/definition) or
+        C(gallery/definition/version) in O(resource_group); the name of a managed image in O(resource_group);
+        or the id of a managed image, of a gallery's image definition or image version, or of an image in a
+        shared or community gallery.
+      - As a dictionary, C(publisher), C(offer), C(sku) and C(version) (default V(latest)) of a Marketplace
+        image; C(gallery), C(definition) and perhaps C(version); C(name) and C(resource_group) of a managed
+        image; or one of C(id), C(shared_gallery_image_id) and C(community_gallery_image_id).
+      - It is looked up first. What Azure would make no machine of is refused before anything is made.
     type: raw
   os_type:
     description: Operating system of the image. It is read from managed images; for others V(Linux) is the
@@ -167,7 +169,10 @@ options:
     type: str
     choices: [Standard, TrustedLaunch, ConfidentialVM]
   plan:
-    description: Plan of the image's offer, which some Marketplace images demand.
+    description:
+      - Plan of the image's offer, which some Marketplace images demand, and what was made of them.
+      - When not set, it is the image's own, as far as that can be read. Its terms have to be accepted, see
+        M(goldenimage.azure.marketplace_terms).
     type: dict
     suboptions:
       name:

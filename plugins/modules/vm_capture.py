@@ -29,6 +29,10 @@ description:
     asked for; where Azure changes nothing, such as O(targets[].zone_resilient), the task is refused.
   - A run that was killed can be repeated. It goes on where the other was, waits for what Azure is still
     making, and replaces what failed, so that there is never a second image or half of one.
+  - A run that fails keeps the images that it has made, with the tag C(goldenimage_incomplete). If they were
+    made of the machine as it is, the next run makes the others and takes the tag away. If the machine was
+    restored since then, or a twin of it was removed, the next run of the same build replaces them, so that
+    all are made of the same.
 options:
   source_vm:
     description: Name or id of the virtual machine. A name is looked up in O(resource_group).
@@ -293,6 +297,10 @@ targets:
       sample: managed_image
     changed:
       description: Whether this run made or changed it.
+      returned: always
+      type: bool
+    made:
+      description: Whether this run made it; what is changed without being made was there already.
       type: bool
       returned: always
     id:
@@ -361,7 +369,9 @@ targets:
       returned: for a gallery version
       sample: 1.0.0
     regions:
-      description: Regions, each with name, replicas, storage_account_type and exclude_from_latest.
+      description: Regions, with the keys of
+        RV(goldenimage.azure.gallery_image_version#module:version.regions). A version has the other keys
+        that M(goldenimage.azure.gallery_image_version) returns, too.
       type: list
       elements: dict
       returned: for a gallery version

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""Shows how far a module is that moves a disk."""
+"""Shows how far a module is that moves a disk or publishes an image."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EVERY = 3.0
 _LOCAL = {"reading": "looked at", "checking": "checked"}
 _MOVED = {"sending": "sent", "receiving": "received", "copying": "copied"}
 # What says which of several disks a line is about, the first that is given.
-_NAMES = ("path", "disk_name", "snapshot_name", "blob")
+_NAMES = ("path", "disk_name", "snapshot_name", "blob", "definition")
 _display = Display()
 
 
@@ -125,7 +125,13 @@ def label(arguments: Mapping[str, Any]) -> str:
 
 
 def sentence(progress: dict[str, Any]) -> str:
-    """One line for the user: bytes, percent of the data, MB/s and time left."""
+    """One line for the user: bytes, percent of the data, MB/s and time left; or each region's percent."""
+    if progress["phase"] == "replicating":
+        return ", ".join(
+            f"{each['region']} {each['state']}"
+            + (f" {each['progress']} %" if each["state"] == "Replicating" else "")
+            for each in progress["regions"]
+        )
     done, total, seconds = progress["done"], progress["total"], progress["seconds"]
     percent = 100 * done // total if total else 100
     phase = progress["phase"]

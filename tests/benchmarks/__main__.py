@@ -37,7 +37,7 @@ measures less, and any other option of `python -m tests.benchmarks --help` can s
 The same disk is uploaded by one program after the other, in turns, and the median of each is shown
 (`BENCH="--slow-rounds 1"` lets those that take minutes run once; the column "runs" tells). Whole
 processes are measured, from their start to their end. Ours is the uploader of `disk_upload` without Ansible:
-lease, journal, MD5 of each put, comparison of the written ranges, metadata; 8 connections. Of
+lease, journal, MD5 of each put, comparison of the written ranges, metadata; 12 connections at most. Of
 `azure_rm_storageblob` and azure-img-utils their own upload is called, without what looks up the account;
 the imports of their packages are in. The disks come from fixed seeds and hold bytes that compress by half.
 Their files are in the page cache. Everything is on the loopback of one machine, without TLS: this compares

@@ -32,7 +32,7 @@ def leave_md5_out() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--without-md5", action="store_true")
-    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--connections", type=int, default=12)
     parser.add_argument("disk")
     parser.add_argument("url")
     options = parser.parse_args()

@@ -15,7 +15,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session i
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.garbage import Wanted, collect
 
 from tests.drill.captures import Job, by_twin, in_place
-from tests.drill.child import BROKEN, DONE, FAILED, KILLED, Ended, in_child
+from tests.drill.child import BROKEN, DONE, FAILED, Ended, in_child
 from tests.drill.trouble import Trouble, draw_trouble
 from tests.integration.captures import definition, image, machine, power_and_flag, version
 from tests.integration.cloud import LocalAzure
@@ -85,7 +85,7 @@ class Run:
         self._judge_first(first, vm)
         self._judge_tags(vm)
         again = in_child(self._capture, self._azure.env, self._file)
-        self._judge_again(first, again)
+        self._judge_again(again)
         self._judge_tags(vm)
         self._judge_garbage()
         if self._twin and source.state() != before:
@@ -161,9 +161,7 @@ class Run:
 
     # What the next run makes of it.
 
-    def _judge_again(self, first: Ended, again: Ended) -> None:
-        if again.how == FAILED and self._made_before_the_way_back(first, again):
-            return
+    def _judge_again(self, again: Ended) -> None:
         if again.how != DONE:
             self._problems.append(f"the next run {again.how}: {again.said}")
             return
@@ -175,12 +173,15 @@ class Run:
                 self._problems.append(f"the next run left the {kind} {state}")
             else:
                 self._check_right(kind)
+        self._check_together()
 
-    def _made_before_the_way_back(self, first: Ended, again: Ended) -> bool:
-        """One target was made, the other failed, and the machine is another one since then."""
-        another = first.how in (FAILED, KILLED) and (self._rescue or self._twin) and len(self._targets) == 2
-        findings = [finding["id"] for finding in again.said.get("findings", [])]
-        return another and set(findings) == {"name-taken"}
+    def _check_together(self) -> None:
+        """One machine may have been restored, or another twin made, between one target and the other."""
+        tags = [(self._azure.get(self._path(kind)) or {}).get("tags") or {} for kind in self._targets]
+        if len({each.get("goldenimage_sources") for each in tags}) > 1:
+            self._problems.append("the targets were not made of the same machine")
+        if any("goldenimage_incomplete" in each for each in tags):
+            self._problems.append("a target still says that the capture was not completed")
 
     # What is left beside the targets.
 

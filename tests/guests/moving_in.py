@@ -15,14 +15,14 @@ from tests.integration.plays import Player
 NETWORK = "Microsoft.Network"
 COMPUTE = "Microsoft.Compute"
 # What came from elsewhere has other interfaces, and is not to be set up as a new machine: as long as its name
-# is "guest", there is nothing to do for cloud-init, which takes a third of an emulated boot. For what is born
-# of it cloud-init does what a login needs.
+# is "guest", there is nothing to do for cloud-init, which takes a third of an emulated boot, nor for Azure's
+# agent. For what is born of it they do what a login needs.
 _MOVE_OUT = """
 printf '[Match]\\nName=eth*\\n[Network]\\nDHCP=yes\\n' > /etc/systemd/network/10-any.network
 rm -f /etc/netplan/50-cloud-init.yaml
-for stage in cloud-init-local cloud-init; do
-    mkdir /etc/systemd/system/$stage.service.d
-    printf '[Unit]\\nConditionHost=!guest\\n' > /etc/systemd/system/$stage.service.d/guest.conf
+for unit in cloud-init-local cloud-init walinuxagent; do
+    mkdir /etc/systemd/system/$unit.service.d
+    printf '[Unit]\\nConditionHost=!guest\\n' > /etc/systemd/system/$unit.service.d/guest.conf
 done
 systemctl mask cloud-config.service cloud-final.service
 sync
@@ -45,7 +45,7 @@ def move_in(
 ) -> str:
     """The guest's disk becomes machine "worker", with these disks at their LUNs; its public address."""
     guest.ssh.sudo(_MOVE_OUT)
-    guest.ssh.sudo("systemd-run --on-active=1 systemctl poweroff")
+    guest.ssh.sudo("systemd-run --on-active=1 systemctl poweroff --force")
     guest.ssh.close()
     assert guest.machine.wait_off(60)
     overlay = guest.disks[0].path

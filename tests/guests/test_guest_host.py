@@ -308,6 +308,7 @@ def test_ssh_port_of_a_host_with_its_own_server_is_another_one(
 
 @pytest.mark.guests
 @pytest.mark.timeout(1200)
+@pytest.mark.thorough
 def test_debian_is_provisioned_and_captured(host: GuestHost, store: BlobStore, tmp_path: Path) -> None:
     image = build_debian(CHECKOUT / ".build/guests")
     size = image.stat().st_size

@@ -12,6 +12,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.guests.lab.debian import Account, PlantedFile, direct_boot
 from tests.guests.lab.disk_layout import bootable_layout, build_data_disk
 from tests.guests.lab.machine import AZURE_CHASSIS_ASSET_TAG, Disk, Forward, Machine, free_port, make_overlay
@@ -33,6 +35,7 @@ def test_disk_is_small_clean_and_has_no_identity(build_debian_disk: Callable[...
     assert "root=UUID=" in command_line
 
 
+@pytest.mark.thorough
 def test_disk_boots_by_uefi_with_its_account_and_its_data_disk_at_the_requested_lun(
     build_debian_disk: Callable[..., Path], guests_cache: Path, tmp_path: Path
 ) -> None:

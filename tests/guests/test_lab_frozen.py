@@ -8,10 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.guests.conftest import DebianGuest
 from tests.guests.lab.frozen import ThawedGuest
 
 
+@pytest.mark.thorough
 def test_two_thawed_copies_run_side_by_side_and_share_nothing(thaw_guest: Callable[..., ThawedGuest]) -> None:
     first, second = thaw_guest(name="first"), thaw_guest(name="second")
     first.ssh.write("/etc/only-here", "first")

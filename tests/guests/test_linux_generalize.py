@@ -117,6 +117,7 @@ def test_guest_is_refused_then_generalized_with_the_account_ansible_uses(
         "disk": str(disk),
         "accounts": ["packer", "runner"],
         "hostnames": [hostname],
+        "look_for": ["traces"],
         "fail_on": "info",
     }
     audited = generalize.player.module("guest_audit", options).succeeded().last
@@ -137,6 +138,7 @@ def test_guest_is_refused_then_generalized_with_the_account_ansible_uses(
     assert host_key not in look("cat /etc/ssh/ssh_host_ed25519_key.pub")
 
 
+@pytest.mark.thorough
 def test_account_can_stay_and_ansible_without_pipelining_works(
     debian_guest: DebianGuest, generalize: Generalizer, tmp_path: Path
 ) -> None:
@@ -152,6 +154,7 @@ def test_account_can_stay_and_ansible_without_pipelining_works(
     assert debian_guest.thawed.machine.wait_off(60)
     disk = flat_copy(debian_guest.thawed.disks[0].path, tmp_path / "disk.raw")
     options = {"disk": str(disk), "hostnames": [hostname], "extra_traces": ["/usr/share/doc/adduser"]}
+    options["look_for"] = ["traces"]
     audited = generalize.player.module("guest_audit", options).succeeded().last
     assert {found["id"] for found in audited["findings"]} <= {"people-accounts"}
     assert any(found["path"] == "/home/runner" for found in audited["findings"])

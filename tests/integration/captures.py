@@ -129,7 +129,13 @@ def power_and_flag(azure: LocalAzure, vm: str) -> tuple[str, bool]:
 
 
 def definition(
-    azure: LocalAzure, group: str, name: str, *, gallery: str = "golden", **properties: Any
+    azure: LocalAzure,
+    group: str,
+    name: str,
+    *,
+    gallery: str = "golden",
+    location: str = "eastus",
+    **properties: Any,
 ) -> str:
     """Id of an image definition, and of its gallery when that is not there; generation V1, generalized."""
     parent = azure.id(group, GALLERIES, gallery)
@@ -143,7 +149,7 @@ def definition(
         "identifier": {"publisher": "p", "offer": "o", "sku": f"s{next(_numbers)}"},
         **properties,
     }
-    azure.put(made, {"location": "eastus", "properties": wanted})
+    azure.put(made, {"location": location, "properties": wanted})
     return made
 
 

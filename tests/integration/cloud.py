@@ -24,6 +24,7 @@ API_VERSIONS = {
     "Microsoft.Compute": "2024-07-01",
     "Microsoft.Network": "2024-05-01",
     "Microsoft.Storage": "2024-01-01",
+    "Microsoft.MarketplaceOrdering": "2021-01-01",
 }
 RESOURCE_GROUPS_API = "2024-11-01"
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import (
@@ -15,13 +16,16 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session i
 
 from tests.integration.cloud import LocalAzure
 from tests.integration.plays import Player
-from tests.integration.watched_cloud import watched_cloud
+from tests.integration.pretended_guests import Guests
+from tests.integration.quotas import lift_quotas_of_cores
+from tests.integration.watched_cloud import QUICK, watched_cloud
 
 
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
     """A local Azure without guests that lives as long as the test session."""
-    with watched_cloud(tmp_path_factory.mktemp("local-azure"), "--speed", "500") as cloud:
+    with watched_cloud(tmp_path_factory.mktemp("local-azure"), *QUICK) as cloud:
+        lift_quotas_of_cores(cloud)
         yield cloud
 
 
@@ -44,3 +48,9 @@ def session(azure: LocalAzure) -> Iterator[AzureSession]:
 def group(azure: LocalAzure) -> str:
     """A resource group in eastus for the tests of one file."""
     return azure.group(f"rg-{uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def guests(tmp_path: Path) -> Guests:
+    """A role that generalizes nothing, and notes of one test where it ran."""
+    return Guests(tmp_path)

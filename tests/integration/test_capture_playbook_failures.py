@@ -8,34 +8,31 @@ import json
 
 import pytest
 
+from tests.integration.captures import definition, image, version
 from tests.integration.cloud import LocalAzure
-from tests.integration.faults import faults, rule
-from tests.integration.plays import Player
+from tests.integration.faults import Rule, faults, rule
+from tests.integration.plays import Player, PlayResult
 from tests.integration.pretended_guests import HERE, PLAYBOOK, Guests, survey, twin_groups
 from tests.integration.twins import make_source
 
 COMPUTE = "Microsoft.Compute"
 
 
-@pytest.fixture(scope="module")
-def guests(tmp_path_factory: pytest.TempPathFactory) -> Guests:
-    return Guests(tmp_path_factory.mktemp("guests"))
-
-
-def test_a_machine_whose_capture_fails_is_restored_from_the_backup_made_before(
+def test_a_machine_whose_capture_fails_is_restored_and_all_targets_are_made_by_the_next_run(
     azure: LocalAzure, play: Player, group: str, guests: Guests
 ) -> None:
     machine = make_source(azure, group, "third")
+    definition(azure, group, "third")
     inventory = guests.role.parent / "third.yml"
     hosts = {"third-host": {**HERE, "ansible_host": "127.0.0.1"}}
     inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
     args = survey(group, guests, capture_vm_name="third", capture_vm_strategy="in_place")
-    args |= {"capture_vm_host": "third-host", "capture_vm_image": "third", "capture_vm_build_id": "third"}
+    args |= {"capture_vm_host": "third-host", "capture_vm_build_id": "third"}
+    args |= {"capture_vm_targets": [image("third"), version("third")]}
     args |= {"capture_vm_backup": "yes", "capture_vm_rescue": "yes"}
     disks = machine.disk_ids()
-    broken = rule("broken", {"method": "PUT", "path": "**/images/third"}, "error", status=409, code="Nope")
-    with faults(azure, broken):
-        env = {"ANSIBLE_INVENTORY": str(inventory)}
+    env = {"ANSIBLE_INVENTORY": str(inventory)}
+    with faults(azure, no_version("third")):
         play(PLAYBOOK, env=env, **args).failed_with("Nope", "restored from backup 20")
     assert guests.ran_on() == ["third-host 127.0.0.1"]
     now = azure.get(machine.id, query="&$expand=instanceView")
@@ -43,10 +40,23 @@ def test_a_machine_whose_capture_fails_is_restored_from_the_backup_made_before(
     assert "PowerState/running" in statuses
     assert "OSState/generalized" not in statuses
     assert not set(machine.disk_ids(now)) & set(disks)
+    made_of_both(play(PLAYBOOK, env=env, **args).succeeded(), azure)
+    assert guests.ran_on() == ["third-host 127.0.0.1"]
     # What has been written since is not in that backup: another one is made.
-    with faults(azure, broken):
-        play(PLAYBOOK, env=env, **args).failed_with("Nope", "restored from backup 20")
     assert len(backups_of(azure, group, "third")) == 2
+
+
+def no_version(definition_name: str) -> Rule:
+    put = {"method": "PUT", "path": f"**/images/{definition_name}/versions/*"}
+    return rule("broken", put, "error", status=409, code="Nope")
+
+
+def made_of_both(run: PlayResult, azure: LocalAzure) -> None:
+    """An image and a version are made of the same machine, and neither is called incomplete."""
+    tags = [azure.get(target["id"])["tags"] for target in run.custom_stats["capture_vm_targets"]]
+    assert len(tags) == 2
+    assert len({each["goldenimage_sources"] for each in tags}) == 1
+    assert not [each for each in tags if "goldenimage_incomplete" in each]
 
 
 def backups_of(azure: LocalAzure, group: str, name: str) -> list[str]:
@@ -75,28 +85,45 @@ def test_a_machine_whose_guest_was_never_reached_is_neither_restored_nor_keeps_a
     assert backups_of(azure, group, "fourth") == []
 
 
-def test_a_twin_stays_while_azure_still_makes_the_image_of_it(
+@pytest.mark.thorough
+def test_what_was_made_of_a_twin_that_is_gone_is_made_anew_with_the_rest(
+    azure: LocalAzure, play: Player, group: str, guests: Guests
+) -> None:
+    source = make_source(azure, group, "halved")
+    definition(azure, group, "halved")
+    args = survey(group, guests, capture_vm_name="halved", capture_vm_build_id="halved")
+    args |= {"capture_vm_targets": [image("halved"), version("halved")]}
+    before = source.state()
+    with faults(azure, no_version("halved")):
+        play(PLAYBOOK, **args).failed_with("Nope", "Made before that, and kept: managed image")
+    assert len(guests.ran_on()) == 1
+    assert twin_groups(azure) == []
+    made_of_both(play(PLAYBOOK, **args).succeeded(), azure)
+    assert len(guests.ran_on()) == 1
+    assert twin_groups(azure) == []
+    # Other tags are no reason for another twin.
+    mark = azure.mark()
+    again = play(PLAYBOOK, **{**args, "capture_vm_tags": "release=2.0"}).succeeded()
+    assert len(azure.writes(mark)) == 2
+    assert again.tasks["goldenimage.azure.vm_capture : Capture the machine"].changed
+    assert guests.ran_on() == []
+    assert source.state() == before
+
+
+@pytest.mark.thorough
+def test_the_role_alone_keeps_a_twin_while_azure_still_makes_the_image_of_it(
     azure: LocalAzure, play: Player, group: str
 ) -> None:
-    make_source(azure, group, "origin")
-    gallery = azure.id(group, f"{COMPUTE}/galleries", "patience")
-    azure.put(gallery, {"location": "eastus", "properties": {}})
-    definition = {
-        "osType": "Linux",
-        "osState": "Specialized",
-        "hyperVGeneration": "V1",
-        "identifier": {"publisher": "p", "offer": "o", "sku": "patience"},
-    }
-    azure.put(f"{gallery}/images/slow", {"location": "eastus", "properties": definition})
+    source = make_source(azure, group, "origin")
+    before = source.state()
+    made = definition(azure, group, "slow", osState="Specialized") + "/versions/1.0.0"
     variables = {
         "vm_capture_strategy": "twin",
         "vm_capture_os_state": "specialized",
         "vm_capture_resource_group": group,
         "vm_capture_source_vm": "origin",
         "vm_capture_build_id": "slow",
-        "vm_capture_targets": [
-            {"type": "gallery_version", "gallery": "patience", "definition": "slow", "version": "1.0.0"}
-        ],
+        "vm_capture_targets": [version("slow")],
     }
     role = {"name": "goldenimage.azure.vm_capture"}
     prepared = {"ansible.builtin.include_role": {**role, "tasks_from": "prepare"}, "vars": variables}
@@ -110,13 +137,15 @@ def test_a_twin_stays_while_azure_still_makes_the_image_of_it(
     assert twin_groups(azure) == ["goldenimage-twin-slow"]
     mark = azure.mark()
     play([{"name": "Capture", "ansible.builtin.include_role": role, "vars": variables}]).succeeded()
-    assert (
-        azure.get(f"{gallery}/images/slow/versions/1.0.0")["properties"]["provisioningState"] == "Succeeded"
-    )
+    found = azure.get(made)
+    assert found["properties"]["provisioningState"] == "Succeeded"
+    assert found["tags"]["goldenimage_source"] == source.id
+    assert source.state() == before
     assert not [write for write in azure.writes(mark) if write.startswith("PUT ")]
     assert twin_groups(azure) == []
 
 
+@pytest.mark.thorough
 def test_a_lock_is_in_the_way_of_a_twin_s_image_only_where_the_image_is_made(
     azure: LocalAzure, play: Player, guests: Guests
 ) -> None:
@@ -134,15 +163,3 @@ def test_a_lock_is_in_the_way_of_a_twin_s_image_only_where_the_image_is_made(
     here.failed_with("lock keep (ReadOnly)", "Nothing was changed")
     elsewhere.succeeded()
     assert [write for write in azure.writes(mark) if "/locks/" not in write] == []
-
-
-def test_a_role_that_would_mark_or_restore_the_source_of_a_twin_is_not_run(
-    azure: LocalAzure, play: Player, group: str, guests: Guests
-) -> None:
-    source = make_source(azure, group, "spared")
-    before = source.state()
-    args = survey(group, guests, capture_vm_name="spared", capture_vm_image="spared")
-    play(PLAYBOOK, linux_generalize_vm_id=source.id, **args).failed_with("linux_generalize_vm_id is")
-    assert guests.ran_on() == []
-    assert twin_groups(azure) == []
-    assert source.state() == before

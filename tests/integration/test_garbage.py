@@ -19,7 +19,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image import ga
 from tests.integration.cloud import CHECKOUT, LocalAzure
 from tests.integration.faults import faults, rule
 from tests.integration.plays import Player
-from tests.integration.watched_cloud import watched_cloud
+from tests.integration.watched_cloud import QUICK, watched_cloud
 
 COMPUTE = "Microsoft.Compute"
 NETWORK = "Microsoft.Network"
@@ -29,7 +29,7 @@ FUTURE = (datetime.now(timezone.utc) + timedelta(hours=2)).strftime("%Y-%m-%dT%H
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
-    with watched_cloud(tmp_path_factory.mktemp("garbage"), "--speed", "500") as started:
+    with watched_cloud(tmp_path_factory.mktemp("garbage"), *QUICK) as started:
         yield started
 
 

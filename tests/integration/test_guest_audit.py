@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.plays import Player
+from tests.unit._guest.azure_ready import make_ready
 from tests.unit._guest.planting import SECRET, make_root, write
 from tests.unit._guest.test_disk_root import make_disk
 
@@ -41,15 +42,16 @@ def traced_disk(traced_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_clean_disk_passes(ansible: Player, clean_tree: Path, tmp_path: Path) -> None:
     disk = make_disk(tmp_path / "clean.raw", [clean_tree])
-    result = ansible.module("guest_audit", {"disk": str(disk)}).succeeded().last
+    result = ansible.module("guest_audit", {"disk": str(disk), "look_for": ["traces"]}).succeeded().last
     assert not result.changed
     assert result["findings"] == []
     assert result["traces_left"] == 0
-    assert result["table"] == ["no traces"]
+    assert result["table"] == ["no findings"]
 
 
 def test_traces_fail_the_audit_and_are_listed_without_content(ansible: Player, traced_disk: Path) -> None:
-    run = ansible.module("guest_audit", {"disk": str(traced_disk)}, check=True, diff=True, verbosity=3)
+    options = {"disk": str(traced_disk), "look_for": ["traces"]}
+    run = ansible.module("guest_audit", options, check=True, diff=True, verbosity=3)
     result = run.failed_with("2 traces are left", "shell-history", "waive")
     assert {finding["id"] for finding in result["findings"]} == {
         "shell-history",
@@ -62,9 +64,10 @@ def test_traces_fail_the_audit_and_are_listed_without_content(ansible: Player, t
 
 
 def test_threshold_decides(ansible: Player, traced_tree: Path) -> None:
-    waived = {"root": str(traced_tree), "waive": ["shell-history", "ssh-host-keys"]}
+    traced = {"root": str(traced_tree), "look_for": ["traces"]}
+    waived = {**traced, "waive": ["shell-history", "ssh-host-keys"]}
     cases: list[dict[str, object]] = [
-        {"root": str(traced_tree), "fail_on": "never"},
+        {**traced, "fail_on": "never"},
         {**waived, "fail_on": "error"},
         {**waived, "fail_on": "warning"},
     ]
@@ -95,6 +98,8 @@ def test_bad_input_is_refused_with_what_is_wrong(ansible: Player, tmp_path: Path
         ({"root": "/no/such/root"}, "is no directory"),
         ({"disk": "/x", "root": "/y"}, "mutually exclusive"),
         ({"partition": 1}, "disk"),
+        ({"disk": "/x", "partition": 1, "volume": "a/b"}, "mutually exclusive"),
+        ({"look_for": ["everything"]}, "must be one or more of: traces, boot"),
         ({"waive": ["machineid"]}, "there is no trace 'machineid'"),
         ({"extra_traces": ["/etc"]}, "would remove a directory of the system"),
     ]
@@ -103,3 +108,33 @@ def test_bad_input_is_refused_with_what_is_wrong(ansible: Player, tmp_path: Path
     for result, (options, message) in zip(results, cases, strict=True):
         assert result.failed, options
         assert message in result.msg, options
+
+
+def test_what_speaks_against_booting_on_azure_is_found_in_tree_and_disk(
+    ansible: Player, tmp_path: Path
+) -> None:
+    top = make_ready(tmp_path / "root")
+    write(top, "/etc/fstab", b"/dev/sda1 / ext4 defaults 0 1\n")
+    (top / "usr/sbin/waagent").unlink()
+    disk = make_disk(tmp_path / "disk.raw", [top])
+    cases: list[dict[str, object]] = [
+        {"root": str(top), "look_for": ["boot"], "waive": ["azure-agent"]},
+        {"root": str(top), "look_for": ["boot"], "waive": ["azure-agent", "azure-fstab"]},
+        {"disk": str(disk), "look_for": ["boot"], "fail_on": "never"},
+        {"disk": str(disk), "look_for": ["traces"]},
+    ]
+    failed, passed, on_disk, traces = ansible.each("guest_audit", cases)
+    assert failed.failed
+    assert failed.msg.startswith(
+        "1 problem with booting on Azure; the first is azure-fstab at /etc/fstab: /dev/sda1"
+    )
+    assert not passed.failed and passed["boot_problems"] == 0
+    assert {finding["about"] for finding in on_disk["findings"]} == {"boot"}
+    # The kernel line names a file system that is not the disk's own.
+    assert [finding["id"] for finding in on_disk["findings"]] == [
+        "azure-fstab",
+        "azure-root-device",
+        "azure-agent",
+    ]
+    assert on_disk["boot_problems"] == 3 and on_disk["traces_left"] == 0
+    assert not traces.failed and traces["findings"] == []

@@ -52,8 +52,11 @@ def image(group: str, **change: Any) -> dict[str, Any]:
         ({"os_disk": {"source": "granted-os"}}, ("granted-os", "ActiveSAS", "revoke")),
         ({"os_disk": {"source": "twice"}}, ("as well as a snapshot", "Give the id")),
         ({"os_disk": {"source": "no-system"}}, ("os_disk.os_type", "Linux or Windows")),
-        ({"os_disk": {"source": "web-os", "os_type": "Windows"}}, ("os_disk.os_type", "holds Linux")),
-        ({"hyper_v_generation": "V1"}, ("hyper_v_generation: V1", "V2")),
+        (
+            {"os_disk": {"source": "web-os", "os_type": "Windows"}},
+            ("os_disk.os_type", "has operating system Linux"),
+        ),
+        ({"hyper_v_generation": "V1"}, ("hyper_v_generation", "has generation V2")),
         ({"data_disks": [{"lun": 1, "source": "web-data", "disk_size_gb": 1}]}, ("cannot shrink",)),
         ({"os_disk": None}, ("to update", "source_vm, or os_disk")),
         ({"os_disk": None, "source_vm": "missing-vm"}, ("source_vm", "no virtual machine missing-vm")),

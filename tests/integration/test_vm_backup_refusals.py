@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-import json
-import ssl
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +20,7 @@ from tests.integration.backups import BackedUp
 from tests.integration.cloud import LocalAzure
 from tests.integration.machines import golden_image
 from tests.integration.plays import Player
+from tests.integration.quotas import set_quota
 
 Change = Callable[[Any], None]
 
@@ -211,19 +209,6 @@ def test_missing_rights_are_named(azure: LocalAzure, vm: BackedUp) -> None:
                 assert {finding.id for finding in refusal.value.findings} == {"missing-right"}
                 for action in actions:
                     assert f"Microsoft.Compute/{action}" in str(refusal.value)
-
-
-def set_quota(azure: LocalAzure, name: str, limit: int) -> None:
-    wanted = {"subscription": azure.subscription_id, "location": "eastus", "name": name, "limit": limit}
-    request = urllib.request.Request(  # noqa: S310 - https, loopback
-        f"{azure.url}/local-azure/quotas",
-        method="POST",
-        data=json.dumps(wanted).encode(),
-        headers={"x-local-azure-control-key": azure.env["LOCAL_AZURE_CONTROL_KEY"]},
-    )
-    context = ssl.create_default_context(cafile=azure.env["SSL_CERT_FILE"])
-    with urllib.request.urlopen(request, context=context, timeout=30) as answer:  # noqa: S310
-        assert answer.status < 300
 
 
 @pytest.mark.parametrize(

@@ -229,7 +229,11 @@ def test_a_machine_that_nothing_was_done_to_is_left_alone_and_what_was_made_befo
     with faults(azure, failing), pytest.raises(OperationFailed, match="Made before that, and kept: managed"):
         captured(session, group, "untouched", *targets, **options)
     assert not [write for write in azure.writes(mark) if vm in write or "/disks/" in write]
-    assert captured(session, group, "untouched", *targets, **options).targets[0]["changed"] is False
+    done = captured(session, group, "untouched", *targets, **options)
+    assert [target["made"] for target in done.targets] == [False, True]
+    kept, _made = done.targets
+    assert "goldenimage_incomplete" not in kept["tags"]
+    assert not captured(session, group, "untouched", *targets, **options).changed
 
 
 def test_a_machine_that_azure_could_not_stop_is_captured_when_it_can(

@@ -69,7 +69,7 @@ def refusal(azure: LocalAzure, session: AzureSession, options: dict[str, Any]) -
         ({"data_disks": [{"lun": 3, "size_gb": 1}]}, ("LUN 3", "data disk of the image")),
         ({"os_disk": {"size_gb": 1}}, ("os_disk.size_gb", "cannot shrink")),
         ({"virtual_network": "none-such", "subnet": "servers"}, ("virtual_network", "none-such")),
-        ({"security_type": "TrustedLaunch"}, ("security_type", "managed image")),
+        ({"security_type": "TrustedLaunch"}, ("security_type", "security type Standard")),
         ({"generalized": True}, ("running", "power_state")),
     ],
     ids=lambda value: str(value)[:60] if isinstance(value, dict) else "",

@@ -19,9 +19,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session i
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.twin import ensure_twin, remove_twin
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.twin_request import TwinRequest
 
-from tests.integration.captures import control
 from tests.integration.cloud import LocalAzure
 from tests.integration.machines import COMPUTE
+from tests.integration.quotas import set_quota
 from tests.integration.twins import Source, make_source
 
 NETWORK = "Microsoft.Network"
@@ -160,13 +160,12 @@ def test_what_is_no_machine_or_is_in_another_subscription_is_refused(
 def test_a_quota_that_a_twin_exceeds_is_named(
     azure: LocalAzure, session: AzureSession, source: Source, quota: str
 ) -> None:
-    place = {"subscription": azure.subscription_id, "location": "eastus", "name": quota}
     path = f"/subscriptions/{azure.subscription_id}/providers/{COMPUTE}/locations/eastus/usages"
     listed = {each["name"]["value"]: each for each in azure.get(path)["value"]}
-    control(azure, "quotas", {**place, "limit": listed[quota]["currentValue"]})
+    set_quota(azure, quota, listed[quota]["currentValue"])
     try:
         error = refusal(azure, session, {"source_vm": source.id, "build_id": "too-much"})
     finally:
-        control(azure, "quotas", {**place, "limit": listed[quota]["limit"]})
+        set_quota(azure, quota, listed[quota]["limit"])
     assert findings(error) == ["quota"]
     assert f"{quota} is limited to" in str(error)

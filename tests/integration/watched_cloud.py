@@ -11,6 +11,9 @@ from pathlib import Path
 from tests.contract.session_traffic import watch_exchanges
 from tests.integration.cloud import LocalAzure
 
+#: Options of one in which nothing is waited for that is not tested.
+QUICK = ("--speed", "500", "--retry-after", "0")
+
 
 @contextmanager
 def watched_cloud(state_dir: Path, *options: str) -> Iterator[LocalAzure]:

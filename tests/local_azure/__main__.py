@@ -53,8 +53,13 @@ def _parser() -> argparse.ArgumentParser:
         help="how much quicker than on Azure operations are (default: %(default)s)",
     )
     parser.add_argument(
-        "--azure-retry-after", action="store_true", help="Retry-After as Azure sends it instead of 1 s"
+        "--retry-after",
+        type=int,
+        choices=(0, 1),
+        default=Pace.retry_after_seconds,
+        help="seconds that Retry-After asks for instead of Azure's (default: %(default)s)",
     )
+    parser.add_argument("--azure-retry-after", action="store_true", help="Retry-After as Azure sends it")
     parser.add_argument("--faults", type=Path, metavar="FILE", help="profile of faults, YAML or JSON")
     parser.add_argument("--fault-seed", type=int, help="seed of faults whose profile names none")
     return parser
@@ -64,7 +69,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return load_or_create(
         arguments.state_dir.resolve(),
         arm_port=arguments.port,
-        pace=Pace(arguments.speed, arguments.azure_retry_after),
+        pace=Pace(arguments.speed, arguments.azure_retry_after, arguments.retry_after),
         with_guests=arguments.guests,
         guest_timeout=arguments.guest_timeout,
         page_size=arguments.page_size,
@@ -75,7 +80,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 def _options(arguments: argparse.Namespace) -> list[str]:
     options = ["--state-dir", str(arguments.state_dir.resolve()), "--speed", str(arguments.speed)]
-    options += ["--guest-timeout", str(arguments.guest_timeout)]
+    options += ["--guest-timeout", str(arguments.guest_timeout), "--retry-after", str(arguments.retry_after)]
     if arguments.page_size is not None:
         options += ["--page-size", str(arguments.page_size)]
     if arguments.port is not None:

@@ -29,11 +29,12 @@ class Ports:
 class Pace:
     """How long operations take: Azure's own durations divided by `speed`.
 
-    Azure's Retry-After values are for the patient.
+    Azure's Retry-After values are for the patient; others are asked for `retry_after_seconds`.
     """
 
     speed: float = 100.0
     azure_retry_after: bool = False
+    retry_after_seconds: int = 1
 
     def seconds(self, azure_seconds: float) -> float:
         """How long something lasts here that lasts `azure_seconds` on Azure."""
@@ -42,7 +43,7 @@ class Pace:
     def retry_after(self, azure: int | None) -> str | None:
         if azure is None:
             return None
-        return str(azure if self.azure_retry_after else 1)
+        return str(azure if self.azure_retry_after else self.retry_after_seconds)
 
 
 @dataclass(frozen=True)

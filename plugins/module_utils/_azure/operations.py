@@ -211,8 +211,8 @@ class _Pace:
         remaining = self._waiter.timeout - self.elapsed()
         if remaining <= 0:
             raise self._operation.timed_out(self._waiter.timeout)
-        asked = self._operation.delay
-        self._waiter.sleep(min(self._interval if asked is None else asked, remaining))
+        # Who asks for no pause at all would be asked without end.
+        self._waiter.sleep(min(self._operation.delay or self._interval, remaining))
         self._interval = min(self._interval * _GROWTH, _LONGEST_INTERVAL)
 
     def restart(self) -> None:

@@ -108,7 +108,7 @@ class AzureSession:
     """Clients for one subscription. Close it, or use it as a context manager.
 
     ``credential`` is a token credential that azure-storage-blob takes as well. ``warnings`` is what the user
-    should be told.
+    should be told. ``verifies_tls``: whether the certificates of servers are checked.
     """
 
     def __init__(
@@ -118,6 +118,7 @@ class AzureSession:
         self.cloud = cloud
         self.credential = credential
         self.warnings: list[str] = []
+        self.verifies_tls = True
         self._transport = transport
         self._compute: dict[str, Compute] = {}
         self._arm: Arm | None = None
@@ -256,6 +257,7 @@ def open_session(options: Mapping[str, Any], environ: Mapping[str, str] | None =
         transport.close()
         raise
     session = AzureSession(subscription_id, cloud, credential, transport)
+    session.verifies_tls = verify
     if not verify:
         session.warnings.append(
             "TLS certificates are not checked (cert_validation_mode=ignore): anyone on the way can read and "

@@ -11,13 +11,13 @@ machine and then deallocates it itself adds its build: "<time> <vmId> <build>".
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import AzureError
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.times import moment
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import CaptureRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_state import GENERALIZED_TAG
@@ -44,8 +44,12 @@ class Evidence(NamedTuple):
 
 def mark(vm_id: str, now: datetime, build_id: str = "") -> str:
     """The value of the tag. With `build_id`: that build is about to deallocate the machine itself."""
-    time = now.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return " ".join(filter(None, (time, vm_id, build_id)))
+    return " ".join(filter(None, (time_text(now), vm_id, build_id)))
+
+
+def time_text(moment: datetime) -> str:
+    """A time as tags have it, in UTC."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def find_evidence(request: CaptureRequest, source: SourceVm) -> Evidence:
@@ -80,19 +84,6 @@ def _from_tag(value: str, request: CaptureRequest, source: SourceVm) -> Evidence
             " written.",
         )
     return Evidence(TAG)
-
-
-def moment(text: str) -> datetime | None:
-    """A time of Azure's, with up to seven digits after the second, in whole seconds, as the tag has them.
-
-    None for a text that is no time.
-    """
-    found = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)?", text, re.IGNORECASE)
-    if found is None:
-        return None
-    zone = found[2] or "+00:00"
-    said = datetime.fromisoformat(found[1] + ("+00:00" if zone in "Zz" else zone))
-    return said.astimezone(timezone.utc)
 
 
 def _can_be_asked(source: SourceVm) -> bool:

@@ -22,7 +22,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operation
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.parallel import in_parallel
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.allowed import (
     lock_findings,
-    place_findings,
     quota_findings,
     right_findings,
 )
@@ -51,6 +50,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target_
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target_gallery import GalleryTarget
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target_image import ImageTarget
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.way_back import WayBack
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.places import place_findings
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding, refuse_if_any
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class Capture:
 
     def _allowed(self, needs: list[Needs], targets: list[Target]) -> list[Finding]:
         """What the rights, the locks and the regions of the subscription say to it."""
-        wanted = [target.wanted for target in targets]
+        wanted = [target.wanted.placed for target in targets]
         location = self._source.location if self._source else ""
         return _all(
             [
@@ -219,13 +219,30 @@ class Capture:
             # No failure: Azure goes on with what the machine is needed for.
             raise
         except AzureError as failure:
-            made = [target.title for target in plan.todo if target.status(source) == RIGHT]
-            if made:
-                failure.message = f"{failure.message} Made before that, and kept: {', '.join(made)}."
+            # Before anything is undone: a run that is killed then leaves what the next one can tell.
+            self._note_incomplete(source, failure)
             # A machine that nothing was done to has no way back, only time to lose.
             if self._request.rescue and (plan.verb or plan.flag):
                 self._way_back.go_back(failure, was_running=source.state.power == "running")
             raise
+
+    def _note_incomplete(self, source: SourceVm, failure: AzureError) -> None:
+        """Tell what is there of a capture that has failed, and mark it. When what it was made of is restored
+        or removed, the rest can only be made of another machine: then all of it is made anew."""
+        made = [target for target in self._targets if target.status(source) == RIGHT]
+        if not made:
+            return
+        now = datetime.now(timezone.utc)
+        names = ", ".join(target.title for target in made)
+        failure.message = f"{failure.message} Made before that, and kept: {names}."
+        for target in made:
+            try:
+                target.note_incomplete(self._to_its_end, now)
+            except AzureError as error:
+                failure.message = (
+                    f"{failure.message} In its tags it could not be noted that the capture was not completed"
+                    f" ({error}); delete {target.title} before the machine is captured again."
+                )
 
     def _carry_out(self, plan: _Plan, source: SourceVm) -> None:
         machines = self._session.compute.virtual_machines
@@ -259,6 +276,7 @@ class Capture:
                 {
                     "type": target.wanted.type,
                     "changed": plan.touches(target),
+                    "made": target in plan.todo,
                     **target.facts(source),
                 }
                 for target in self._targets

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary import (
@@ -17,18 +17,25 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary
     source_of,
     source_tag,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import time_text
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import CaptureRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_differences import SOURCES_TAG
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import (
+    PLAN_TAG,
+    SOURCES_TAG,
+    STATE_TAG,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import plan_text
 
 VM_ID_TAG = SOURCE_VM_ID_TAG
 # The machine that was captured, where that was a twin of the source.
 TWIN_TAG = "goldenimage_twin"
 IMAGE_TAG = "goldenimage_source_image"
-PLAN_TAG = "goldenimage_plan"
 TIME_TAG = "goldenimage_captured"
 JOB_TAG = "goldenimage_awx_job"
-STATE_TAG = "goldenimage_os_state"
+# When the capture failed that made this and was to make more. The rest can only be made of the same machine
+# as long as that is not restored or, a twin, removed.
+INCOMPLETE_TAG = "goldenimage_incomplete"
 # The digest of what was captured: the machine, and each disk by its uniqueId.
 CONTENT_TAG = SOURCES_TAG
 _DIGEST_LENGTH = 32
@@ -58,22 +65,22 @@ def provenance_tags(request: CaptureRequest, source: SourceVm, now: datetime) ->
         **machine,
         STATE_TAG: request.os_state,
         BUILD_TAG: request.build_id,
-        TIME_TAG: now.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        TIME_TAG: time_text(now),
         CONTENT_TAG: content_digest(request, source),
     }
     image = _image_name(source.image_reference)
     if image:
         tags[IMAGE_TAG] = source_tag(image)
     if source.plan:
-        tags[PLAN_TAG] = plan_name(source.plan)
+        tags[PLAN_TAG] = plan_text(source.plan)
     if request.awx_job_id:
         tags[JOB_TAG] = request.awx_job_id
     return tags
 
 
-def plan_name(plan: Mapping[str, Any]) -> str:
-    """A Marketplace plan as publisher:product:name."""
-    return ":".join(str(plan.get(part) or "") for part in ("publisher", "product", "name"))
+def completed(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags without the one that says that the capture was not completed."""
+    return {name: value for name, value in tags.items() if name != INCOMPLETE_TAG}
 
 
 def _image_name(reference: Mapping[str, Any]) -> str:
@@ -91,7 +98,12 @@ def _image_name(reference: Mapping[str, Any]) -> str:
 
 def made_by(tags: Mapping[str, Any], request: CaptureRequest) -> bool:
     """Whether an image's or version's tags, or a blob's metadata, say that this build made it of this
-    machine. One build id may stand for builds of several machines."""
+    machine or a twin of it. One build id may stand for builds of several machines."""
     machine = source_tag(request.vm_id).casefold()
-    captured = str(tags.get(TWIN_TAG) or tags.get(SOURCE_TAG) or "").casefold()
-    return tags.get(BUILD_TAG) == request.build_id and captured == machine
+    captured = {str(tags.get(name) or "").casefold() for name in (TWIN_TAG, SOURCE_TAG)}
+    return tags.get(BUILD_TAG) == request.build_id and machine in captured
+
+
+def is_replaceable(tags: Mapping[str, Any], request: CaptureRequest) -> bool:
+    """Whether it was made by a run of this build that then failed: it does not go with what is made now."""
+    return INCOMPLETE_TAG in tags and made_by(tags, request)

@@ -9,20 +9,22 @@ from collections.abc import Iterable, Sequence
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import CaptureRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceDisk, SourceVm
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target import Target
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility import check, findings
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import in_transition
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.target_facts import (
+    GALLERY_VERSION,
+    TargetFacts,
+)
 
-_OWN_RULES = {
-    # No copies of these by image or by snapshot that could be read ("Azure managed disk types").
-    "UltraSSD_LRS": "an Ultra disk",
-    "PremiumV2_LRS": "a Premium SSD v2 disk",
-}
-_WRITTEN_TO = {
-    "ReadyToUpload": "it waits for its upload",
-    "ActiveUpload": "an upload into it has not been completed",
-    "ActiveSAS": "access to it is granted by a shared access signature",
-    "ActiveSASFrozen": "access to it is granted by a shared access signature",
-}
+_DISK_RULES = (
+    "unmanaged-disk",
+    "disk-missing",
+    "shared-disk",
+    "unsupported-disk",
+    "encrypted-disk",
+    "disk-busy",
+)
 
 
 def vm_missing(request: CaptureRequest) -> Finding:
@@ -56,15 +58,10 @@ def machine_findings(request: CaptureRequest, source: SourceVm, targets: Iterabl
                 "Set os_state to generalized.",
             )
         )
-    if source.os_disk.attached.get("diffDiskSettings"):
-        found.append(
-            Finding(
-                "ephemeral-os-disk",
-                f"{source.name} has an ephemeral operating system disk, which lives on its host alone.",
-                "source_vm",
-                "Capture a machine whose operating system disk is a managed disk.",
-            )
-        )
+    facts = source.captured_facts(request)
+    # The rules are the same for whatever its disks are copied to.
+    copy = TargetFacts(GALLERY_VERSION)
+    found += findings(check(facts, copy, ("ephemeral-os-disk",)), lambda _verdict: "source_vm")
     present = {disk.lun for disk in source.disks}
     for lun in request.data_disks or ():
         if lun not in present:
@@ -76,9 +73,7 @@ def machine_findings(request: CaptureRequest, source: SourceVm, targets: Iterabl
                     f"It has {_luns(source.disks)}.",
                 )
             )
-    for disk in source.captured(request):
-        found += _disk(disk)
-    return found
+    return found + findings(check(facts, copy, _DISK_RULES), lambda verdict: verdict.about)
 
 
 def _power(request: CaptureRequest, source: SourceVm, targets: Iterable[Target]) -> list[Finding]:
@@ -115,70 +110,6 @@ def _power(request: CaptureRequest, source: SourceVm, targets: Iterable[Target])
 def _luns(disks: Sequence[SourceDisk]) -> str:
     luns = [str(disk.lun) for disk in disks if disk.lun is not None]
     return f"LUN {', '.join(luns)}" if luns else "no data disks"
-
-
-def _disk(disk: SourceDisk) -> list[Finding]:
-    where = f"disk {disk.attached.get('name', '')}".rstrip()
-    remedy = "Leave it out with data_disks, or detach it." if disk.lun is not None else ""
-    if disk.attached.get("diffDiskSettings"):
-        return []
-    if disk.id is None:
-        return [
-            Finding(
-                "unmanaged-disk",
-                f"the {disk.label} is a blob of one's own, not a managed disk.",
-                where,
-                "Convert the machine to managed disks first (az vm convert).",
-            )
-        ]
-    if disk.resource is None:
-        return [Finding("disk-missing", f"the {disk.label} is not there any more.", where, remedy)]
-    found = []
-    properties = disk.properties
-    if int(properties.get("maxShares") or 1) > 1:
-        found.append(
-            Finding("shared-disk", f"the {disk.label} may be shared with other machines.", where, remedy)
-        )
-    if disk.sku in _OWN_RULES:
-        kind = _OWN_RULES[disk.sku or ""]
-        found.append(
-            Finding(
-                "unsupported-disk",
-                f"the {disk.label} is {kind}, of which Azure makes no images.",
-                where,
-                remedy,
-            )
-        )
-    if (properties.get("encryptionSettingsCollection") or {}).get("enabled"):
-        found.append(
-            Finding(
-                "encrypted-disk",
-                f"the {disk.label} is encrypted in the guest (Azure Disk Encryption).",
-                where,
-                "Disable Azure Disk Encryption first; encryption at host and disk encryption sets may stay.",
-            )
-        )
-    state = str(properties.get("diskState", ""))
-    if state in _WRITTEN_TO:
-        found.append(
-            Finding(
-                "disk-busy",
-                f"the {disk.label} cannot be captured now, {_WRITTEN_TO[state]} (state {state}).",
-                where,
-                "Complete the upload or revoke the access first (az disk revoke-access).",
-            )
-        )
-    done = properties.get("completionPercent", 100)
-    if done < 100:
-        found.append(
-            Finding(
-                "disk-busy",
-                f"the {disk.label} is still being filled, {done:g} percent are done.",
-                where,
-                "Run the task again when that is complete.",
-            )
-        )
-    return found
 
 
 def not_generalized(source: SourceVm, why: str) -> Finding:

@@ -5,17 +5,14 @@
 from __future__ import annotations
 
 import os
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
     is_resource_id,
-    normalize_location,
     parse_resource_id,
     resource_id,
 )
@@ -26,6 +23,15 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary
     derived_build_id,
     new_build,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.names import (
+    check_definition_name,
+    check_version,
+    definition_id,
+    gallery_id,
+    version_id,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.places import Placed
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.publishing import Publishing
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.backup import check_backup_name
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_request import HIGHEST_LUN
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.names import (
@@ -40,8 +46,17 @@ VM_IMAGE, OS_IMAGE = "vm_image", "os_image"
 GENERALIZED, SPECIALIZED = "generalized", "specialized"
 MANAGED_IMAGE, GALLERY_VERSION, VHD_BLOBS = "managed_image", "gallery_version", "vhd_blobs"
 # Tags that say where an image comes from, beside the user's.
-OWN_TAGS = 10
+OWN_TAGS = 11
 
+# How a gallery version is published.
+_PUBLISHING = (
+    "regions",
+    "replicas",
+    "storage_account_type",
+    "exclude_from_latest",
+    "end_of_life",
+    "replication_mode",
+)
 _NEEDED = {
     MANAGED_IMAGE: ("name",),
     GALLERY_VERSION: ("gallery", "definition", "version"),
@@ -60,31 +75,10 @@ _ALLOWED = {
         "definition",
         "version",
         "resource_group",
-        "regions",
-        "replicas",
-        "storage_account_type",
-        "exclude_from_latest",
-        "end_of_life",
-        "replication_mode",
+        *_PUBLISHING,
     ),
     VHD_BLOBS: ("storage_account", "container", "prefix", "resource_group", "auth_mode"),
 }
-_GALLERY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.]{0,78}[A-Za-z0-9])?")
-_DEFINITION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9])?")
-_VERSION = re.compile(r"\d{1,10}\.\d{1,10}\.\d{1,10}")
-_LARGEST_PART = 2**31 - 1
-_MOST_REPLICAS = 100
-
-
-@dataclass(frozen=True)
-class Region:
-    """One region of a gallery version; None stands for the version's own setting."""
-
-    name: str
-    replicas: int | None = None
-    storage_account_type: str | None = None
-    exclude_from_latest: bool | None = None
-    disk_encryption_set: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,11 +96,7 @@ class TargetRequest:
     gallery: str = ""
     definition: str = ""
     version: str = ""
-    regions: tuple[Region, ...] = ()
-    replicas: int | None = None
-    exclude_from_latest: bool | None = None
-    end_of_life: str | None = None
-    replication_mode: str | None = None
+    publishing: Publishing = field(default_factory=Publishing)
     storage_account: str = ""
     container: str = ""
     prefix: str = ""
@@ -117,16 +107,19 @@ class TargetRequest:
         if self.type == MANAGED_IMAGE:
             return resource_id(subscription, self.group, COMPUTE, "images", self.name)
         if self.type == GALLERY_VERSION:
-            return f"{self.definition_id(subscription)}/versions/{self.version}"
+            return version_id(self.definition_id(subscription), self.version)
         return f"{self.storage_account}/{self.container}/{self.prefix}"
 
-    def gallery_id(self, subscription: str) -> str:
-        if is_resource_id(self.gallery):
-            return str(parse_resource_id(self.gallery))
-        return resource_id(subscription, self.group, COMPUTE, "galleries", self.gallery)
+    @property
+    def placed(self) -> Placed:
+        """Where it is to be, for a look at the regions."""
+        zonal = bool(self.zone_resilient) or str(self.storage_account_type or "").endswith("_ZRS")
+        return Placed(f"{self.option}.", self.publishing, zonal)
 
     def definition_id(self, subscription: str) -> str:
-        return f"{self.gallery_id(subscription)}/images/{self.definition}"
+        """Raises InvalidInput where the gallery is not named by a name or the id of one."""
+        gallery = gallery_id(subscription, self.group, self.gallery, f"{self.option}.gallery")
+        return definition_id(gallery, self.definition)
 
 
 @dataclass(frozen=True)
@@ -292,27 +285,14 @@ def _target(option: str, given: Mapping[str, Any], group: str, vm_name: str) -> 
         raise InvalidInput(f"{option}.{strange[0]}: a {kind} has no such thing.")
     own_group = said.pop("resource_group", group)
     check_resource_group_name(own_group)
-    regions = tuple(
-        _region(f"{option}.regions[{place}]", each) for place, each in enumerate(said.pop("regions", ()))
-    )
-    if "end_of_life" in said:
-        said["end_of_life"] = _future(f"{option}.end_of_life", str(said["end_of_life"]))
+    if kind == GALLERY_VERSION:
+        said["publishing"] = Publishing.from_options(said, f"{option}.")
+        said = {name: value for name, value in said.items() if name not in _PUBLISHING}
     if kind == VHD_BLOBS:
         said.setdefault("prefix", f"{vm_name}-")
-    target = TargetRequest(option=option, type=kind, group=own_group, regions=regions, **said)
+    target = TargetRequest(option=option, type=kind, group=own_group, **said)
     {MANAGED_IMAGE: _check_image, GALLERY_VERSION: _check_version, VHD_BLOBS: _check_blobs}[kind](target)
     return target
-
-
-def _region(option: str, given: Mapping[str, Any]) -> Region:
-    _check_replicas(f"{option}.replicas", given.get("replicas"))
-    said = {name: value for name, value in given.items() if value not in (None, "")}
-    return Region(**{**said, "name": normalize_location(str(said["name"]))})
-
-
-def _check_replicas(option: str, count: int | None) -> None:
-    if count is not None and not 1 <= count <= _MOST_REPLICAS:
-        raise InvalidInput(f"{option}: {count} is not between 1 and {_MOST_REPLICAS}.")
 
 
 def _check_image(target: TargetRequest) -> None:
@@ -320,39 +300,8 @@ def _check_image(target: TargetRequest) -> None:
 
 
 def _check_version(target: TargetRequest) -> None:
-    name = parse_resource_id(target.gallery).name if is_resource_id(target.gallery) else target.gallery
-    if not _GALLERY.fullmatch(name):
-        raise InvalidInput(f"{target.option}.gallery: {name!r} is no name Azure accepts for a gallery.")
-    if not _DEFINITION.fullmatch(target.definition):
-        raise InvalidInput(
-            f"{target.option}.definition: {target.definition!r} is no name Azure accepts for an image"
-            " definition."
-        )
-    parts = target.version.split(".")
-    if not _VERSION.fullmatch(target.version) or any(int(part) > _LARGEST_PART for part in parts):
-        raise InvalidInput(
-            f"{target.option}.version: {target.version!r} is no version.",
-            remedy="It consists of three numbers, for example 1.0.0.",
-        )
-    _check_replicas(f"{target.option}.replicas", target.replicas)
-    repeated = [name for name, count in Counter(each.name for each in target.regions).items() if count > 1]
-    if repeated:
-        raise InvalidInput(f"{target.option}.regions: {repeated[0]} is given more than once.")
-
-
-def _future(option: str, text: str) -> str:
-    """A date of the user's as Azure takes it, in UTC where it names no zone."""
-    try:
-        # Python 3.10 does not read the Z that stands for +00:00.
-        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))
-    except ValueError as error:
-        raise InvalidInput(
-            f"{option}: {text!r} is no date.", remedy="It reads 2030-01-31 or 2030-01-31T12:00:00Z."
-        ) from error
-    moment = moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
-    if moment <= datetime.now(timezone.utc):
-        raise InvalidInput(f"{option}: {text} is in the past.", remedy="Give a date to come.")
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    check_definition_name(f"{target.option}.definition", target.definition)
+    check_version(f"{target.option}.version", target.version)
 
 
 def _check_blobs(target: TargetRequest) -> None:

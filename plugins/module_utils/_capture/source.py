@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import NotFound
@@ -16,6 +17,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import CaptureRequest
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import (
+    STANDARD,
+    SourceFacts,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_resources import machine_facts
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_state import VmState, read_state
 
 if TYPE_CHECKING:
@@ -110,27 +116,26 @@ class SourceVm(NamedTuple):
         return self.disks[0]
 
     @property
+    def facts(self) -> SourceFacts:
+        """The machine as the compatibility rules see it, with all its disks."""
+        return machine_facts(self.machine, [(disk.attached, disk.resource) for disk in self.disks])
+
+    @property
     def os_type(self) -> str | None:
-        return self.os_disk.attached.get("osType") or self.os_disk.properties.get("osType")
+        return self.facts.os_type
 
     @property
     def generation(self) -> str | None:
-        seen = (self.properties.get("instanceView") or {}).get("hyperVGeneration")
-        return seen or self.os_disk.properties.get("hyperVGeneration")
+        return self.facts.generation
 
     @property
     def architecture(self) -> str | None:
         """x64 or Arm64, None where the disk does not say."""
-        return (self.os_disk.properties.get("supportedCapabilities") or {}).get("architecture")
+        return self.facts.architecture
 
     @property
     def security_type(self) -> str:
-        return str((self.properties.get("securityProfile") or {}).get("securityType") or "Standard")
-
-    @property
-    def controller(self) -> str:
-        """SCSI or NVMe."""
-        return str((self.properties.get("storageProfile") or {}).get("diskControllerType") or "SCSI")
+        return self.facts.security_type or STANDARD
 
     @property
     def plan(self) -> Mapping[str, Any] | None:
@@ -144,6 +149,11 @@ class SourceVm(NamedTuple):
     def captured(self, request: CaptureRequest) -> list[SourceDisk]:
         """The disks that are asked for."""
         return [disk for disk in self.disks if request.takes(disk.lun)]
+
+    def captured_facts(self, request: CaptureRequest) -> SourceFacts:
+        """As `facts`, with the data disks that are asked for."""
+        facts = self.facts
+        return replace(facts, data_disks=tuple(disk for disk in facts.data_disks if request.takes(disk.lun)))
 
     def is_whole(self, request: CaptureRequest) -> bool:
         """Whether all disks are asked for, so that the machine itself can be named as the source."""

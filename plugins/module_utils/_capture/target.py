@@ -16,10 +16,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import (
     CONTENT_TAG,
-    PLAN_TAG,
     content_digest,
+    is_replaceable,
     made_by,
-    plan_name,
     provenance_tags,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import (
@@ -28,13 +27,15 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import PLAN_TAG
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import is_failed, settled
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import plan_text
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 # What is there under the target's name: nothing, what is wanted, what a failed run of ours left behind and
-# is to be replaced, or something else.
+# is to be replaced (half made, or whole and of a machine that is another one since then), or something else.
 ABSENT, RIGHT, UNFINISHED, OTHER = "absent", "right", "unfinished", "other"
 
 _CONFLICT = 409
@@ -86,6 +87,10 @@ class Target(ABC):
         """Make it; on failure nothing half made stays."""
 
     @abstractmethod
+    def note_incomplete(self, waiter: Waiter, now: datetime) -> None:
+        """Mark what is there as made by a capture that failed at another target; `change` takes that back."""
+
+    @abstractmethod
     def facts(self, source: SourceVm | None) -> dict[str, Any]:
         """What the module returns about it; before it is made, what it will be."""
 
@@ -133,7 +138,7 @@ class Target(ABC):
         """Say that the machine's Marketplace plan is not kept by what is made of it."""
         if source.plan:
             self.warnings.append(
-                f"Machines made of {self.title} need the plan {plan_name(source.plan)}, which Azure does not"
+                f"Machines made of {self.title} need the plan {plan_text(source.plan)}, which Azure does not"
                 f" keep there; {PLAN_TAG} in its tags or metadata names it."
             )
 
@@ -173,13 +178,9 @@ def status_of(
         return UNFINISHED if made_by(tags, request) else OTHER
     if source is None:
         return RIGHT if made_by(tags, request) else OTHER
-    return RIGHT if tags.get(CONTENT_TAG) == content_digest(request, source) else OTHER
-
-
-def is_failed(resource: Mapping[str, Any] | None) -> bool:
-    """Whether Azure has given its creation up, so that it can only be deleted."""
-    state = str(((resource or {}).get("properties") or {}).get("provisioningState", "")).lower()
-    return state in ("failed", "canceled")
+    if tags.get(CONTENT_TAG) == content_digest(request, source):
+        return RIGHT
+    return UNFINISHED if is_replaceable(tags, request) else OTHER
 
 
 def _put_or_found(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     resource_group_id,
     resource_id,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import time_text
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import (
     CONTENT_TAG,
+    INCOMPLETE_TAG,
+    completed,
     content_digest,
+    is_replaceable,
     made_by,
     provenance_tags,
 )
@@ -152,7 +157,12 @@ class BlobsTarget(Target):
             return RIGHT if made_by(facts.metadata, self.request) else OTHER
         if facts.metadata.get(CONTENT_TAG) == content_digest(self.request, source):
             return RIGHT
-        return UNFINISHED if lun in self._own else OTHER
+        return UNFINISHED if self._may_replace(lun) else OTHER
+
+    def _may_replace(self, lun: int | None) -> bool:
+        """Whether what is there was begun, or made in vain, by a run of this build before this one."""
+        facts = self._seen.get(lun)
+        return lun in self._own or (facts is not None and is_replaceable(facts.metadata, self.request))
 
     def status(self, source: SourceVm | None) -> str:
         if self.missing:
@@ -213,8 +223,7 @@ class BlobsTarget(Target):
             snapshots.make(source, disks, now)
             in_parallel(lambda lun: self._copy(lun, snapshots, waiter), luns)
             tags = provenance_tags(self.request, source, now)
-            for lun in sorted(luns, key=lambda lun: -1 if lun is None else lun, reverse=True):
-                self._sign(lun, tags)
+            self._sign(luns, lambda metadata: {**metadata, **tags})
         except BaseException as failure:
             self._left(snapshots, luns, failure)
             raise
@@ -262,24 +271,37 @@ class BlobsTarget(Target):
         )
         options = CopyOptions(
             waiter=patient,
-            # What is there was begun by a run before this one: see `findings`.
-            force=lun in self._own,
+            force=self._may_replace(lun),
             check_mode=False,
             report=lambda _done, _total: None,
         )
         done = BlobCopy(source, self._places[lun], access, options, self._context).run()
         self.warnings += done.warnings
 
-    def _sign(self, lun: int | None, tags: dict[str, str]) -> None:
-        place = self._places[lun]
-        with reported():
-            blob = self._blob(place)
-            try:
-                facts = blob.facts()
-                blob.set_metadata({**(facts.metadata if facts else {}), **tags})
-                self._seen[lun] = blob.facts()
-            finally:
-                blob.close()
+    def _sign(
+        self, luns: Iterable[int | None], signed: Callable[[Mapping[str, str]], dict[str, str]]
+    ) -> None:
+        """Set the metadata of blobs to what `signed` makes of them, the operating system's last."""
+        for lun in sorted(luns, key=lambda lun: -1 if lun is None else lun, reverse=True):
+            with reported():
+                blob = self._blob(self._places[lun])
+                try:
+                    facts = blob.facts()
+                    blob.set_metadata(signed(facts.metadata if facts else {}))
+                    self._seen[lun] = blob.facts()
+                finally:
+                    blob.close()
+
+    def changes(self) -> list[str]:
+        found = [facts.metadata for facts in self._seen.values() if facts is not None]
+        return ["metadata"] if any(INCOMPLETE_TAG in metadata for metadata in found) else []
+
+    def change(self, waiter: Waiter, *, only_look: bool) -> None:  # noqa: ARG002 - done when it is answered
+        if not only_look:
+            self._sign(self._places, completed)
+
+    def note_incomplete(self, waiter: Waiter, now: datetime) -> None:  # noqa: ARG002 - as above
+        self._sign(self._places, lambda metadata: {**metadata, INCOMPLETE_TAG: time_text(now)})
 
     def facts(self, source: SourceVm | None) -> dict[str, Any]:
         """Without a source the operating system's blob alone is known."""

@@ -7,21 +7,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.ensure import merged_tags
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
     NotFound,
-    WaitTimeout,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.definition_fit import (
     definition_findings,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._capture.gallery_facts import (
-    progress_sentence,
-    version_facts,
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import time_text
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import (
+    INCOMPLETE_TAG,
+    completed,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import (
     CaptureRequest,
-    Region,
     TargetRequest,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.source import SourceVm
@@ -31,27 +31,37 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target 
     UNFINISHED,
     Needs,
     Target,
-    is_failed,
     made_or_gone,
     status_of,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._capture.version_changes import (
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.names import GALLERY_API
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.replication import (
+    put_version,
+    read_version,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.version_changes import (
     changed_version,
     is_replicated,
-    region_body,
-    said,
+    locked_regions,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._gallery.version_facts import (
+    version_facts,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility import check, findings
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import is_failed, settled
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import SourceFacts
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_names import VIRTUAL_MACHINE
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.target_facts import (
+    GALLERY_VERSION,
+    TargetFacts,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
-GALLERY_API = "2024-03-03"
 _WRITE = "Microsoft.Compute/galleries/images/versions/write"
 _DELETE = "Microsoft.Compute/galleries/images/versions/delete"
-# GiB; larger disks are not replicated ("Azure Compute Gallery", limits).
-_LARGEST_GIB = 2048
 
 
 class GalleryTarget(Target):
@@ -64,8 +74,7 @@ class GalleryTarget(Target):
         self._version: dict[str, Any] | None = None
 
     def _read(self) -> dict[str, Any] | None:
-        query = {"$expand": "ReplicationStatus"}
-        return self.session.arm.get(self.id, GALLERY_API, **query)
+        return read_version(self.session, self.id)
 
     def look(self, source: SourceVm | None, waiter: Waiter) -> None:  # noqa: ARG002 - the same for all targets
         try:
@@ -96,67 +105,63 @@ class GalleryTarget(Target):
     def changes(self) -> list[str]:
         if self._version is None:
             return []
-        changes = changed_version(self._version, self.wanted, self.request.tags)[1]
+        changes = self._changed(self._version)[1]
         return [*changes, *["replication"] * is_failed(self._version)]
+
+    def _changed(self, version: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        tags = completed(merged_tags(version.get("tags"), self.request.tags, True))
+        return changed_version(version, self.wanted.publishing, tags)
 
     def change(self, waiter: Waiter, *, only_look: bool) -> None:
         present = self._version or {}
-        body = changed_version(present, self.wanted, self.request.tags)[0]
+        body = self._changed(present)[0]
         if only_look:
             self._version = {**present, **body, "properties": {**present["properties"], **body["properties"]}}
             return
         self._put(body, waiter)
 
+    def note_incomplete(self, waiter: Waiter, now: datetime) -> None:
+        body = self._changed(self._version or {})[0]
+        self._put({**body, "tags": {**body["tags"], INCOMPLETE_TAG: time_text(now)}}, waiter)
+
     def unchangeable(self) -> list[Finding]:
         facts = version_facts(self._version or {})
-        found = self._misplaced(str(facts["location"]), self.title)
+        there = SourceFacts(VIRTUAL_MACHINE, self.title, location=str(facts["location"]))
+        found = self._unfit(there, "region-mismatch")
         mode = facts["replication_mode"] or "Full"
-        if self.wanted.replication_mode not in (None, mode):
+        if self.wanted.publishing.replication_mode not in (None, mode):
             found.append(self.cannot_change("replication_mode", mode))
-        asked = {region.name for region in self.wanted.regions}
-        more = sorted({region["name"] for region in facts["regions"]} - asked)
-        safe = ((self._version or {}).get("properties") or {}).get("safetyProfile") or {}
-        if asked and more and not safe.get("allowDeletionOfReplicatedLocations"):
+        more = locked_regions(self._version or {}, self.wanted.publishing)
+        if more:
             found.append(
                 self.finding(
                     "regions-protected",
                     f"{self.title} is in {', '.join(more)} too, and its safety profile does not let it be"
                     " removed there.",
-                    "Add that to the regions, or allow it first (az sig image-version update"
-                    " --allow-replicated-location-deletion true).",
+                    "Add that to the regions, or allow it first (module gallery_image_version,"
+                    " allow_deletion_of_replicated_locations).",
                     "regions",
                 )
             )
         return found
 
-    def _misplaced(self, location: str, what: str) -> list[Finding]:
-        regions = [region.name for region in self.wanted.regions]
-        if not regions or location in regions:
-            return []
-        return [
-            self.finding(
-                "region-mismatch",
-                f"{what} is in {location}, which is not among its regions.",
-                f"Add {location} to the regions: a version is made, and stays, in its machine's region.",
-                "regions",
-            )
-        ]
+    def _unfit(self, facts: SourceFacts, *rules: str) -> list[Finding]:
+        """What speaks against a version in the region of the machine, or of the version itself."""
+        publishing = self.wanted.publishing
+        target = TargetFacts(
+            GALLERY_VERSION,
+            location=facts.location,
+            regions=tuple(region.name for region in publishing.regions),
+            replication_mode=publishing.replication_mode,
+        )
+        parts = {"region-mismatch": f"{self.wanted.option}.regions"}
+        return findings(check(facts, target, rules), lambda each: parts.get(each.id, self.wanted.option))
 
     def findings(self, source: SourceVm) -> list[Finding]:
         found = list(self.missing)
         if self._definition is not None:
             found += definition_findings(self.wanted.option, self._definition, self.request, source)
-        found += self._misplaced(source.location, source.name)
-        for disk in source.captured(self.request):
-            too_large = (disk.size_gb or 0) > _LARGEST_GIB
-            if too_large and self.wanted.replication_mode != "Shallow":
-                found.append(
-                    self.finding(
-                        "disk-too-large",
-                        f"{disk.label} has {disk.size_gb} GiB, no more than {_LARGEST_GIB} are replicated.",
-                        "Leave it out with data_disks, or set replication_mode to Shallow.",
-                    )
-                )
+        found += self._unfit(source.captured_facts(self.request), "region-mismatch", "disk-too-large")
         if self.status(source) == OTHER:
             found.append(
                 self.finding(
@@ -188,34 +193,16 @@ class GalleryTarget(Target):
 
     def _put(self, body: dict[str, Any], waiter: Waiter) -> dict[str, Any]:
         """Make or change it; returns it, and keeps it, with its replication as far as that is by then."""
-        try:
-            made = self.session.arm.put(self.id, body, GALLERY_API, waiter)
-        except WaitTimeout as error:
-            # What it waited for is the replication: say how far each region is.
-            error.message = f"{error.message} {progress_sentence(self._read())}".rstrip()
-            raise
-        self._version = self._read() or made
+        self._version = put_version(self.session, self.id, body, waiter)
         return self._version
 
     def _body(self, source: SourceVm, now: datetime) -> dict[str, Any]:
-        wanted = self.wanted
-        regions = wanted.regions or (Region(source.location),)
         luns = [disk.lun for disk in source.captured(self.request) if disk.lun is not None]
-        publishing = {
-            "targetRegions": [region_body(region, luns) for region in regions],
-            "replicaCount": wanted.replicas,
-            "storageAccountType": wanted.storage_account_type,
-            "excludeFromLatest": wanted.exclude_from_latest,
-            "endOfLifeDate": wanted.end_of_life,
-            "replicationMode": wanted.replication_mode,
-        }
+        profiles = self.wanted.publishing.new_profiles(source.location, luns)
         return {
             "location": source.location,
             "tags": self.tags(source, now),
-            "properties": {
-                "publishingProfile": said(publishing),
-                "storageProfile": self._storage(source),
-            },
+            "properties": {**profiles, "storageProfile": self._storage(source)},
         }
 
     def _storage(self, source: SourceVm) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operation
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
     resource_group_id,
     same_resource,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import time_text
+from ansible_collections.goldenimage.azure.plugins.module_utils._capture.provenance import (
+    INCOMPLETE_TAG,
+    completed,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import (
     CaptureRequest,
@@ -28,12 +34,20 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._capture.target 
     made_or_gone,
     status_of,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility import check, findings
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import Finding
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_facts import image_facts
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.target_facts import (
+    MANAGED_IMAGE,
+    TargetFacts,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+
+# One that is specialized Azure makes, but of no use.
+_RULES = ("specialized-managed-image", "security-type-managed-image")
 
 
 class ImageTarget(Target):
@@ -66,23 +80,8 @@ class ImageTarget(Target):
     def findings(self, source: SourceVm) -> list[Finding]:
         self.warn_of_plan(source)
         found = list(self.missing)
-        if not self.request.generalized:
-            found.append(
-                self.finding(
-                    "specialized-managed-image",
-                    "Azure makes no virtual machine of a specialized managed image.",
-                    "Capture to a version of a specialized definition of a gallery, or to VHD blobs.",
-                )
-            )
-        if source.security_type != "Standard":
-            found.append(
-                self.finding(
-                    "security-type-managed-image",
-                    f"{source.name} has security type {source.security_type}, of which Azure makes no managed"
-                    " images.",
-                    f"Capture to a gallery whose definition has SecurityType {source.security_type}.",
-                )
-            )
+        asked = TargetFacts(MANAGED_IMAGE, self.title, os_state=self.request.os_state.capitalize())
+        found += findings(check(source.facts, asked, _RULES), lambda _verdict: self.wanted.option)
         if self.status(source) == OTHER:
             made_of = image_facts(self._image or {})["source_virtual_machine"] or "other disks"
             found.append(
@@ -99,14 +98,20 @@ class ImageTarget(Target):
         return ["tags"] if self._tags() != ((self._image or {}).get("tags") or {}) else []
 
     def _tags(self) -> dict[str, str]:
-        return merged_tags((self._image or {}).get("tags"), self.request.tags, True)
+        return completed(merged_tags((self._image or {}).get("tags"), self.request.tags, True))
 
     def change(self, waiter: Waiter, *, only_look: bool) -> None:
-        change = {"tags": self._tags()}
-        self._image = {**(self._image or {}), **change}
-        if not only_look:
-            images = self.session.compute.images
-            self._image = images.update(self.wanted.group, self.wanted.name, change, waiter)
+        if only_look:
+            self._image = {**(self._image or {}), "tags": self._tags()}
+        else:
+            self._set_tags(self._tags(), waiter)
+
+    def note_incomplete(self, waiter: Waiter, now: datetime) -> None:
+        self._set_tags({**self._tags(), INCOMPLETE_TAG: time_text(now)}, waiter)
+
+    def _set_tags(self, tags: Mapping[str, str], waiter: Waiter) -> None:
+        images = self.session.compute.images
+        self._image = images.update(self.wanted.group, self.wanted.name, {"tags": tags}, waiter)
 
     def unchangeable(self) -> list[Finding]:
         facts = image_facts(self._image or {})

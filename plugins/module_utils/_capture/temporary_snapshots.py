@@ -25,7 +25,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.temporary
     new_build,
     temporary_tags,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._capture.evidence import moment
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.times import moment
 from ansible_collections.goldenimage.azure.plugins.module_utils._capture.request import (
     COMPUTE,
     CaptureRequest,

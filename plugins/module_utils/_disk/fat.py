@@ -107,15 +107,19 @@ class Fat:
                 return entry
         return None
 
-    def read(self, entry: FatEntry, limit: int) -> bytes:
-        """At most the first `limit` bytes of a file."""
-        wanted = min(limit, entry.size)
-        data = b""
-        for cluster in self._chain(entry.cluster, wanted):
-            data += self._cluster(cluster, min(self._cluster_size, wanted - len(data)))
-        if len(data) < wanted:
+    def read(self, entry: FatEntry, limit: int, offset: int = 0) -> bytes:
+        """At most `limit` bytes of a file from `offset`."""
+        end = min(offset + limit, entry.size)
+        pieces = []
+        position = 0
+        for cluster in self._chain(entry.cluster, end if offset < end else 0):
+            if position + self._cluster_size > offset:
+                data = self._cluster(cluster, min(self._cluster_size, end - position))
+                pieces.append(data[max(0, offset - position) :])
+            position += self._cluster_size
+        if offset < end and position < end:
             self._refuse("ends in the midst of the file {0}".format(entry.name))
-        return data
+        return b"".join(pieces)
 
     def _lookup(self, cluster: int, name: str) -> Optional[FatEntry]:
         for entry in self._entries(cluster):

@@ -18,10 +18,10 @@ Names = Callable[[Guest], Sequence[str]]
 
 # The account's own line in /etc/passwd goes last: what names its home must survive an interruption.
 _FILES = ("/etc/subuid", "/etc/subgid", "/etc/gshadow", "/etc/group", "/etc/shadow", "/etc/passwd")
+_CRONTABS = ("/var/spool/cron/crontabs", "/var/spool/cron/tabs", "/var/spool/cron")
 _SPOOLS = (
     "/var/mail",
     "/var/spool/mail",
-    "/var/spool/cron/crontabs",
     "/var/lib/systemd/linger",
     "/var/lib/AccountsService/users",
     "/var/lib/AccountsService/icons",
@@ -33,6 +33,9 @@ class Accounts(Place):
 
     :param names: which accounts of a guest are meant; "root" is never touched
     """
+
+    what = "removed with home, mail, crontabs, sudo rules, groups of their own and subordinate ids"
+    patterns = ("/home", *_SPOOLS, *_CRONTABS, "/etc/sudoers", "/etc/sudoers.d", *_FILES[::-1])
 
     def __init__(self, names: Names) -> None:
         self._names = names
@@ -65,6 +68,8 @@ class Accounts(Place):
                 homes.append(account.home)
         yield Remove(*homes)
         yield Remove(*[spool + "/" + name for spool in _SPOOLS for name in names])
+        # An account may have the name of a directory in there.
+        yield Remove(*[spool + "/" + name for spool in _CRONTABS for name in names], only="file")
         yield EmptiedSudoers(names)
         yield Lines("/etc/sudoers", rewrite=lambda _guest, lines: without_rules(names, lines))
         yield Lines("/etc/{cron,at}.{allow,deny}", rewrite=lambda _guest, lines: _without_names(names, lines))

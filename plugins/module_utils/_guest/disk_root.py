@@ -1,72 +1,85 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""The root file system in a disk file, and the disk's other ext4 file systems where its fstab mounts them."""
+"""The root file system in a disk file, and the disk's other file systems where its fstab mounts them."""
 
 import stat
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._disk.ext4 import (
-    Ext4,
-    Inode,
-    has_ext_signature,
-)
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.file_tree import FileTree
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.partitions import read_partition_table
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskError, DiskReader
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.volumes import Volume, read_volumes
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.mounts import read_fstab
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import FileInfo, RootView, kind_of
 
-_MOUNTABLE = ("ext2", "ext3", "ext4", "auto")
-_MAX_FSTAB = 1 << 20
+_ROOTS = ("ext2", "ext3", "ext4", "xfs")
+_NO_FILES = ("", "swap", "lvm2")
+_EFI_POINT = "/boot/efi"
 
 
-class Volume(NamedTuple):
-    """One ext4 file system of a disk; `where` names its partition for messages."""
+class Unread(NamedTuple):
+    """A volume of the disk whose files were not looked at, and why; `foreseen` is whether fstab leaves it
+    out."""
 
     where: str
-    number: int
-    file_system: Ext4
+    reason: str
+    foreseen: bool
 
 
-class Ext4Root(RootView):
-    """A root made of ext4 file systems; `mounts` maps mount points to them and has at least "/"."""
+class DiskRoot(RootView):
+    """A root made of the file systems of a disk.
 
-    def __init__(self, mounts: Dict[str, Ext4]) -> None:
+    :param mounts: mount points and the file systems there; at least "/"
+    :param sources: the names, in lower case, that the volume at "/" has in fstab(5)
+    :param known: the names, in lower case, that any volume of the disk has there
+    :param unread: what of the disk could not be looked at
+    :param swapped: the swap volumes that hold pages of memory
+    """
+
+    def __init__(
+        self,
+        mounts: Dict[str, FileTree],
+        sources: Tuple[str, ...] = (),
+        known: FrozenSet[str] = frozenset(),
+        unread: Tuple[Unread, ...] = (),
+        swapped: Tuple[str, ...] = (),
+    ) -> None:
         self._mounts = mounts
         self._points = sorted(mounts, key=len, reverse=True)
-
-    def mount(self, point: str, file_system: Ext4) -> None:
-        """Show another file system at a directory."""
-        self._mounts[point] = file_system
-        self._points = sorted(self._mounts, key=len, reverse=True)
+        self.sources = sources
+        self.known = known
+        self.unread = unread
+        self.swapped = swapped
 
     @property
-    def file_systems(self) -> Dict[str, Ext4]:
+    def file_systems(self) -> Dict[str, FileTree]:
         """What is mounted where."""
         return dict(self._mounts)
 
-    def _find(self, real: str) -> Optional[Tuple[Ext4, Inode]]:
+    def _find(self, real: str) -> Optional[Tuple[FileTree, int]]:
         point = next(p for p in self._points if p in {"/", real} or real.startswith(p + "/"))
-        volume = self._mounts[point]
-        inode = volume.root()
+        tree = self._mounts[point]
+        number = tree.root()
         for name in real[len(point.rstrip("/")) :].split("/"):
             if not name:
                 continue
-            number = volume.lookup(inode, name) if stat.S_ISDIR(inode.mode) else 0
+            number = tree.lookup(number, name) if stat.S_ISDIR(tree.info(number).mode) else 0
             if not number:
                 return None
-            inode = volume.inode(number)
-        return volume, inode
+        return tree, number
 
     def real_stat(self, real: str) -> Optional[FileInfo]:
         found = self._find(real)
         if found is None:
             return None
-        volume, inode = found
-        return FileInfo(kind_of(inode.mode), inode.mode, inode.size, inode.uid, (id(volume), inode.number))
+        tree, number = found
+        info = tree.info(number)
+        return FileInfo(kind_of(info.mode), info.mode, info.size, info.uid, (id(tree), number))
 
     def real_names(self, real: str) -> List[str]:
         found = self._find(real)
-        return [entry.name for entry in found[0].entries(found[1])] if found else []
+        return list(found[0].names(found[1])) if found else []
 
     def real_read(self, real: str, offset: int, limit: int) -> bytes:
         found = self._find(real)
@@ -81,78 +94,86 @@ class Ext4Root(RootView):
         return found[0].data_runs(found[1]) if found else iter(())
 
 
-def open_disk_root(reader: DiskReader, partition: Optional[int] = None) -> Ext4Root:
+def open_disk_root(
+    reader: DiskReader, partition: Optional[int] = None, volume: Optional[str] = None
+) -> DiskRoot:
     """The root file system of a disk.
 
     :param partition: the number of its partition when several could be it; 0 is a disk without partitions
-    :raises DiskError: no partition, or more than one, has an ext4 root file system
+    :param volume: its logical volume as "group/name", when several could be it
+    :raises DiskError: no file system, or more than one, is a root that can be read
     """
-    volumes = list(_volumes(reader))
+    volumes = read_volumes(reader)
     candidates = [
-        volume
-        for volume in volumes
-        if (partition is None or volume.number == partition) and _is_root(volume.file_system)
+        (found, found.tree)
+        for found in volumes
+        if found.kind in _ROOTS
+        and found.tree is not None
+        and (partition is None or found.number == partition)
+        and (volume is None or found.where == "logical volume " + volume)
+        and _is_root(found.tree)
     ]
     if not candidates:
-        raise DiskError(_no_root(reader, volumes, partition))
+        raise DiskError(_no_root(reader, volumes, partition, volume))
     if len(candidates) > 1:
         raise DiskError(
-            "{0}: has a Linux root file system in {1}; name the partition that is meant".format(
-                reader.path, " and in ".join(volume.where for volume in candidates)
+            "{0}: has a Linux root file system in {1}; name the partition or volume that is meant".format(
+                reader.path, " and in ".join(found.where for found, _tree in candidates)
             )
         )
-    root = Ext4Root({"/": candidates[0].file_system})
-    for point, volume in _fstab_mounts(root, [v for v in volumes if v is not candidates[0]]):
-        root.mount(point, volume.file_system)
-    return root
+    top, tree = candidates[0]
+    others = [found for found in volumes if found is not top]
+    mounts = {"/": tree}
+    mounts.update(_fstab_mounts(DiskRoot({"/": tree}), others))
+    for found in others:
+        # Firmware reads it, whether the guest mounts it or not.
+        if found.is_efi and found.tree is not None and found.tree not in mounts.values():
+            mounts.setdefault(_EFI_POINT, found.tree)
+    known = frozenset(source for found in volumes for source in found.sources)
+    swapped = tuple(found.where for found in others if found.swapped)
+    return DiskRoot(mounts, top.sources, known, tuple(_unread(others, mounts)), swapped)
 
 
-def _volumes(reader: DiskReader) -> Iterator[Volume]:
-    table = read_partition_table(reader)
-    places = [
-        ("partition {0}".format(part.number), part.number, part.offset, part.length)
-        for part in table.partitions
-    ]
-    if table.scheme == "none":
-        places = [("the disk itself", 0, 0, reader.virtual_size)]
-    for where, number, offset, length in places:
-        if has_ext_signature(reader, offset, length):
-            yield Volume(where, number, Ext4(reader, offset, length))
-
-
-def _is_root(file_system: Ext4) -> bool:
-    view = Ext4Root({"/": file_system})
+def _is_root(tree: FileTree) -> bool:
+    view = DiskRoot({"/": tree})
     return view.stat("/etc") is not None and any(
         view.lstat(path) is not None for path in ("/etc/os-release", "/usr/lib/os-release", "/etc/passwd")
     )
 
 
-def _no_root(reader: DiskReader, volumes: List[Volume], partition: Optional[int]) -> str:
+def _no_root(
+    reader: DiskReader, volumes: List[Volume], partition: Optional[int], volume: Optional[str]
+) -> str:
+    if volume is not None and not any(found.where == "logical volume " + volume for found in volumes):
+        names = [found.where.rpartition(" ")[2] for found in volumes if found.number is None]
+        return "{0}: has no logical volume {1}; it has {2}".format(
+            reader.path, volume, ", ".join(names) or "none"
+        )
     table = read_partition_table(reader)
     numbers = [str(part.number) for part in table.partitions]
     if partition is not None and str(partition) not in numbers and table.scheme != "none":
         return "{0}: has no partition {1}; it has {2}".format(
             reader.path, partition, ", ".join(numbers) or "none"
         )
+    seen = ["{0} ({1})".format(found.where, found.problem or found.kind or "empty") for found in volumes]
     return (
-        "{0}: no Linux root file system found in {1} partitions, {2} of them ext2, ext3 or ext4; other file "
-        "systems and LVM cannot be read from a disk file: mount the disk and give the mount point as root"
-    ).format(reader.path, len(numbers), len(volumes))
+        "{0}: no Linux root file system found in {1}; ext2, ext3, ext4 and XFS are read, also on LVM: mount "
+        "anything else and give the mount point as root"
+    ).format(reader.path, ", ".join(seen) or "an empty disk")
 
 
-def _fstab_mounts(root: RootView, volumes: List[Volume]) -> Iterator[Tuple[str, Volume]]:
-    text = root.read("/etc/fstab", _MAX_FSTAB).decode("utf-8", "replace")
-    for line in text.splitlines():
-        fields = line.split()
-        if len(fields) < 3 or line.lstrip().startswith("#") or fields[2] not in _MOUNTABLE:
+def _fstab_mounts(root: RootView, volumes: List[Volume]) -> Iterator[Tuple[str, FileTree]]:
+    for entry in read_fstab(root):
+        if not entry.point.startswith("/") or entry.point == "/":
             continue
-        source, point = fields[0], "/" + fields[1].strip("/")
-        kind, _equals, value = source.partition("=")
         for volume in volumes:
-            known = {
-                "UUID": volume.file_system.uuid,
-                "LABEL": volume.file_system.label,
-            }
-            by_path = {"/dev/disk/by-uuid/" + known["UUID"], "/dev/disk/by-label/" + known["LABEL"]}
-            if point != "/" and (known.get(kind) == value.strip('"') or source in by_path):
-                yield point, volume
+            if volume.tree is not None and entry.source.lower() in volume.sources:
+                yield entry.point, volume.tree
+
+
+def _unread(volumes: List[Volume], mounts: Dict[str, FileTree]) -> Iterator[Unread]:
+    for volume in volumes:
+        if volume.tree is None and (volume.problem or volume.kind not in _NO_FILES):
+            yield Unread(volume.where, volume.problem or "{0} cannot be read".format(volume.kind), False)
+        elif volume.kind in _ROOTS and volume.tree not in mounts.values():
+            yield Unread(volume.where, "{0}, which fstab mounts nowhere".format(volume.kind), True)

@@ -8,10 +8,18 @@ import pwd
 from typing import List, NamedTuple, Optional, Tuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest import detach, host, session
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.free_space import (
+    KEEP,
+    check_free_space,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.job import Job
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.obstacles import check_removable
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.production import (
+    Signs,
+    check_not_in_production,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.removal import Found, find, remove
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.trace import Trace
@@ -25,7 +33,8 @@ class Order(NamedTuple):
 
     `confirm` must name the host; `accounts` are removed, with `own_account` also the one the session is of;
     `agent` is whether waagent deprovisions the host; `session_timeout` is how long the last step waits for
-    the session to end, in seconds.
+    the session to end, in seconds; a host with one of `signs` is refused; `free_space` is one of
+    :data:`free_space.CHOICES`.
     """
 
     confirm: str
@@ -35,6 +44,8 @@ class Order(NamedTuple):
     agent: bool
     power_off: bool
     session_timeout: float
+    signs: Signs = Signs()
+    free_space: str = KEEP
 
 
 class Plan(NamedTuple):
@@ -56,13 +67,15 @@ def plan(order: Order) -> Plan:
     host.check_confirmed(identity, order.confirm)
     host.check_distribution(Guest(root), identity)
     host.check_root()
+    check_not_in_production(order.signs, identity.hostname)
+    check_free_space(order.free_space)
     traces = selected(order.selection)
     accounts = list(order.accounts)
     own = own_account() if order.own_account else None
     if own is not None and own not in accounts:
         accounts.append(own)
     host.check_accounts(Guest(root), accounts)
-    agent = host.find_agent() if order.agent else ""
+    agent = host.find_agent(Guest(root)) if order.agent else ""
     if any(trace.id == "ssh-host-keys" for trace in traces):
         host.check_new_host_keys(Guest(root), order.agent)
     guest = Guest(root, accounts, identity.names)
@@ -92,6 +105,7 @@ def carry_out(planned: Plan) -> List[Found]:
             caller=caller,
             connection=session.connection_of(os.getpid()),
             session_timeout=order.session_timeout,
+            free_space=order.free_space,
         )
     )
     return done.removed

@@ -5,6 +5,7 @@
 
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.distributions import Family, family_of
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError, RootView
 
@@ -38,6 +39,7 @@ class Guest:
         self.accounts = tuple(accounts)
         self.hostnames = tuple(hostnames)
         self._homes: Optional[List[str]] = None
+        self._family: Optional[Tuple[Optional[Family]]] = None
 
     @property
     def tree(self) -> LiveRoot:
@@ -88,6 +90,13 @@ class Guest:
             if equals and not key.startswith("#"):
                 fields[key.strip()] = value.strip().strip("\"'")
         return fields
+
+    @property
+    def family(self) -> Optional[Family]:
+        """The family of its distribution; None for one that is not known. Looked up once."""
+        if self._family is None:
+            self._family = (family_of(self.os_release()),)
+        return self._family[0]
 
     def has_program(self, name: str) -> bool:
         """Whether a program is installed."""

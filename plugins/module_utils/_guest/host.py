@@ -9,31 +9,43 @@ import platform
 import re
 import shutil
 import subprocess
+import uuid
 from typing import NamedTuple, Optional, Sequence, Tuple
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.distributions import FAMILIES
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.places import paths
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
-from ansible_collections.goldenimage.azure.plugins.module_utils._guest.trace import DEBIAN
 
 # In memory, so that nothing of it gets into the image.
 STATE_DIR = "/run/goldenimage-generalize"
 JOB_FILE = STATE_DIR + "/job.json"
 
+_SMBIOS_UUID = "/sys/class/dmi/id/product_uuid"
 _ACCOUNT_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$")
+# The last two are Flatcar's.
+_AGENT_DIRECTORIES = ":".join(
+    ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"]
+    + ["/oem/bin", "/usr/share/oem/bin"]
+)
 _KEY_UNITS = (
-    "/{usr/lib,lib,etc}/systemd/system/*ssh{,d}-keygen*",
+    "/{usr/lib,lib,etc}/systemd/system/*ssh{,d}{-,_}keygen*",
     "/{usr/lib,lib,etc}/systemd/system/regenerate*ssh*",
+    # SUSE's unit runs it before the server; Flatcar's unit has a name of its own.
+    "/usr/sbin/sshd-gen-keys-start",
+    "/{usr/lib,etc}/systemd/system/sshkeys.service",
 )
 
 
 class Identity(NamedTuple):
-    """Who a host is; `names` are all names it is known by, `distribution` the os-release(5) id."""
+    """Who a host is; `names` are all names it is known by, `distribution` the os-release(5) id, `vm_ids` what
+    Azure's id of it can be."""
 
     hostname: str
     machine_id: str
     names: Tuple[str, ...]
     distribution: str
+    vm_ids: Tuple[str, ...] = ()
 
 
 def identify(guest: Guest) -> Identity:
@@ -50,7 +62,18 @@ def identify(guest: Guest) -> Identity:
         if name and name.partition(".")[0] != "localhost" and name not in kept:
             kept.append(name)
     distribution = guest.os_release().get("ID", "")
-    return Identity(kept[0] if kept else hostname, machine_id, tuple(kept), distribution)
+    return Identity(kept[0] if kept else hostname, machine_id, tuple(kept), distribution, _vm_ids())
+
+
+def _vm_ids(path: str = _SMBIOS_UUID) -> Tuple[str, ...]:
+    """Azure's id of a virtual machine as its firmware tells it: SMBIOS keeps the first three groups with the
+    last byte first, and virtual machines of generation 1 and 2 differ in whether that was regarded."""
+    try:
+        with open(path, encoding="ascii") as file:
+            told = uuid.UUID(file.read().strip())
+    except (OSError, ValueError):
+        return ()
+    return (str(told), str(uuid.UUID(bytes=told.bytes_le)))
 
 
 def _earlier_job() -> Optional[Identity]:
@@ -84,12 +107,12 @@ def check_root() -> None:
 
 
 def check_distribution(guest: Guest, identity: Identity) -> None:
-    """Refuse distributions the traces were not made for."""
-    if identity.distribution not in DEBIAN:
+    """Refuse distributions the traces were not made for; what derives from a known one is taken for it."""
+    if guest.family is None:
         name = guest.os_release().get("PRETTY_NAME") or identity.distribution or "an unknown distribution"
         raise GuestError(
             "{0} runs {1}; supported distributions are {2}".format(
-                identity.hostname, name, " and ".join(DEBIAN)
+                identity.hostname, name, "; ".join(family.title for family in FAMILIES)
             )
         )
 
@@ -102,10 +125,11 @@ def check_confirmed(identity: Identity, confirm: str) -> None:
     }
     if identity.machine_id:
         accepted.add(identity.machine_id.lower())
+    accepted.update(identity.vm_ids)
     if not wanted or wanted not in accepted:
         raise GuestError(
             "confirmation is {0!r}, but this host is {1!r} with machine id {2}; nothing was changed. If this "
-            "is the host to take the identity of, give its host name or machine id".format(
+            "is the host to take the identity of, give its host name, machine id or Azure's id of it".format(
                 confirm, identity.hostname, identity.machine_id or "(none)"
             )
         )
@@ -124,13 +148,14 @@ def check_accounts(guest: Guest, names: Sequence[str]) -> None:
             )
 
 
-def find_agent() -> str:
+def find_agent(guest: Guest) -> str:
     """The path of waagent, which must answer."""
-    agent = shutil.which("waagent", path="/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin")
+    agent = shutil.which("waagent", path=_AGENT_DIRECTORIES)
     if agent is None:
+        package = "" if guest.family is None else " " + guest.family.agent_package
         raise GuestError(
             "the Azure Linux Agent (waagent) is not installed, so nothing can deprovision this host; install "
-            "package waagent (Debian) or walinuxagent (Ubuntu), or set agent to none"
+            "package{0}, or set agent to none".format(package)
         )
     try:
         done = subprocess.run(

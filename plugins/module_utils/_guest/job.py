@@ -20,7 +20,7 @@ class Job(NamedTuple):
     """What to do.
 
     `agent` is the path of waagent or empty; `caller` and `connection` are what to wait for, at most
-    `session_timeout` seconds.
+    `session_timeout` seconds; `free_space` is one of :data:`free_space.CHOICES`.
     """
 
     accounts: Tuple[str, ...]
@@ -32,6 +32,7 @@ class Job(NamedTuple):
     caller: Process
     connection: Optional[Process]
     session_timeout: float
+    free_space: str
 
 
 def write_job(job: Job) -> None:
@@ -63,6 +64,7 @@ def read_job() -> Job:
         caller=Process(*data["caller"]),
         connection=None if connection is None else Process(*connection),
         session_timeout=data["session_timeout"],
+        free_space=data["free_space"],
     )
 
 

@@ -15,6 +15,11 @@ import shutil
 from typing import List
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest import services
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.beneath import (
+    has_hidden,
+    root_beneath_mounts,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.free_space import clean_free_space
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.job import (
     REPORT_FILE,
@@ -76,6 +81,12 @@ def _work(job: Job) -> List[str]:
     failures = _remove(job, traces)
     if failures:
         return failures
+    with root_beneath_mounts() as root:
+        failures = _remove(job, traces, root) if has_hidden(root) else []
+    if failures:
+        return failures
+    write_report("cleaning free space")
+    clean_free_space(job.free_space)
     # From here on nobody may log in: every try would leave a record.
     services.close_the_way_in()
     failures = _remove(job, traces)
@@ -104,10 +115,10 @@ def _deprovision(job: Job, guest: Guest) -> None:
         services.run([job.agent, "-force", "-deprovision"], _TOOL_SECONDS)
 
 
-def _remove(job: Job, traces: List[Trace]) -> List[str]:
+def _remove(job: Job, traces: List[Trace], root: str = "/") -> List[str]:
     """Remove the traces and look again; sentences about what is left."""
-    failures = remove(Guest(LiveRoot("/"), job.accounts, job.hostnames), traces).failures
-    left = find(Guest(LiveRoot("/"), job.accounts, job.hostnames), traces)
+    failures = remove(Guest(LiveRoot(root), job.accounts, job.hostnames), traces).failures
+    left = find(Guest(LiveRoot(root), job.accounts, job.hostnames), traces)
     return failures + ["{0}: {1} is still there".format(found.id, found.path) for found in left]
 
 

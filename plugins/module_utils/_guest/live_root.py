@@ -30,6 +30,7 @@ _MEMORY = (
     "squashfs",
     "iso9660",
 )
+_LABELS = ("security.selinux", "system.posix_acl_access")
 _NETWORK = ("nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "ceph", "glusterfs", "afs", "lustre")
 
 
@@ -103,15 +104,18 @@ class LiveRoot(RootView):
             finally:
                 os.close(directory)
 
-    def write(self, path: str, data: bytes) -> None:
-        """Replace a file's content in one step; owner and mode stay. A link at the end is replaced."""
+    def write(self, path: str, data: bytes, mode: Optional[int] = None) -> None:
+        """Replace a file's content in one step; owner stays, and mode unless one is given. A link at the end
+        is replaced, and missing directories above it are made."""
         target = self.on_host(path)
         with _changing(path):
+            os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
             try:
                 before = os.lstat(target)
             except FileNotFoundError:
                 before = None
-            mode = stat.S_IMODE(before.st_mode) if before and stat.S_ISREG(before.st_mode) else 0o644
+            if mode is None:
+                mode = stat.S_IMODE(before.st_mode) if before and stat.S_ISREG(before.st_mode) else 0o644
             handle, temporary = tempfile.mkstemp(prefix=".goldenimage-", dir=os.path.dirname(target))
             try:
                 with os.fdopen(handle, "wb") as file:
@@ -119,6 +123,7 @@ class LiveRoot(RootView):
                     os.fchmod(file.fileno(), mode)
                     if before is not None:
                         os.fchown(file.fileno(), before.st_uid, before.st_gid)
+                        _copy_labels(target, file.fileno())
                     file.flush()
                     os.fsync(file.fileno())
                 os.rename(temporary, target)
@@ -148,6 +153,17 @@ class LiveRoot(RootView):
                 os.fsync(handle)
             finally:
                 os.close(handle)
+
+
+def _copy_labels(path: str, handle: int) -> None:
+    """Give a new file what a file has besides owner and mode: without its SELinux label nobody could log in
+    by a rewritten /etc/shadow, see selinux(8) and acl(5)."""
+    for name in _LABELS:
+        try:
+            value = os.getxattr(path, name, follow_symlinks=False)
+        except OSError:  # it has none, or its file system knows none
+            continue
+        os.setxattr(handle, name, value)
 
 
 def _remove_at(parent: int, name: str, device: int) -> None:

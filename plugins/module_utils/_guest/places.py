@@ -6,8 +6,9 @@ so an audit and a removal cannot disagree."""
 
 import re
 import subprocess
-from typing import Callable, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Iterator, List, NamedTuple, Sequence, Tuple, TypeVar
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.distributions import Family
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import FileInfo, GuestError
 
@@ -24,8 +25,25 @@ class Hit(NamedTuple):
     detail: str
 
 
+_SomePlace = TypeVar("_SomePlace", bound="Place")
+
+
 class Place:
-    """One kind of place."""
+    """One kind of place. `patterns` are the paths it names, `families` where it is true (empty: everywhere),
+    `what` says in words what removal does."""
+
+    what = ""
+    patterns: Tuple[str, ...] = ()
+    families: Tuple[Family, ...] = ()
+
+    def on(self: _SomePlace, *families: Family) -> _SomePlace:
+        """The same place, true only for these families of distributions."""
+        self.families = families
+        return self
+
+    def concerns(self, guest: Guest) -> bool:
+        """Whether the place is true for a guest; in one of an unknown family everything is looked at."""
+        return not self.families or guest.family is None or guest.family in self.families
 
     def find(self, guest: Guest) -> Iterator[Hit]:
         """The hits of this place."""
@@ -78,6 +96,11 @@ class Remove(Place):
         self.only = only
         self.having = having
         self.unless = unless
+        self.what = "removed"
+        if having:
+            self.what += " if it holds `{0}`".format(having.decode().strip())
+        if unless:
+            self.what += ", except {0}".format(", ".join("`{0}`".format(name) for name in unless))
 
     def find(self, guest: Guest) -> Iterator[Hit]:
         for path in paths(guest, self.patterns):
@@ -94,6 +117,8 @@ class Remove(Place):
 
 class Truncate(Place):
     """Files that belong there, but should be empty."""
+
+    what = "emptied"
 
     def __init__(self, *patterns: str) -> None:
         self.patterns = patterns
@@ -113,7 +138,9 @@ class Content(Place):
 
     def __init__(self, path: str, wanted: bytes) -> None:
         self.path = path
+        self.patterns = (path,)
         self.wanted = wanted
+        self.what = "set to `{0}`".format(wanted.decode().strip()) if wanted else "emptied"
 
     def find(self, guest: Guest) -> Iterator[Hit]:
         info = guest.root.lstat(self.path)
@@ -127,8 +154,16 @@ class Content(Place):
 Rewrite = Callable[[Guest, List[str]], List[str]]
 
 
+def without(pattern: str) -> Rewrite:
+    """The lines that do not begin as a regular expression says."""
+    expression = re.compile(pattern)
+    return lambda _guest, lines: [line for line in lines if not expression.match(line)]
+
+
 class Lines(Place):
     """Lines in text files. `rewrite` gives the lines as they should be; links are left alone."""
+
+    what = "lines rewritten"
 
     def __init__(self, *patterns: str, rewrite: Rewrite) -> None:
         self.patterns = patterns
@@ -158,8 +193,11 @@ class Logs(Place):
     :param unless: paths left to other traces, with all below them
     """
 
+    what = "rotated files removed, others emptied"
+
     def __init__(self, top: str, unless: Sequence[str] = ()) -> None:
         self.top = top
+        self.patterns = (top,)
         self.unless = unless
 
     def find(self, guest: Guest) -> Iterator[Hit]:
@@ -180,8 +218,11 @@ class Logs(Place):
 class SwapContents(Place):
     """Pages of memory in swap files. The first page, which mkswap wrote, stays."""
 
+    what = "overwritten with zeros behind the first page; files that fstab names too"
+    patterns = ("/swapfile", "/swap.img", "/var/swapfile", "/swap/swapfile")
+
     def find(self, guest: Guest) -> Iterator[Hit]:
-        named = {"/swapfile", "/swap.img", "/var/swapfile"}
+        named = set(self.patterns)
         for line in guest.lines("/etc/fstab"):
             fields = line.split()
             if len(fields) > 2 and fields[2] == "swap" and not fields[0].startswith(("/dev/", "#")):

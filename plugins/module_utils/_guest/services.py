@@ -33,6 +33,7 @@ _KEPT = (
     "wpa_supplicant*",
     "ifup@*",
     "dhcpcd*",
+    "wicked*",
     "firewalld*",
     "iscsi*",
     "open-iscsi*",
@@ -40,6 +41,13 @@ _KEPT = (
     "dm-event*",
     "lvm2-*",
     "mdmon*",
+)
+# They write leases until the end.
+_DHCP_CLIENTS = (
+    "NetworkManager.service",
+    "dhcpcd.service",
+    "wickedd-dhcp4.service",
+    "wickedd-dhcp6.service",
 )
 # They write when they stop at a shutdown, although nothing of them runs until then.
 _WRITE_AT_STOP = ("systemd-random-seed.service", "systemd-update-utmp.service")
@@ -60,8 +68,10 @@ def quiet(uids: Set[int]) -> None:
         time.sleep(0.05)
     if has_systemd():
         _systemctl("kill", "--signal=KILL", "user.slice")
-        units = [unit for unit in _active_units() if not any(fnmatch.fnmatch(unit, kept) for kept in _KEPT)]
-        _systemctl("stop", *units, *_WRITE_AT_STOP)
+        _systemctl("stop", *_writers(), *_WRITE_AT_STOP)
+        # auditd refuses to be stopped by systemctl, but not by a signal.
+        if _writers():
+            _systemctl("kill", "--signal=TERM", *_writers())
     _end_processes(uids, signal.SIGKILL)
 
 
@@ -69,7 +79,7 @@ def close_the_way_in() -> None:
     """Stop the SSH server: from here on nobody can log in, and whoever waits sees its port closed."""
     if has_systemd():
         _systemctl("stop", *_SSH)
-        _systemctl("stop", "NetworkManager.service", "dhcpcd.service")
+        _systemctl("stop", *_DHCP_CLIENTS)
 
 
 def switch_off() -> None:
@@ -101,6 +111,10 @@ def run(command: Sequence[str], seconds: float) -> None:
                 " ".join(command), done.returncode, " / ".join(words)
             )
         )
+
+
+def _writers() -> List[str]:
+    return [unit for unit in _active_units() if not any(fnmatch.fnmatch(unit, kept) for kept in _KEPT)]
 
 
 def _active_units() -> List[str]:

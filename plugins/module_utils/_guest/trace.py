@@ -9,7 +9,6 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest imp
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.places import Hit, Place
 
 SEVERITIES = ("info", "warning", "error")
-DEBIAN = ("debian", "ubuntu")
 
 
 class Trace(NamedTuple):
@@ -18,7 +17,8 @@ class Trace(NamedTuple):
     `id` is what users select by; `reason` says why an image should not have it; `severity` is one of
     :data:`SEVERITIES`; `default` is whether it is removed unless excluded; `last` is whether only the last
     step may remove it, because the session or the way back in needs it or a running program writes it again;
-    `families` are the os-release(5) ids it was made for; `applies` may say that a guest must keep it.
+    `applies` may say that a guest must keep it. Each of `places` says by itself for which families of
+    distributions it is true.
     """
 
     id: str
@@ -28,7 +28,6 @@ class Trace(NamedTuple):
     severity: str = "error"
     default: bool = True
     last: bool = False
-    families: Tuple[str, ...] = DEBIAN
     applies: Optional[Callable[[Guest], bool]] = None
 
     def find(self, guest: Guest) -> Iterator[Tuple[Place, Hit]]:
@@ -37,6 +36,8 @@ class Trace(NamedTuple):
             return
         seen = set()
         for place in self.places:
+            if not place.concerns(guest):
+                continue
             for hit in place.find(guest):
                 if hit.path not in seen:
                     seen.add(hit.path)

@@ -6,8 +6,12 @@
 from typing import List, NamedTuple, Sequence, Tuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest import (
+    traces_agents,
+    traces_credentials,
     traces_machine,
+    traces_network,
     traces_people,
+    traces_provisioning,
     traces_software,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.places import Remove
@@ -16,7 +20,15 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.trace imp
 
 # People first: removing an account finds its home while /etc/passwd still names it. Logs last: whatever runs
 # before may write some.
-TRACES: Tuple[Trace, ...] = traces_people.TRACES + traces_machine.TRACES + traces_software.TRACES
+TRACES: Tuple[Trace, ...] = (
+    traces_people.TRACES
+    + traces_credentials.TRACES
+    + traces_machine.TRACES
+    + traces_network.TRACES
+    + traces_provisioning.TRACES
+    + traces_agents.TRACES
+    + traces_software.TRACES
+)
 EXTRA = "extra"
 # Found by the auditor alone: a journal that was not replayed.
 UNCLEAN = "unclean-file-system"

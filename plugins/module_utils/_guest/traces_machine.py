@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""Traces of the machine: its identity, its network, what provisioned it."""
+"""Traces of the machine: its identity, its secrets, its memory."""
 
-import re
 from typing import List
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.distributions import (
+    DEBIAN,
+    REDHAT,
+    SUSE,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.places import (
     Content,
     Lines,
     Remove,
-    Rewrite,
     SwapContents,
-    Truncate,
+    without,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.trace import Trace
 
@@ -42,11 +45,6 @@ def _hosts_without_names(guest: Guest, lines: List[str]) -> List[str]:
     return kept
 
 
-def _without(pattern: str) -> Rewrite:
-    expression = re.compile(pattern)
-    return lambda _guest, lines: [line for line in lines if not expression.match(line)]
-
-
 TRACES = (
     Trace(
         "machine-id",
@@ -71,7 +69,10 @@ TRACES = (
         (
             Content("/etc/hostname", b"localhost\n"),
             Content("/etc/mailname", b"localhost\n"),
-            Lines("/etc/machine-info", rewrite=_without(r"\s*(PRETTY_HOSTNAME|LOCATION|DEPLOYMENT)=")),
+            Lines("/etc/machine-info", rewrite=without(r"\s*(PRETTY_HOSTNAME|LOCATION|DEPLOYMENT)=")),
+            Lines("/etc/sysconfig/network", rewrite=without(r"\s*(DHCP_)?HOSTNAME=")).on(REDHAT),
+            # A link to /etc/hostname where it is not an old file of its own.
+            Lines("/etc/HOSTNAME", rewrite=lambda _guest, _lines: ["localhost"]).on(SUSE),
         ),
         last=True,
     ),
@@ -99,7 +100,7 @@ TRACES = (
         (
             Remove(
                 "/var/lib/systemd/random-seed",
-                "/var/lib/urandom/random-seed",
+                "/var/lib/{urandom/,misc/,}random-seed",
                 "/{boot,efi,boot/efi}/loader/random-seed",
             ),
         ),
@@ -112,135 +113,6 @@ TRACES = (
         (Remove("/var/lib/systemd/credential.secret", "/var/lib/systemd/tpm2-srk-public-key.*"),),
     ),
     Trace(
-        "dhcp-leases",
-        "DHCP leases and client ids",
-        "Copies would ask for the address of the original, or all present the same client id.",
-        (
-            Remove("/var/lib/dhcp/*.lease{,s,s~}", "/var/lib/dhcp/*.leases.*", "/var/lib/dhclient/*.lease*"),
-            Remove("/var/lib/dhcpcd/*", "/var/lib/dhcpcd5/*", "/etc/dhcpcd.duid", "/etc/dhcpcd.secret"),
-            Remove("/var/lib/systemd/network/*"),
-            Remove(
-                "/var/lib/NetworkManager/*.lease",
-                "/var/lib/NetworkManager/*.lease{s,6}",
-                "/var/lib/NetworkManager/{secret_key,timestamps,seen-bssids,dhclient-*.conf}",
-            ),
-        ),
-        last=True,
-    ),
-    Trace(
-        "resolver",
-        "Name servers of the build network",
-        "They mean nothing, or something else, where the image boots; DHCP brings new ones.",
-        # A link belongs to whoever manages it and points into memory.
-        (Lines("/etc/resolv.conf", rewrite=_without(r"\s*(nameserver|search|domain|options|#)")),),
-        severity="warning",
-        last=True,
-    ),
-    Trace(
-        "udev-network-rules",
-        "Persistent network interface names",
-        "They bind eth0 to the MAC address of one machine, so that a copy has no eth0.",
-        (
-            Remove(
-                "/etc/udev/rules.d/*-persistent-net.rules",
-                "/etc/udev/rules.d/*-persistent-net-generator.rules",
-                "/etc/udev/rules.d/70-persistent-cd.rules",
-            ),
-        ),
-        last=True,
-    ),
-    Trace(
-        "generated-network-config",
-        "Network configuration written at boot",
-        "cloud-init wrote it for one machine's interfaces and writes it again for the next.",
-        (
-            Remove(
-                "/etc/netplan/50-cloud-init.yaml",
-                "/etc/network/interfaces.d/50-cloud-init*",
-                "/etc/systemd/network/10-cloud-init-*",
-                "/etc/NetworkManager/system-connections/cloud-init-*",
-                "/etc/NetworkManager/conf.d/*cloud-init*.conf",
-            ),
-        ),
-        last=True,
-        applies=Guest.cloud_init_sets_up_network,
-    ),
-    Trace(
-        "installer-config",
-        "Configuration left by an installer",
-        "It pins the data source and network of the first machine and can hold a person's password hash.",
-        (
-            Remove(
-                "/etc/cloud/cloud.cfg.d/{99-installer,50-curtin-networking,curtin-preserve-sources}.cfg",
-                "/etc/cloud/cloud.cfg.d/{subiquity-disable-cloudinit-networking,90-installer-network}.cfg",
-                "/etc/netplan/{00,01}-installer-config*.yaml",
-                "/var/lib/{ubiquity,subiquity}",
-            ),
-        ),
-        last=True,
-        applies=Guest.cloud_init_sets_up_network,
-    ),
-    Trace(
-        "network-manager-connections",
-        "NetworkManager connections with a MAC address",
-        "Tied to a MAC address, it does not come up elsewhere. Off: somebody may have written it on purpose.",
-        (Remove("/etc/NetworkManager/system-connections/*", having=b"mac-address="),),
-        severity="info",
-        default=False,
-        last=True,
-    ),
-    Trace(
-        "agent-state",
-        "Azure Linux Agent state",
-        "It holds the certificates, settings and ovf-env.xml of the machine the agent ran on.",
-        (Remove("/var/lib/waagent/*", "/etc/sudoers.d/waagent"),),
-        last=True,
-    ),
-    Trace(
-        "agent-logs",
-        "Azure Linux Agent logs",
-        "They name the machine, its addresses and its extensions.",
-        (Remove("/var/log/waagent.log*", "/var/log/azure/*"),),
-        last=True,
-    ),
-    Trace(
-        "cloud-init-state",
-        "cloud-init state and seed",
-        "The next machine would be taken for one that is set up already; a seed holds accounts and keys.",
-        (Remove("/var/lib/cloud/*"),),
-        last=True,
-    ),
-    Trace(
-        "cloud-init-logs",
-        "cloud-init logs",
-        "They hold user data, host names and keys.",
-        (Remove("/var/log/cloud-init*.log*"),),
-        last=True,
-    ),
-    Trace(
-        "cloud-init-config",
-        "Configuration written by cloud-init",
-        "It gives the first machine's account sudo rights and SSH settings.",
-        (Remove("/etc/sudoers.d/90-cloud-init-users", "/etc/ssh/sshd_config.d/50-cloud-init.conf"),),
-        last=True,
-    ),
-    Trace(
-        "storage-identity",
-        "Storage initiator names",
-        "A storage server gives two machines with the same initiator name each other's disks.",
-        (
-            Lines("/etc/iscsi/initiatorname.iscsi", rewrite=lambda _guest, _lines: ["GenerateName=yes"]),
-            Remove("/etc/nvme/{hostid,hostnqn}", "/etc/multipath/{bindings,wwids}"),
-        ),
-    ),
-    Trace(
-        "lvm-devices",
-        "LVM devices file and metadata copies",
-        "LVM ignores disks that the devices file does not name; copies hold the host name.",
-        (Remove("/etc/lvm/devices/*", "/etc/lvm/archive/*", "/etc/lvm/backup/*", "/etc/lvm/cache/.cache"),),
-        last=True,
-    ),
-    Trace(
         "swap-contents",
         "Contents of swap files",
         "Memory that was swapped out can hold passwords and keys of running programs.",
@@ -249,20 +121,33 @@ TRACES = (
     ),
     Trace(
         "bluetooth-and-power",
-        "Paired devices and power history",
-        "They identify hardware the image will not run on.",
+        "Paired devices, fingerprints and power history",
+        "They identify hardware the image will not run on, or a person.",
         (
-            Remove(
-                "/var/lib/bluetooth/*", "/var/lib/upower/history-*", "/var/lib/systemd/{rfkill,backlight}/*"
-            ),
+            Remove("/var/lib/{bluetooth,iwd,fprint,boltd}/*", "/var/lib/upower/history-*"),
+            Remove("/var/lib/systemd/{rfkill,backlight}/*"),
         ),
         severity="warning",
+    ),
+    Trace(
+        "clock-drift",
+        "Error of the machine's clock",
+        "Another machine's clock is wrong in another way, and is set wrong by it at first.",
+        (
+            Remove("/var/lib/chrony/*", "/var/lib/ntp/{ntp.drift,drift/ntp.drift}"),
+            Remove("/var/lib/systemd/timesync/clock", "/var/lib/private/systemd/timesync/clock"),
+        ),
+        severity="warning",
+        last=True,
     ),
     Trace(
         "timer-stamps",
         "When timers last ran",
         "A new machine would skip daily work that the first one had done.",
-        (Remove("/var/lib/systemd/timers/*", "/var/spool/anacron/*", "/var/lib/apt/periodic/*"),),
+        (
+            Remove("/var/lib/systemd/timers/*", "/var/spool/anacron/*", "/var/lib/apt/periodic/*"),
+            Remove("/var/lib/{logrotate,misc}/{logrotate.status,status}", "/var/spool/cron/lastrun/*"),
+        ),
         severity="warning",
         last=True,
     ),
@@ -272,14 +157,20 @@ TRACES = (
         "A dump is a copy of memory, with whatever secrets were in it.",
         (
             Remove("/var/crash/*", "/var/lib/systemd/{coredump,pstore}/*", "/var/lib/apport/coredump/*"),
-            Remove("/{core,core.[0-9]*}", "/{root,tmp}/{core,core.[0-9]*}", "/var/lib/kdump/*"),
+            Remove("/{core,core.[0-9]*}", "/{root,tmp}/{core,core.[0-9]*}"),
+            Remove("/var/spool/abrt/*", "/var/spool/abrt-upload/*", "/var/cache/abrt-di/*").on(REDHAT),
         ),
     ),
     Trace(
         "snakeoil-certificate",
-        "Self-signed certificate of package ssl-cert",
+        "Self-signed certificates made at installation",
         "All machines of the image share its private key. Off: services that use it do not start without it.",
-        (Remove("/etc/ssl/private/ssl-cert-snakeoil.key", "/etc/ssl/certs/ssl-cert-snakeoil.pem"),),
+        (
+            Remove("/etc/ssl/private/ssl-cert-snakeoil.key", "/etc/ssl/certs/ssl-cert-snakeoil.pem").on(
+                DEBIAN
+            ),
+            Remove("/etc/pki/tls/private/localhost.key", "/etc/pki/tls/certs/localhost.crt").on(REDHAT),
+        ),
         severity="info",
         default=False,
     ),
@@ -290,11 +181,5 @@ TRACES = (
         (Remove("/etc/hostid"),),
         severity="info",
         default=False,
-    ),
-    Trace(
-        "debconf-passwords",
-        "Passwords answered during installation",
-        "debconf keeps them in a file of its own.",
-        (Truncate("/var/cache/debconf/passwords.dat{,-old}"),),
     ),
 )

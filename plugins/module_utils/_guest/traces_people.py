@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""Traces of people: accounts, keys, histories, credentials, mail."""
+"""Traces of people: accounts, keys, histories, mail, jobs."""
 
 from typing import List
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.accounts import Accounts, lock_root
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.distributions import (
+    AZURELINUX,
+    DEBIAN,
+    FLATCAR,
+    REDHAT,
+    SUSE,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.places import Lines, Remove
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.trace import Trace
@@ -56,6 +63,7 @@ TRACES = (
             Remove("/etc/{passwd,shadow,group,gshadow,subuid,subgid}-"),
             Remove("/var/backups/{passwd,shadow,group,gshadow}.bak*"),
             Remove("/etc/{passwd,shadow,group,gshadow,subuid,subgid,sudoers}.{orig,old,bak,dpkg-old}"),
+            Remove("/etc/{passwd,shadow,group,gshadow,sudoers}.{rpmsave,rpmorig,YaST2save}").on(REDHAT, SUSE),
         ),
         last=True,
     ),
@@ -91,18 +99,6 @@ TRACES = (
         last=True,
     ),
     Trace(
-        "private-keys",
-        "Private keys of people",
-        "Whoever gets a machine of the image gets the keys.",
-        (
-            Remove("~/.ssh/id_*", "~/.ssh/*.{pub,pem,ppk,key}"),
-            Remove("~/.ssh/*", having=b"PRIVATE KEY"),
-            Remove("~/.gnupg/{private-keys-v1.d/*,secring.gpg,random_seed,openpgp-revocs.d/*}"),
-            Remove("~/*.{pem,ppk}", "~/*.key", having=b"PRIVATE KEY"),
-        ),
-        last=True,
-    ),
-    Trace(
         "shell-history",
         "Shell histories",
         "They show what people typed, passwords included.",
@@ -129,6 +125,7 @@ TRACES = (
                 "~/.local/state/{lesshst,nvim/shada,python_history}",
                 "~/.local/share/{recently-used.xbel,nvim/shada,Trash}",
                 "~/.{ipython/profile_default/history.sqlite,wget-hsts,lftp,xsession-errors*}",
+                "~/.{vim/.netrwhist,w3m/history,local/share/mc/history,local/share/gvfs-metadata}",
             ),
         ),
         last=True,
@@ -140,29 +137,11 @@ TRACES = (
         (
             Remove(
                 "~/.cache",
-                "~/.{thumbnails,ansible,vscode-server,Xauthority,ICEauthority}",
+                "~/.{thumbnails,ansible,ansible_async,vscode-server,Xauthority,ICEauthority}",
+                "~/.{config/pulse,pulse-cookie,esd_auth,dbus}",
                 "~/.{sudo_as_admin_successful,motd_shown}",
                 "~/.npm/{_logs,_cacache}",
             ),
-        ),
-        last=True,
-    ),
-    Trace(
-        "cloud-credentials",
-        "Cloud, registry and version control credentials",
-        "Whoever gets a machine of the image can act as their owner.",
-        (
-            Remove(
-                "~/.{azure,aws,kube,oci,boto,s3cfg,databrickscfg,vault-token,terraformrc}",
-                "~/.{netrc,git-credentials,pgpass,pypirc,smbcredentials,passwd-s3fs,chef}",
-                "~/.config/{gcloud,gh,glab-cli,doctl,hcloud,rclone,azuredatastudio}",
-                "~/.config/{git/credentials,containers/auth.json}",
-                "~/.{docker/config.json,terraform.d/credentials.tfrc.json,snap/auth.json}",
-                "~/.{cargo/credentials*,gem/credentials,m2/settings-security.xml}",
-                "~/.local/share/keyrings",
-            ),
-            Remove("~/.{npmrc,yarnrc.yml}", having=b"uthToken"),
-            Remove("~/.{my.cnf,mylogin.cnf,pip/pip.conf}", having=b"password"),
         ),
         last=True,
     ),
@@ -172,7 +151,7 @@ TRACES = (
         "It is addressed to somebody.",
         (
             Remove("/var/mail/*", "/var/spool/mail/*", "~/mbox", "~/dead.letter", "~/Maildir"),
-            Remove("/var/spool/exim4/{input,msglog,db}/*"),
+            Remove("/var/spool/{exim,exim4}/{input,msglog,db}/*", "/var/spool/{mqueue,clientmqueue}/*"),
             Remove(
                 "/var/spool/postfix/{active,bounce,corrupt,defer,deferred,hold,incoming,maildrop,flush,trace}/*"
             ),
@@ -182,13 +161,24 @@ TRACES = (
         "at-jobs",
         "Jobs to run at a time",
         "Every machine of the image would run them.",
-        (Remove("/var/spool/cron/{atjobs,atspool}/*", "/var/spool/at/*", unless=(".SEQ", "spool")),),
+        (
+            Remove(
+                "/var/spool/{cron/,}{atjobs,atspool}/*",
+                "/var/spool/at/*",
+                "/var/spool/at/spool/*",
+                unless=(".SEQ", ".lockfile", "spool"),
+            ),
+        ),
     ),
     Trace(
         "user-crontabs",
         "Crontabs of accounts",
         "Every machine of the image runs them. Off: that is often what they are in the image for.",
-        (Remove("/var/spool/cron/crontabs/*"),),
+        (
+            Remove("/var/spool/cron/crontabs/*").on(DEBIAN, FLATCAR),
+            Remove("/var/spool/cron/*", only="file").on(REDHAT, AZURELINUX),
+            Remove("/var/spool/cron/tabs/*").on(SUSE),
+        ),
         severity="info",
         default=False,
     ),

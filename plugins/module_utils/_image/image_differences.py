@@ -16,11 +16,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_req
     DiskRequest,
     ImageRequest,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import SOURCES_TAG
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.sources import Reference
 
-# Azure refers to an image's sources by name alone. A disk that was deleted and made anew under its old name
-# is another source all the same; this tag on the image tells.
-SOURCES_TAG = "goldenimage_sources"
 _SETTINGS = ("caching", "storage_account_type", "disk_size_gb", "disk_encryption_set", "os_type", "os_state")
 
 

@@ -67,7 +67,7 @@ class ImageRequest:
         """Read the module's options. Raises InvalidInput for what Azure would refuse in any case."""
         check_resource_group_name(options["resource_group"])
         check_image_name(options["name"])
-        check_tags(options.get("tags"), own=1)
+        check_tags(options.get("tags"), own=2)
         os_disk = options.get("os_disk")
         data_disks = tuple(
             DiskRequest.from_options(f"data_disks[{position}]", disk)

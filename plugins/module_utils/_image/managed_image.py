@@ -9,6 +9,7 @@ is compared here, and a difference is refused, or the image is replaced when tha
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.ensure import merged_tags
@@ -19,9 +20,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import resource_id
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility import check
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.ensured import Ensured
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import refuse_if_any
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_differences import (
-    SOURCES_TAG,
     Wanted,
     differences,
 )
@@ -33,8 +35,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_req
     DiskRequest,
     ImageRequest,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import PLAN_TAG, SOURCES_TAG
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import group_location
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.settled import settled
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import plan_text
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.sources import (
     Source,
     find_source,
@@ -42,11 +46,22 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.sources i
     references,
     vm_id,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.target_facts import (
+    MANAGED_IMAGE,
+    TargetFacts,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 _DEFAULT_GENERATION = "V1"
+
+_RULES = ("source-region", "generation-mismatch", "generation-unknown", "os-type-mismatch")
+_OPTIONS = {
+    "generation-mismatch": "hyper_v_generation",
+    "generation-unknown": "hyper_v_generation",
+    "os-type-mismatch": "os_disk.os_type",
+}
 
 
 class _Found(NamedTuple):
@@ -57,6 +72,7 @@ class _Found(NamedTuple):
     os_type: str | None
     sources: list[Source]
     identity: str | None
+    plan: str = ""
 
 
 def ensure_image(
@@ -151,47 +167,39 @@ def _find(session: AzureSession, request: ImageRequest) -> _Found:
             for disk in request.disks
         ]
     location = request.location or named[0][2].location or home
-    for option, _unused, source in named:
-        if source.location is not None and source.location != location:
-            raise InvalidInput(
-                f"{option}: {source.reference.value} is in {source.location}, the image in {location}.",
-                remedy="An image is of its sources' region: leave location out, or copy the source there.",
-            )
+    _refuse(request, named, location)
     first = named[0][2]
     return _Found(
         location=location,
-        generation=_generation(request, first),
+        generation=request.hyper_v_generation or first.generation or _DEFAULT_GENERATION,
         os_type=_os_type(request, first),
         sources=[source for _option, _lun, source in named],
         identity=_identity([(lun, source) for _option, lun, source in named]),
+        plan=plan_text(first.plan) if first.plan else "",
     )
 
 
-def _generation(request: ImageRequest, source: Source) -> str:
-    asked = request.hyper_v_generation
-    if asked and source.generation and asked != source.generation:
-        raise InvalidInput(
-            f"hyper_v_generation: {asked} was asked for, but {source.reference.value} is of generation"
-            f" {source.generation}.",
-            remedy="Leave hyper_v_generation out, or give the source's.",
-        )
-    if not asked and not source.generation and source.reference.member == "blobUri":
-        raise InvalidInput(
-            "hyper_v_generation: nothing tells which generation a blob boots on.",
-            remedy="Set hyper_v_generation to V1 (BIOS) or V2 (UEFI).",
-        )
-    return asked or source.generation or _DEFAULT_GENERATION
+def _refuse(request: ImageRequest, named: Sequence[tuple[str, int | None, Source]], location: str) -> None:
+    """Raise Refused where a source does not fit the image, with the option that says otherwise."""
+    target = TargetFacts(
+        MANAGED_IMAGE,
+        f"image {request.name}",
+        location=location,
+        generation=request.hyper_v_generation,
+        os_type=request.os_disk.os_type if request.os_disk else None,
+    )
+    found = []
+    for place, (option, _lun, source) in enumerate(named):
+        # Only the operating system's disk has a generation and a system.
+        verdicts = check(source.facts, target, _RULES if place == 0 else _RULES[:1])
+        found += [each.as_finding(_OPTIONS.get(each.id, option)) for each in verdicts]
+    refuse_if_any(f"make image {request.name}", found)
 
 
 def _os_type(request: ImageRequest, source: Source) -> str | None:
     if request.os_disk is None:
         return source.os_type
     asked = request.os_disk.os_type
-    if asked and source.os_type and asked != source.os_type:
-        raise InvalidInput(
-            f"os_disk.os_type: {asked} was asked for, but {source.reference.value} holds {source.os_type}.",
-            remedy="Leave os_type out, or give the source's.",
-        )
     if not asked and not source.os_type:
         raise InvalidInput(
             f"os_disk.os_type: Azure does not know which operating system {source.reference.value} holds.",
@@ -256,7 +264,7 @@ def _body(request: ImageRequest, found: _Found, tags: dict[str, str] | None) -> 
         properties["storageProfile"] = storage
     return {
         "location": found.location,
-        "tags": _tags(request, tags, found.identity),
+        "tags": _tags(request, tags, found.identity, found.plan),
         "properties": properties,
     }
 
@@ -271,11 +279,23 @@ def _settings(disk: DiskRequest) -> dict[str, Any]:
     return {name: value for name, value in wire.items() if value is not None}
 
 
-def _tags(request: ImageRequest, current: dict[str, str] | None, identity: str | None) -> dict[str, str]:
-    """The tags the image should have; the one that identifies its sources stays, whatever the user's tags."""
+def _tags(
+    request: ImageRequest, current: dict[str, str] | None, identity: str | None, plan: str | None = None
+) -> dict[str, str]:
+    """The tags the image should have; those that tell what it was made of stay, whatever the user's tags.
+
+    :param plan: the plan of its sources, "" for none; None: as it is tagged
+    """
+    present = current or {}
+    kept = {
+        SOURCES_TAG: identity or present.get(SOURCES_TAG),
+        PLAN_TAG: present.get(PLAN_TAG) if plan is None else plan,
+    }
     tags = merged_tags(current, request.tags, request.append_tags)
-    kept = identity or (current or {}).get(SOURCES_TAG)
-    return {**tags, SOURCES_TAG: kept} if kept else tags
+    if plan == "" and PLAN_TAG not in (request.tags or {}):
+        # It was that of the image that is replaced.
+        tags.pop(PLAN_TAG, None)
+    return {**tags, **{name: value for name, value in kept.items() if value}}
 
 
 def _update_tags(

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
+    AzureError,
     InvalidInput,
     NotFound,
 )
@@ -32,6 +34,32 @@ def group_location(session: AzureSession, name: str) -> str:
             remedy="Create the resource group first, or correct its name or subscription_id.",
         )
     return normalize_location(group["location"])
+
+
+def regions_with_zones(session: AzureSession) -> Mapping[str, bool]:
+    """The subscription's regions, and whether they have availability zones; empty if they cannot be read."""
+    try:
+        listed = session.arm.list(f"/subscriptions/{session.subscription_id}/locations", _LOCATIONS_API)
+    except AzureError as error:
+        if error.status in (403, 404):
+            return {}
+        raise
+    return {normalize_location(each["name"]): bool(each.get("availabilityZoneMappings")) for each in listed}
+
+
+def region_of(session: AzureSession, options: Mapping[str, Any]) -> str:
+    """The region that option `location` names, or else that of option `resource_group`.
+
+    Raises InvalidInput when neither is there.
+    """
+    if options.get("location"):
+        return normalize_location(str(options["location"]))
+    if not options.get("resource_group"):
+        raise InvalidInput(
+            "location: nothing says in which region to look.",
+            remedy="Set location, or resource_group to take its region.",
+        )
+    return group_location(session, str(options["resource_group"]))
 
 
 def known_location(session: AzureSession, wanted: str) -> str:

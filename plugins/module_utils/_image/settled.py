@@ -7,7 +7,7 @@ There is no operation to follow then: only the resource itself tells when it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import WaitTimeout
@@ -19,6 +19,11 @@ _LONGEST_PAUSE = 10.0
 
 def in_transition(resource: dict[str, Any] | None) -> bool:
     return _state(resource).lower() in _PASSING
+
+
+def is_failed(resource: Mapping[str, Any] | None) -> bool:
+    """Whether Azure has given its creation up, so that it can only be deleted or tried again."""
+    return _state(resource).lower() in ("failed", "canceled")
 
 
 def settled(
@@ -45,5 +50,5 @@ def settled(
     return resource
 
 
-def _state(resource: dict[str, Any] | None) -> str:
+def _state(resource: Mapping[str, Any] | None) -> str:
     return str(((resource or {}).get("properties") or {}).get("provisioningState", ""))

@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-import ipaddress
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput, NotFound
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
@@ -16,18 +15,55 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     parse_resource_id,
     resource_id,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility import check, findings
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.disk_state import check_content
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import refuse_if_any
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_request import DiskRequest
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_state import read_state
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import (
+    SourceFacts,
+    plan_of,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_names import (
+    COMPUTE,
+    MANAGED_DISK,
+    SNAPSHOT,
+    VHD_BLOB,
+    VIRTUAL_MACHINE,
+    ArmResource,
+    VhdBlob,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_parsing import SourceParser
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_resources import (
+    disk_facts,
+    machine_facts,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.target_facts import (
+    MANAGED_IMAGE,
+    TargetFacts,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
 STORAGE_API = "2024-01-01"
-COMPUTE = "Microsoft.Compute"
 _MEMBERS = {"disks": "managedDisk", "snapshots": "snapshot"}
 _KINDS = {"disks": "managed disk", "snapshots": "snapshot"}
-_GRANTED = ("ActiveSAS", "ActiveSASFrozen")
+_KIND_OF = {
+    "managedDisk": MANAGED_DISK,
+    "snapshot": SNAPSHOT,
+    "blobUri": VHD_BLOB,
+    "sourceVirtualMachine": VIRTUAL_MACHINE,
+}
+_DISK_RULES = (
+    "source-not-ready",
+    "security-type-managed-image",
+    "shared-disk",
+    "unsupported-disk",
+    "encrypted-disk",
+    "disk-busy",
+    "disk-smaller",
+)
+_MACHINE_RULES = ("security-type-managed-image", "ephemeral-os-disk", "not-generalized")
 
 
 class Reference(NamedTuple):
@@ -41,7 +77,8 @@ class Reference(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What an image can be made from. `identity` changes when the source is deleted and made anew."""
+    """What an image can be made from. `identity` changes when the source is deleted and made anew; `plan` {}
+    is that of a source without a Marketplace plan."""
 
     reference: Reference
     location: str | None
@@ -49,27 +86,40 @@ class Source(NamedTuple):
     generation: str | None = None
     size_gb: int | None = None
     identity: str | None = None
+    plan: Mapping[str, str] = {}
+
+    @property
+    def facts(self) -> SourceFacts:
+        """As the compatibility rules see it."""
+        return SourceFacts(
+            kind=_KIND_OF[self.reference.member],
+            name=self.reference.value,
+            location=self.location,
+            os_type=self.os_type,
+            generation=self.generation,
+        )
 
 
 def references(disk: DiskRequest, subscription: str, resource_group: str) -> list[Reference]:
     """What `disk.source` can stand for: an id and a URL one thing, a name a managed disk or a snapshot."""
     text = disk.source
-    if text.lower().startswith(("https://", "http://")):
-        return [Reference("blobUri", _checked_blob_url(disk.option, text))]
-    if is_resource_id(text):
-        parsed = _own_resource(disk.option, parse_resource_id(text), subscription)
-        kind = parsed.types[0].lower()
-        if parsed.provider.lower() != COMPUTE.lower() or len(parsed.types) != 1 or kind not in _MEMBERS:
-            raise InvalidInput(
-                f"{disk.option}.source: {text} is neither a managed disk nor a snapshot.",
-                remedy="Give the id or name of a managed disk or snapshot, or the URL of a page blob;"
-                " for a virtual machine use source_vm.",
-            )
-        return [Reference(_MEMBERS[kind], str(parsed))]
-    return [
-        Reference(member, resource_id(subscription, resource_group, COMPUTE, kind, text))
-        for kind, member in _MEMBERS.items()
-    ]
+    option = f"{disk.option}.source"
+    if "/" not in text:
+        return [
+            Reference(member, resource_id(subscription, resource_group, COMPUTE, kind, text))
+            for kind, member in _MEMBERS.items()
+        ]
+    source = SourceParser(subscription, resource_group, option).parse(text)
+    if isinstance(source, VhdBlob):
+        return [Reference("blobUri", source.url)]
+    if not isinstance(source, ArmResource) or source.kind not in (MANAGED_DISK, SNAPSHOT):
+        raise InvalidInput(
+            f"{option}: {text} is neither a managed disk nor a snapshot.",
+            remedy="Give the id or name of a managed disk or snapshot, or the URL of a page blob;"
+            " for a virtual machine use source_vm.",
+        )
+    parsed = _own_resource(disk.option, parse_resource_id(source.id), subscription)
+    return [Reference(_MEMBERS[parsed.types[0].lower()], source.id)]
 
 
 def _own_resource(option: str, parsed: ResourceId, subscription: str) -> ResourceId:
@@ -80,41 +130,6 @@ def _own_resource(option: str, parsed: ResourceId, subscription: str) -> Resourc
             " or copy the source.",
         )
     return parsed
-
-
-def _checked_blob_url(option: str, url: str) -> str:
-    parts = urlsplit(url)
-    if parts.query or parts.fragment:
-        # The query may be a signature: it is not repeated.
-        raise InvalidInput(
-            f"{option}.source: the URL of the blob has a query, Azure takes it without one.",
-            remedy="Give the URL without what follows the question mark.",
-        )
-    path = [unquote(part) for part in parts.path.split("/")[1:]]
-    if _is_address(parts.hostname or ""):
-        path = path[1:]  # the account is part of the path where the host is an address
-    if len(path) < 2 or not all(path):
-        raise InvalidInput(
-            f"{option}.source: {url} does not name a blob.",
-            remedy="It looks like https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME.vhd.",
-        )
-    if len(path) > 2:
-        raise InvalidInput(
-            f"{option}.source: the name of the blob in {url} has a slash, Azure refuses that for disks."
-        )
-    if not path[1].lower().endswith(".vhd"):
-        raise InvalidInput(
-            f"{option}.source: the name of the blob in {url} does not end in .vhd, Azure refuses that."
-        )
-    return url
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def find_source(session: AzureSession, disk: DiskRequest, resource_group: str) -> Source:
@@ -140,7 +155,7 @@ def find_source(session: AzureSession, disk: DiskRequest, resource_group: str) -
             remedy="Give the id of the one that is meant.",
         )
     reference, resource = found[0]
-    _check_readable(disk, _kind(reference), resource)
+    _check_readable(disk, reference, resource)
     properties = resource["properties"]
     return Source(
         reference=Reference(reference.member, resource["id"]),
@@ -149,6 +164,7 @@ def find_source(session: AzureSession, disk: DiskRequest, resource_group: str) -
         generation=properties.get("hyperVGeneration"),
         size_gb=properties.get("diskSizeGB"),
         identity=properties.get("uniqueId"),
+        plan=plan_of(properties.get("purchasePlan")),
     )
 
 
@@ -165,33 +181,15 @@ def _read(session: AzureSession, reference: Reference) -> dict[str, Any] | None:
         return None
 
 
-def _check_readable(disk: DiskRequest, kind: str, resource: dict[str, Any]) -> None:
-    properties = resource["properties"]
-    where = f"{disk.option}.source: {kind} {resource['name']}"
-    state = properties.get("diskState", "")
+def _check_readable(disk: DiskRequest, reference: Reference, resource: dict[str, Any]) -> None:
+    where = f"{disk.option}.source: {_kind(reference)} {resource['name']}"
     check_content(where, resource)
-    if state in _GRANTED:
-        raise InvalidInput(
-            f"{where} cannot be read now, access to it is granted by a shared access signature (state"
-            f" {state}).",
-            remedy="Revoke the access first (az disk revoke-access).",
-        )
-    if properties.get("provisioningState", "Succeeded") != "Succeeded":
-        raise InvalidInput(
-            f"{where} is not ready, its provisioning state is {properties['provisioningState']}."
-        )
-    security = (properties.get("securityProfile") or {}).get("securityType", "Standard")
-    if security != "Standard":
-        raise InvalidInput(
-            f"{where} has security type {security}, of which Azure makes no managed images.",
-            remedy="Publish it as a version of an Azure Compute Gallery.",
-        )
-    size = properties.get("diskSizeGB")
-    if disk.disk_size_gb is not None and size is not None and disk.disk_size_gb < size:
-        raise InvalidInput(
-            f"{disk.option}.disk_size_gb: {disk.disk_size_gb} is less than the {size} GiB of {kind}"
-            f" {resource['name']}, and a disk cannot shrink."
-        )
+    source = ArmResource(_KIND_OF[reference.member], reference.value)
+    target = TargetFacts(MANAGED_IMAGE, os_disk_size_gb=disk.disk_size_gb)
+    verdicts = check(disk_facts(resource, source), target, _DISK_RULES)
+    task = f"make an image of {_kind(reference)} {resource['name']}"
+    options = {"disk-smaller": f"{disk.option}.disk_size_gb"}
+    refuse_if_any(task, findings(verdicts, lambda each: options.get(each.id, f"{disk.option}.source")))
 
 
 def _account_location(session: AzureSession, url: str) -> str | None:
@@ -236,21 +234,11 @@ def find_source_vm(session: AzureSession, option_value: str, resource_group: str
     if machine is None:
         raise missing
     properties = machine["properties"]
-    security = (properties.get("securityProfile") or {}).get("securityType", "Standard")
-    if security != "Standard":
-        raise InvalidInput(
-            f"source_vm: {parsed.name} has security type {security}, of which Azure makes no managed images.",
-            remedy="Publish it as a version of an Azure Compute Gallery.",
-        )
-    os_disk = (properties.get("storageProfile") or {}).get("osDisk") or {}
-    if os_disk.get("diffDiskSettings"):
-        raise InvalidInput(f"source_vm: {parsed.name} has an ephemeral system disk, nothing can be kept.")
-    if not read_state(machine).generalized:
-        raise InvalidInput(
-            f"source_vm: {parsed.name} is not generalized.",
-            remedy="Generalize its operating system, stop it and mark it (module vm with generalized: true);"
-            " an image of one machine with its identity is made from its disks, with os_state: Specialized.",
-        )
+    storage = properties.get("storageProfile") or {}
+    os_disk = storage.get("osDisk") or {}
+    facts = machine_facts(machine, [(entry, None) for entry in (os_disk, *(storage.get("dataDisks") or []))])
+    verdicts = check(facts, TargetFacts(MANAGED_IMAGE), _MACHINE_RULES)
+    refuse_if_any(f"make an image of {parsed.name}", findings(verdicts, lambda _verdict: "source_vm"))
     return Source(
         reference=Reference("sourceVirtualMachine", machine["id"]),
         location=normalize_location(machine["location"]),
@@ -258,6 +246,7 @@ def find_source_vm(session: AzureSession, option_value: str, resource_group: str
         generation=_vm_generation(session, properties, os_disk),
         size_gb=os_disk.get("diskSizeGB"),
         identity=properties.get("vmId"),
+        plan=plan_of(machine.get("plan")),
     )
 
 

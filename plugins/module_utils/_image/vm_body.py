@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.ensure import merged_tags
@@ -34,6 +34,8 @@ class Decided(NamedTuple):
     os_type: str
     computer_name: str | None
     with_os_profile: bool
+    plan: Mapping[str, str] = {}
+    warnings: Sequence[str] = ()
 
 
 def vm_body(request: VmRequest, image: VmImage, decided: Decided, connection: Connection) -> dict[str, Any]:
@@ -60,8 +62,8 @@ def vm_body(request: VmRequest, image: VmImage, decided: Decided, connection: Co
     }
     if request.zone:
         body["zones"] = [request.zone]
-    if request.plan:
-        body["plan"] = {name: value for name, value in request.plan.items() if value}
+    if decided.plan:
+        body["plan"] = {name: value for name, value in decided.plan.items() if value}
     if request.user_assigned_identities:
         identities: dict[str, Any] = {name: {} for name in request.user_assigned_identities}
         body["identity"] = {"type": "UserAssigned", "userAssignedIdentities": identities}

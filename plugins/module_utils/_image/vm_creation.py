@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
@@ -14,7 +15,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors im
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import resource_id
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility import (
+    check,
+    findings,
+    refusals,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.ensured import Ensured
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.findings import refuse_if_any
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.login import (
     check_admin_password,
     check_admin_username,
@@ -22,6 +29,11 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.login imp
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.names import check_computer_name
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.resource_groups import group_location
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import STANDARD, plan_of
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.target_facts import (
+    VIRTUAL_MACHINE,
+    TargetFacts,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_body import Decided, vm_body
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_facts import (
     comparable_vm,
@@ -31,7 +43,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_facts 
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_image import (
     VmImage,
     find_image,
-    image_reference,
+    image_source,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_network import (
     OwnNetwork,
@@ -48,6 +60,23 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_state 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
+_RULES = (
+    "source-not-ready",
+    "source-region",
+    "source-ended",
+    "source-deprecated",
+    "source-deprecation-announced",
+    "machine-security-type",
+    "machine-plan-missing",
+    "terms-not-accepted",
+    "disk-smaller",
+)
+_OPTIONS = {
+    "machine-security-type": "security_type",
+    "machine-plan-missing": "plan",
+    "terms-not-accepted": "plan",
+    "disk-smaller": "os_disk.size_gb",
+}
 _RUNNING = VmState("running", False, "Succeeded", None)
 
 
@@ -74,14 +103,14 @@ def create_vm(session: AzureSession, request: VmRequest, *, check_mode: bool, wa
     if check_mode:
         facts = facts_without_addresses({"id": machine_id, "name": request.name, **body})
         facts.update(power_state=plan.power, generalized=plan.generalized, os_type=decided.os_type)
-        return Ensured(True, facts, {}, comparable_vm(facts), actions)
+        return Ensured(True, facts, {}, comparable_vm(facts), actions, decided.warnings)
     machine = _put(session, request, body, machine_id=machine_id, network=network, waiter=waiter)
     if waiter.wait:
         carry_out(session, request, plan, waiter)
         machines = session.compute.virtual_machines
         machine = machines.get(request.resource_group, request.name, expand="instanceView") or machine
     facts = vm_facts(session, machine)
-    return Ensured(True, facts, {}, comparable_vm(facts), actions)
+    return Ensured(True, facts, {}, comparable_vm(facts), actions, decided.warnings)
 
 
 def _put(
@@ -150,38 +179,43 @@ def _decide(session: AzureSession, request: VmRequest) -> tuple[VmImage, Decided
             remedy="Give image to create it.",
         )
     home = group_location(session, request.resource_group)
-    reference = image_reference(request.image, session.subscription_id, request.resource_group)
-    image = find_image(session, reference)
+    source = image_source(request.image, session.subscription_id, request.resource_group)
+    image = find_image(session, source, request.location or home)
     location = request.location or image.location or home
-    if image.location and image.location != location:
-        raise InvalidInput(
-            f"image: {reference['id']} is in region {image.location}, the machine in {location}.",
-            remedy="Leave location out, or make the image in that region.",
-        )
+    plan = request.plan or (image.facts.plan if image.facts else None) or {}
+    warnings = _check_fit(request, image, location, plan)
     if image.os_type and request.os_type and image.os_type != request.os_type:
         raise InvalidInput(f"os_type: {request.os_type} was asked for, but the image holds {image.os_type}.")
     os_type = image.os_type or request.os_type or "Linux"
     _check_disks(request, image)
-    if image.managed and request.security_type not in (None, "Standard"):
-        raise InvalidInput(
-            f"security_type: Azure makes no machine of type {request.security_type} from a managed image.",
-            remedy="Publish the image in an Azure Compute Gallery, or leave security_type out.",
-        )
     with_profile = _wants_os_profile(request, image)
     if with_profile:
         _check_login(request, os_type)
     computer_name = (request.computer_name or request.name) if with_profile else None
     if computer_name:
         check_computer_name(computer_name, os_type)
-    return image, Decided(location, os_type, computer_name, with_profile)
+    return image, Decided(location, os_type, computer_name, with_profile, plan, warnings)
+
+
+def _check_fit(request: VmRequest, image: VmImage, location: str, plan: Mapping[str, str]) -> list[str]:
+    """Refuse an image of which Azure would make no such machine; returns what should be known beside that."""
+    if image.facts is None:
+        return []
+    target = TargetFacts(
+        VIRTUAL_MACHINE,
+        f"machine {request.name}",
+        location=location,
+        security_type=request.security_type or STANDARD,
+        plan=plan_of(plan),
+        os_disk_size_gb=request.os_disk.size_gb,
+    )
+    verdicts = check(image.facts, target, _RULES)
+    where = findings(refusals(verdicts), lambda verdict: _OPTIONS.get(verdict.id, "image"))
+    refuse_if_any(f"make virtual machine {request.name}", where)
+    return [f"image: {verdict.reason} {verdict.remedy}" for verdict in verdicts]
 
 
 def _check_disks(request: VmRequest, image: VmImage) -> None:
-    size, least = request.os_disk.size_gb, image.os_disk_size_gb
-    if size is not None and least is not None and size < least:
-        raise InvalidInput(
-            f"os_disk.size_gb: {size} is less than the {least} GiB of the image, and a disk cannot shrink."
-        )
     taken = {disk["lun"] for disk in image.data_disks}
     for position, disk in enumerate(request.data_disks):
         if disk.lun in taken:

@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.credentials import from_environment
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.credentials import (
+    find_credentials,
+    from_environment,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import (
+    CredentialError,
+    InvalidInput,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.operations import Waiter
 
 # Each needs 4 MiB of memory; more than this would not make one disk faster.
@@ -27,16 +34,24 @@ def waiter_of(options: Mapping[str, Any], *, wait: bool = True) -> Waiter:
     return Waiter(wait=wait, timeout=options["wait_timeout"])
 
 
-def checks_certificates(options: Mapping[str, Any]) -> bool:
+def checks_certificates(options: Mapping[str, Any], *, signs_in: bool) -> bool:
     """Whether the certificates of the blob service are checked; raises InvalidInput.
 
-    By the option or the environment alone, as a SAS needs no credentials file.
+    :param signs_in: whether credentials are used, whose profile may say so; a SAS needs none
     """
-    given = options.get("cert_validation_mode") or from_environment(os.environ).get("cert_validation_mode")
-    mode = given or _MODES[0]
+    mode = _validation_mode(options, signs_in) or _MODES[0]
     if mode not in _MODES:
         raise InvalidInput(f"cert_validation_mode is '{mode}'.", remedy="Use validate or ignore.")
     return mode == _MODES[0]
+
+
+def _validation_mode(options: Mapping[str, Any], signs_in: bool) -> str | None:
+    if signs_in:
+        # Credentials that are missing are told of when the session is opened, after all other bad input.
+        with suppress(CredentialError):
+            return find_credentials(options, os.environ).get("cert_validation_mode")
+    given: str | None = options.get("cert_validation_mode")
+    return given or from_environment(os.environ).get("cert_validation_mode")
 
 
 def check_pace(options: Mapping[str, Any]) -> None:

@@ -70,10 +70,10 @@ class CopyJob:
     def __init__(self, options: Mapping[str, Any], *, check_mode: bool) -> None:
         self._options = options
         self._waiter = waiter_of(options, wait=options["wait"])
-        self._verify_tls = checks_certificates(options)
         self._check_mode = check_mode
         self._source = _source(options["source"], options["resource_group"])
         self._target = self._blob_target() or self._resource_target()
+        self._verify_tls = checks_certificates(options, signs_in=self.needs_session)
 
     @property
     def needs_session(self) -> bool:

@@ -23,12 +23,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     parse_resource_id,
     resource_id,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import (
-    FIXED,
-    FOOTER_SIZE,
-    FooterError,
-    parse_footer,
-)
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import FOOTER_SIZE
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.disk_state import (
     check_access,
     check_content,
@@ -38,6 +33,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.names imp
     check_resource_group_name,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.sources import account_of_blob
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_footer import check_footer
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_state import STATE, check_state
 from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_target import (
     BlobRequest,
@@ -314,7 +310,8 @@ def find_blob(
                     f"source: {url} is no page blob with a disk, but a {facts.kind} of {facts.size} bytes."
                 )
             check_state(f"source: {url}", facts.metadata)
-            check_footer(blob, facts.size, f"source: {url}")
+            footer = blob.get_pages(facts.size - FOOTER_SIZE, FOOTER_SIZE)
+            check_footer(footer, f"source: {url}", facts.size)
         finally:
             blob.close()
     return BlobSource(
@@ -326,16 +323,3 @@ def find_blob(
         url=url,
         etag=facts.etag,
     )
-
-
-def check_footer(blob: PageBlob, size: int, what: str) -> None:
-    """Raise InvalidInput unless the blob of `size` bytes ends in the footer of a fixed VHD of its size."""
-    try:
-        footer = parse_footer(blob.get_pages(size - FOOTER_SIZE, FOOTER_SIZE))
-    except FooterError as error:
-        raise InvalidInput(f"{what} holds no VHD: {error}.") from None
-    if footer.disk_type != FIXED or footer.current_size != size - FOOTER_SIZE:
-        raise InvalidInput(
-            f"{what} holds no fixed VHD: its footer is of type {footer.disk_type} and for"
-            f" {footer.current_size} bytes, but {size - FOOTER_SIZE} stand before it."
-        )

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ssl
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.copy_source import check_footer
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import FOOTER_SIZE
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_footer import check_footer
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import BlobUrl
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import UploadError
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blob import PageBlob
@@ -27,7 +28,8 @@ def verify_copy(source_url: BlobUrl, target: PageBlob, size: int, context: ssl.S
     facts = target.facts()
     if facts is None or facts.size != size:
         raise _differs(target, f"it has {facts.size if facts else 0} bytes, not {size}")
-    check_footer(target, size, f"The copy {target.url}")
+    footer = target.get_pages(size - FOOTER_SIZE, FOOTER_SIZE)
+    check_footer(footer, f"The copy {target.url}", size)
     source = PageBlob(source_url, context)
     try:
         wanted, found = Ranges(source.page_ranges()), Ranges(target.page_ranges())

@@ -8,12 +8,10 @@ from __future__ import annotations
 import base64
 from typing import NamedTuple
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
-from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import (
-    FIXED,
-    FOOTER_SIZE,
-    FooterError,
-    parse_footer,
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.vhd_footer import FOOTER_SIZE
+from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.blob_footer import (
+    check_blob_size,
+    check_footer,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.checksum import md5
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import UploadError
@@ -75,17 +73,7 @@ def read_footer(blob: SourceBlob, name: str, blob_size: int, etag: str) -> bytes
 
     :param name: what the blob is, for the message
     """
-    size = blob_size - FOOTER_SIZE
-    if size <= 0:
-        raise InvalidInput(f"{name} holds no VHD: it has {blob_size} bytes.")
-    footer = blob.fetch(size, FOOTER_SIZE, etag).data
-    try:
-        found = parse_footer(footer)
-    except FooterError as error:
-        raise InvalidInput(f"{name} holds no VHD: {error}.") from None
-    if found.disk_type != FIXED or found.current_size != size:
-        raise InvalidInput(
-            f"{name} holds no sound fixed VHD: its footer is of type {found.disk_type} for"
-            f" {found.current_size} bytes, but {size} bytes stand before it."
-        )
+    check_blob_size(name, blob_size)
+    footer = blob.fetch(blob_size - FOOTER_SIZE, FOOTER_SIZE, etag).data
+    check_footer(footer, name, blob_size)
     return footer

@@ -22,9 +22,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.downlo
     RemotePiece,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.checksum import md5
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.errors import UploadCancelledError
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Progress, Report
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.throttle import Throttle
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.workers import Workers
 
 _NOTE_EVERY = 1.0
 
@@ -53,42 +53,32 @@ class _Work:
         pieces: Pieces,
         writer: DiskWriter,
         journal: DownloadJournal,
+        *,
         throttle: Throttle | None,
         etag: str,
+        cancelled: threading.Event,
     ) -> None:
-        self.cancel = threading.Event()
-        self.error: Exception | None = None
         self.bytes_received = self.requests = self.bytes_resumed = self.bytes_checked = 0
         self._pieces = iter(pieces)
         self._writer = writer
         self._journal = journal
         self._throttle = throttle
         self._etag = etag
+        self._cancelled = cancelled
         self._arrived: list[tuple[int, bytes]] = []
         self._lock = threading.Lock()
 
     def _next(self) -> RemotePiece | None:
         with self._lock:
-            return None if self.cancel.is_set() else next(self._pieces, None)
+            return None if self._cancelled.is_set() else next(self._pieces, None)
 
     def run(self, blob: SourceBlob) -> None:
-        """The life of one thread."""
-        try:
+        """Take one piece after the other until none is left."""
+        piece = self._next()
+        while piece is not None:
+            if not self._is_held(piece):
+                self._get(piece, blob)
             piece = self._next()
-            while piece is not None:
-                if not self._is_held(piece):
-                    self._get(piece, blob)
-                piece = self._next()
-        except UploadCancelledError:
-            return
-        # The boundary of a thread: whatever ends it, the others and the user must know.
-        except Exception as error:  # noqa: BLE001
-            with self._lock:
-                if self.error is None and not self.cancel.is_set():
-                    self.error = error
-            self.cancel.set()
-        finally:
-            blob.close()
 
     def _is_held(self, piece: RemotePiece) -> bool:
         """Whether the partial file of an earlier run has the piece, by its own content."""
@@ -101,7 +91,7 @@ class _Work:
 
     def _get(self, piece: RemotePiece, blob: SourceBlob) -> None:
         if self._throttle is not None:
-            self._throttle.wait(piece.length, self.cancel)
+            self._throttle.wait(piece.length, self._cancelled)
         came = blob.fetch(piece.offset, piece.length, self._etag)
         self._writer.write(piece.offset, came.data)
         with self._lock:
@@ -138,40 +128,26 @@ def fetch(
     :param progress: called every second
     """
     started = time.monotonic()
-    work = _Work(pieces, writer, journal, throttle, etag)
+    workers = Workers(open_source, max(1, min(connections, pieces.count)), "fetch")
+    work = _Work(pieces, writer, journal, throttle=throttle, etag=etag, cancelled=workers.cancelled)
 
     def report() -> None:
         done = work.bytes_received + work.bytes_resumed
         seconds = time.monotonic() - started
         progress(Progress(done, pieces.total, work.bytes_received, work.bytes_resumed, seconds))
 
-    count = max(1, min(connections, pieces.count))
-    blobs = [open_source(work.cancel) for _number in range(count)]
-    threads = [threading.Thread(target=work.run, args=(blob,), daemon=True) for blob in blobs]
+    def tick() -> None:
+        report()
+        work.note()
+
     try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(_NOTE_EVERY)
-                if thread.is_alive():
-                    report()
-                    work.note()
+        workers.run(work.run, tick, _NOTE_EVERY)
     except BaseException:
-        # Interrupted, or the journal cannot be written: nothing may go on writing when the caller cleans up.
-        work.cancel.set()
-        for blob in blobs:
-            blob.abort()
-        for thread in threads:
-            if thread.is_alive():
-                thread.join(5)
-        # What was interrupted is to be told, not that it could not be noted.
+        # What went wrong is to be told, not that it could not be noted.
         with suppress(DiskError):
             work.note()
         raise
     work.note()
-    if work.error is not None:
-        raise work.error
     report()
     return Fetched(
         work.bytes_received,

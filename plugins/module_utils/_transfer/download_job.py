@@ -79,7 +79,8 @@ class DownloadJob:
         waiter = waiter_of(options)
         self._local = LocalFile(options["path"], format_of(options["path"], options["format"]))
         self._local.check()
-        way = Way(waiter, checks_certificates(options), options["bandwidth_limit"])
+        verify_tls = checks_certificates(options, signs_in=not options["sas_url"])
+        way = Way(waiter, verify_tls, options["bandwidth_limit"])
         with reported():
             self._finder = SourceFinder(options, way)
         self._progress = ProgressFile(None)

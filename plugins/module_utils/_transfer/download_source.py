@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timezone
@@ -53,7 +53,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.source
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import (
     BlobUrl,
-    tls_context,
+    Trust,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blob import BlobFacts
 
@@ -81,7 +81,7 @@ class Opened(NamedTuple):
     etag: str
 
 
-class Source:
+class Source(ABC):
     """Something to download.
 
     Attributes: `kind`; `name` for messages; `identity`, which is another whenever the content is;
@@ -107,15 +107,16 @@ class Source:
         """The returned value `source`."""
         return {"kind": self.kind, "id": self.identity["id"], "content_sha256": self.content_sha256}
 
+    @abstractmethod
     def check(self, *, resumed: bool) -> None:
         """Refuse what cannot be read; raises InvalidInput.
 
         :param resumed: whether an earlier run of this download has left its journal
         """
 
+    @abstractmethod
     def opened(self) -> AbstractContextManager[Opened]:
         """Get access, and give it back on every way out."""
-        raise NotImplementedError
 
 
 class BlobSource(Source):
@@ -123,13 +124,13 @@ class BlobSource(Source):
 
     kind = "blob"
 
-    def __init__(self, target: BlobTarget, facts: BlobFacts, way: Way) -> None:
+    def __init__(self, target: BlobTarget, facts: BlobFacts, trust: Trust) -> None:
         identity = {"id": str(target.url), "etag": facts.etag}
         told = facts.metadata.get(CONTENT)
         super().__init__(f"The blob {target.url}", identity, told, facts.size - FOOTER_SIZE)
         self._target = target
         self._facts = facts
-        self._context = tls_context(os.environ, way.verify_tls)
+        self._trust = trust
 
     def check(self, *, resumed: bool) -> None:
         del resumed
@@ -146,23 +147,28 @@ class BlobSource(Source):
             blob.close()
 
     def _open(self, cancel: threading.Event) -> SourceBlob:
-        return SourceBlob(self._target.url, self._context, self._target.authorize, cancel)
+        return _blob_at(self._target, self._trust, cancel)
 
     @contextmanager
     def opened(self) -> Iterator[Opened]:
         yield Opened(self._open, self._facts.etag)
 
 
+def _blob_at(target: BlobTarget, trust: Trust, cancel: threading.Event | None = None) -> SourceBlob:
+    return SourceBlob(target.url, trust.context_for(target.url), target.authorize, cancel)
+
+
 def find_blob(target: BlobTarget, way: Way) -> BlobSource:
     """Look at a blob; raises NotFound when it is missing, UploadError when it may not be looked at."""
-    blob = SourceBlob(target.url, tls_context(os.environ, way.verify_tls), target.authorize)
+    trust = Trust(way.verify_tls)
+    blob = _blob_at(target, trust)
     try:
         facts = blob.facts()
     finally:
         blob.close()
     if facts is None:
         raise NotFound(f"There is no blob {target.url}.", code="BlobNotFound", remedy="Correct its name.")
-    return BlobSource(target, facts, way)
+    return BlobSource(target, facts, trust)
 
 
 class DiskSource(Source):

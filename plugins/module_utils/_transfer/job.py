@@ -210,7 +210,7 @@ def _transfer(options: Mapping[str, Any], check_mode: bool) -> Transfer:
         verify=options["verify"],
         force=options["force"],
         check_mode=check_mode,
-        verify_tls=checks_certificates(options),
+        verify_tls=checks_certificates(options, signs_in=not options["sas_url"]),
         resume=options["resume"],
         journal_dir=options["journal_dir"] or None,
         bandwidth_limit=options["bandwidth_limit"],

@@ -43,7 +43,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "auth_mode": {"type": "str", "choices": ["key", "login"], "default": "key"},
     "sas_url": {"type": "str", "no_log": True},
     "sign_in_on": {"type": "str", "choices": ["controller", "host"]},
-    "connections": {"type": "int", "default": 8},
+    "connections": {"type": "int", "default": 12},
     "verify": {"type": "str", "choices": ["ranges", "full", "none"], "default": "ranges"},
     "resume": {"type": "bool", "default": True},
     "journal_dir": {"type": "path"},

@@ -6,7 +6,7 @@
 import json
 import os
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Mapping, Optional, Sequence
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.plan import Progress
 
@@ -49,6 +49,10 @@ class ProgressFile:
         """Azure copies; `sent` is what it has copied since somebody looks."""
         self._write("copying", progress)
 
+    def replicating(self, regions: Sequence[Mapping[str, Any]]) -> None:
+        """Azure copies a version of a gallery; each region has `region`, `state`, `progress` in percent."""
+        self._append({"phase": "replicating", "regions": [dict(each) for each in regions]})
+
     def _write(self, phase: str, progress: Progress) -> None:
         now = time.monotonic()
         if self._fd < 0 or (now - self._last < _EVERY and progress.done < progress.total):
@@ -57,6 +61,11 @@ class ProgressFile:
         line: Dict[str, Any] = {"phase": phase}
         line.update(progress._asdict())
         line["seconds"] = round(progress.seconds, 1)
+        self._append(line)
+
+    def _append(self, line: Dict[str, Any]) -> None:
+        if self._fd < 0:
+            return
         try:
             os.write(self._fd, json.dumps(line).encode() + b"\n")
         except OSError:

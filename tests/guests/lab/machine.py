@@ -48,12 +48,16 @@ class MachineError(Exception):
 
 
 class Disk(NamedTuple):
-    """A disk file: `lun` None is the OS disk, a number (0 to 63) a data disk at that SCSI LUN."""
+    """A disk file: `lun` None is the OS disk, a number (0 to 63) a data disk at that SCSI LUN.
+
+    `nvme` is for the OS disk, which then is a namespace of a controller of its own.
+    """
 
     path: Path
     format: Literal["raw", "qcow2"] = "raw"
     lun: int | None = None
     read_only: bool = False
+    nvme: bool = False
 
 
 class Forward(NamedTuple):
@@ -325,7 +329,10 @@ class Machine:
             drive += ",cache=unsafe,discard=unmap,detect-zeroes=unmap"
             drive += ",readonly=on" if disk.read_only else ""
             place = "bus=os.0,lun=0,bootindex=1" if disk.lun is None else f"bus=data.0,lun={disk.lun}"
-            arguments += ["-drive", drive, "-device", f"scsi-hd,drive=disk{index},{place}"]
+            device = f"scsi-hd,drive=disk{index},{place}"
+            if disk.nvme:
+                device = f"nvme,drive=disk{index},serial=disk{index},bootindex=1"
+            arguments += ["-drive", drive, "-device", device]
         if self.seed is not None:
             seed = f"file={_escaped(self.seed.resolve())},format=raw,if=none,id=seed,readonly=on"
             arguments += ["-drive", seed, "-device", "virtio-blk-pci,drive=seed"]

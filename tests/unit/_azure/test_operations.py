@@ -108,6 +108,12 @@ def test_retry_after_is_obeyed_where_it_is_given_and_only_there() -> None:
     assert world.slept == [2.0, 61.0, pytest.approx(0.45)]
 
 
+def test_an_operation_that_is_to_be_looked_at_at_once_is_not_looked_at_without_end() -> None:
+    world = World(Response(200, {"status": "Running"}, {"Retry-After": "0"}), DONE, Response(200, RESOURCE))
+    world.follow(accepted(Azure_AsyncOperation=STATE, Retry_After="0"))
+    assert world.slept == [0.2, 0.3]
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [

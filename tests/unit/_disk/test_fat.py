@@ -47,6 +47,8 @@ def test_files_are_found_and_read(tmp_path: Path, bits: int, size: int, options:
             entry = fat.find(name.lower())
             assert entry is not None, name
             assert fat.read(entry, MIB) == content
+            for offset in (1, 511, 512, 4096, 69_999, 70_001, MIB):
+                assert fat.read(entry, 600, offset) == content[offset : offset + 600]
         assert {entry.name for entry in fat.entries("EFI/debian")} == {LONG, "empty.efi"}
         assert fat.find("EFI/BOOT/none.efi") is None and fat.entries("no/such/folder") == []
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""A small Debian root, and traces of every definition planted into it."""
+"""A small root of each family of distributions, and traces of every definition planted into it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ import re
 from pathlib import Path
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.accounts import Accounts
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.distributions import (
+    AZURELINUX,
+    DEBIAN,
+    FLATCAR,
+    REDHAT,
+    SUSE,
+    Family,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.places import (
     Content,
     Lines,
@@ -21,6 +31,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.places im
     expand,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.trace import Trace
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.traces import TRACES
 
 SECRET = "s3cr3t-content"
 BUILD_ACCOUNT, PERSON, HOSTNAME = "packer", "alice", "web1"
@@ -31,9 +42,16 @@ daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
 www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin
 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 """
+# As the distributions write it.
+OS_RELEASE = {
+    DEBIAN: 'ID=debian\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
+    REDHAT: 'ID="rocky"\nID_LIKE="rhel centos fedora"\nPRETTY_NAME="Rocky Linux 9.4 (Blue Onyx)"\n',
+    SUSE: 'ID="sles"\nID_LIKE="suse"\nPRETTY_NAME="SUSE Linux Enterprise Server 15 SP6"\n',
+    AZURELINUX: 'ID=azurelinux\nPRETTY_NAME="Microsoft Azure Linux 3.0"\n',
+    FLATCAR: 'ID=flatcar\nID_LIKE=coreos\nPRETTY_NAME="Flatcar Container Linux by Kinvolk 3975.2.2"\n',
+}
 # What an image needs; no removal may touch it.
 KEPT = {
-    "/etc/os-release": 'ID=debian\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
     "/etc/passwd": PASSWD,
     "/etc/shadow": "root:*:19000:0:99999:7:::\ndaemon:*:19000:0:99999:7:::\n",
     "/etc/group": "root:x:0:\nsudo:x:27:\nadm:x:4:\n",
@@ -63,6 +81,13 @@ KEPT = {
     "/var/spool/cron/atjobs/.SEQ": "00001",
     "/var/log/nginx/.keep": "",
     "/opt/app/server.key": "BEGIN PRIVATE KEY\n",
+    # What keeps interfaces from being renamed, and Azure's own update servers.
+    "/etc/udev/rules.d/75-persistent-net-generator.rules": "",
+    "/etc/pki/rhui/private/key.pem": "BEGIN PRIVATE KEY\n",
+    "/etc/yum.repos.d/rhui.repo": "[rhui]\nsslclientkey=/etc/pki/rhui/private/key.pem\n",
+    "/etc/sysconfig/network-scripts/ifcfg-eth1": "DEVICE=eth1\nBOOTPROTO=dhcp\n",
+    "/etc/apt/auth.conf.d/README": "",
+    "/var/lib/kdump/initrd.img": "",
 }
 _GIT_USER = (
     "[core]\n\teditor = vi\n[user]\n\tname = Alice\n\temail=alice@example.com\n\tuseConfigOnly = true\n"
@@ -74,18 +99,23 @@ _BEFORE = {
     "/etc/hosts": KEPT["/etc/hosts"].rstrip() + f" {HOSTNAME}\n127.0.1.1 {HOSTNAME}.example {HOSTNAME}\n",
     "/etc/resolv.conf": "# by dhclient\nnameserver 192.0.2.53\nsearch build.example\n",
     "/etc/machine-info": f"CHASSIS=vm\nPRETTY_HOSTNAME={HOSTNAME}\n",
+    "/etc/sysconfig/network": f"NETWORKING=yes\nHOSTNAME={HOSTNAME}\n",
+    "/etc/HOSTNAME": f"{HOSTNAME}\n",
+    "/etc/sysconfig/network-scripts/ifcfg-*": "DEVICE=eth0\nHWADDR=00:0D:3A:01:02:03\nUUID=0123\n",
+    "/etc/sysconfig/network/ifcfg-*": "BOOTPROTO=dhcp\nHWADDR=00:0D:3A:01:02:03\n",
     "/etc/iscsi/initiatorname.iscsi": "InitiatorName=iqn.1993-08.org.debian:01:abcdef\n",
     "/etc/popularity-contest.conf": 'PARTICIPATE="no"\nMY_HOSTID="0123456789abcdef"\n',
     "/etc/shadow": f"root:$6${SECRET}:19000:0:99999:7:::\ndaemon:*:19000:0:99999:7:::\n",
 }
 
 
-def make_root(top: Path) -> Path:
+def make_root(top: Path, family: Family = DEBIAN) -> Path:
     """A root file system without traces."""
     for directory in ("tmp/.X11-unix", "var/tmp", "home", "var/mail", "run", "var/lib/dbus"):
         (top / directory).mkdir(parents=True)
     for path, text in KEPT.items():
         write(top, path, text.encode())
+    write(top, "/etc/os-release", OS_RELEASE[family].encode())
     (top / "var/lib/dbus/machine-id").symlink_to("/etc/machine-id")
     (top / "var/spool/mail").parent.mkdir(exist_ok=True)
     (top / "var/spool/mail").symlink_to("../mail")
@@ -93,6 +123,11 @@ def make_root(top: Path) -> Path:
         file.write(bytes(4086) + b"SWAPSPACE2")
         file.truncate(3 << 20)
     return top
+
+
+def known_to(family: Family) -> list[Trace]:
+    """The traces that guests of a family can have."""
+    return [t for t in TRACES if any(not place.families or family in place.families for place in t.places)]
 
 
 def write(top: Path, path: str, data: bytes) -> None:
@@ -108,9 +143,11 @@ def write(top: Path, path: str, data: bytes) -> None:
 
 
 def plant(top: Path, trace: Trace) -> None:
-    """Put something at every place a trace names."""
+    """Put something at every place a trace names for the root's family of distributions."""
+    guest = Guest(LiveRoot(str(top)))
     for place in trace.places:
-        _plant_place(top, trace, place)
+        if place.concerns(guest):
+            _plant_place(top, trace, place)
 
 
 def _plant_place(top: Path, trace: Trace, place: Place) -> None:
@@ -123,7 +160,7 @@ def _plant_place(top: Path, trace: Trace, place: Place) -> None:
         write(top, place.path, SECRET.encode())
     elif isinstance(place, Lines):
         for path in place.patterns:
-            write(top, example(path), _BEFORE[path].encode())
+            write(top, example(path, "eth0"), _BEFORE[path].encode())
     elif isinstance(place, Logs):
         write(top, place.top + "/nginx/access.log", SECRET.encode())
         write(top, place.top + "/nginx/access.log.1", SECRET.encode())
@@ -138,11 +175,11 @@ def _plant_place(top: Path, trace: Trace, place: Place) -> None:
         raise AssertionError(f"no example for {place!r}")
 
 
-def example(pattern: str) -> str:
-    """A path that a pattern without alternatives matches."""
+def example(pattern: str, anything: str = "x") -> str:
+    """A path that a pattern without alternatives matches; `anything` stands for `*`."""
     path = re.sub(r"^~/", "/root/", pattern)
     path = path.replace("[0-9]", "7").replace("[.-]", ".").replace("ssh_host_*", "ssh_host_ed25519_key")
-    return path.replace("*", "x").replace("?", "y")
+    return path.replace("*", anything).replace("?", "y")
 
 
 def plant_account(top: Path, name: str) -> None:

@@ -13,6 +13,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest import host
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.distributions import (
+    DEBIAN,
+    FAMILIES,
+    REDHAT,
+    Family,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
@@ -21,6 +27,19 @@ from tests.unit._guest.planting import make_root, write
 
 MACHINE_ID = "0123456789abcdef0123456789abcdef"
 IDENTITY = host.Identity("web1.example", MACHINE_ID, ("web1.example", "web1"), "debian")
+
+
+@pytest.mark.parametrize(
+    "told", ["a1b2c3d4-0102-0304-8506-0708090a0b0c", "d4c3b2a1-0201-0403-8506-0708090a0b0c"]
+)
+def test_azures_id_of_the_machine_confirms_it_in_either_order_of_bytes(told: str, tmp_path: Path) -> None:
+    firmware = tmp_path / "product_uuid"
+    firmware.write_text(told.upper() + "\n")
+    identity = IDENTITY._replace(vm_ids=host._vm_ids(str(firmware)))
+    host.check_confirmed(identity, "A1B2C3D4-0102-0304-8506-0708090A0B0C")
+    with pytest.raises(GuestError, match="confirmation is"):
+        host.check_confirmed(identity, "a1b2c3d4-0102-0304-8506-0708090a0b0d")
+    assert host._vm_ids(str(tmp_path / "missing")) == ()
 
 
 @pytest.mark.parametrize("confirm", ["web1", "WEB1.example", MACHINE_ID, " web1 "])
@@ -60,7 +79,7 @@ def test_names_of_an_unfinished_last_step_still_count(
 @pytest.mark.parametrize(
     ("release", "named"),
     [
-        ('ID=fedora\nPRETTY_NAME="Fedora Linux 42"\n', "Fedora Linux 42"),
+        ('ID=arch\nPRETTY_NAME="Arch Linux"\n', "Arch Linux"),
         ("ID=alpine\n", "alpine"),
         ("", "an unknown distribution"),
     ],
@@ -69,8 +88,16 @@ def test_other_distributions_are_refused_by_name(release: str, named: str, tmp_p
     top = make_root(tmp_path / "root")
     write(top, "/etc/os-release", release.encode())
     guest = Guest(LiveRoot(str(top)))
-    with pytest.raises(GuestError, match=f"runs {named}; supported distributions are debian and ubuntu"):
+    with pytest.raises(
+        GuestError, match=f"runs {named}; supported distributions are Debian and Ubuntu; Red Hat"
+    ):
         host.check_distribution(guest, host.identify(guest))
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=[family.id for family in FAMILIES])
+def test_every_family_of_distributions_is_accepted(family: Family, tmp_path: Path) -> None:
+    guest = Guest(LiveRoot(str(make_root(tmp_path / "root", family))))
+    host.check_distribution(guest, host.identify(guest))
 
 
 def test_other_systems_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,10 +120,14 @@ def test_accounts_that_must_not_go_are_refused(name: str, tmp_path: Path) -> Non
         host.check_accounts(Guest(LiveRoot(str(top))), [name])
 
 
-def test_missing_agent_is_refused_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("family", "package"), [(DEBIAN, "waagent"), (REDHAT, "WALinuxAgent")])
+def test_missing_agent_is_refused_with_its_package(
+    family: Family, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest = Guest(LiveRoot(str(make_root(tmp_path / "root", family))))
     monkeypatch.setattr("shutil.which", lambda *_args, **_kwargs: None)
-    with pytest.raises(GuestError, match="install package waagent"):
-        host.find_agent()
+    with pytest.raises(GuestError, match=f"install package {package}"):
+        host.find_agent(guest)
 
 
 def test_agent_that_does_not_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +136,7 @@ def test_agent_that_does_not_run_is_refused(tmp_path: Path, monkeypatch: pytest.
     agent.chmod(agent.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr("shutil.which", lambda *_args, **_kwargs: str(agent))
     with pytest.raises(GuestError, match="exit status 1: no module named distro"):
-        host.find_agent()
+        host.find_agent(Guest(LiveRoot(str(tmp_path))))
 
 
 @pytest.mark.parametrize(
@@ -118,6 +149,7 @@ def test_agent_that_does_not_run_is_refused(tmp_path: Path, monkeypatch: pytest.
         ({"/etc/waagent.conf": "Provisioning.Agent=cloud-init\n"}, True, True),
         ({"/etc/waagent.conf": "Provisioning.RegenerateSshHostKeyPair=n\n"}, True, True),
         ({"/usr/lib/systemd/system/sshd-keygen@.service": ""}, False, False),
+        ({"/usr/sbin/sshd-gen-keys-start": ""}, False, False),
     ],
 )
 def test_host_keys_go_only_where_new_ones_are_made(

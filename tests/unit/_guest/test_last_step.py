@@ -36,6 +36,7 @@ ORDER = job.Job(
     caller=Process(17, 4711),
     connection=None,
     session_timeout=3.5,
+    free_space="keep",
 )
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.errors import InvalidInput
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_differences import (
-    SOURCES_TAG,
     Wanted,
     differences,
 )
@@ -18,6 +17,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_req
     DiskRequest,
     ImageRequest,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.image_tags import SOURCES_TAG
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.selection import has_tags
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.sources import (
     Reference,

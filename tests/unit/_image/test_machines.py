@@ -108,12 +108,12 @@ def test_zone_plan_identity_and_security_type_are_sent_where_azure_wants_them() 
     )
     asked = request(
         zone="2",
-        plan={"name": "p", "product": "o", "publisher": "c"},
         user_assigned_identities=[identity],
         security_type="TrustedLaunch",
         tags={"n": 1},
     )
-    sent = body(asked, VmImage({"id": VERSION}))
+    plan = {"name": "p", "product": "o", "publisher": "c"}
+    sent = body(asked, VmImage({"id": VERSION}), LINUX._replace(plan=plan))
     assert sent["zones"] == ["2"]
     assert sent["plan"] == {"name": "p", "product": "o", "publisher": "c"}
     assert sent["identity"] == {"type": "UserAssigned", "userAssignedIdentities": {identity: {}}}
@@ -142,10 +142,13 @@ def test_zone_plan_identity_and_security_type_are_sent_where_azure_wants_them() 
             {"publisher": "Debian", "offer": "debian-12", "sku": "12", "version": "latest"},
         ),
         (
-            "/CommunityGalleries/g/Images/i/Versions/1",
-            {"communityGalleryImageId": "/CommunityGalleries/g/Images/i/Versions/1"},
+            "/CommunityGalleries/g/Images/i/Versions/1.0.0",
+            {"communityGalleryImageId": "/CommunityGalleries/g/Images/i/Versions/1.0.0"},
         ),
-        ({"shared_gallery_image_id": "/SharedGalleries/x"}, {"sharedGalleryImageId": "/SharedGalleries/x"}),
+        (
+            {"shared_gallery_image_id": "/SharedGalleries/g/Images/i"},
+            {"sharedGalleryImageId": "/SharedGalleries/g/Images/i/Versions/latest"},
+        ),
     ],
 )
 def test_every_spelling_of_an_image(image: Any, reference: dict[str, str]) -> None:

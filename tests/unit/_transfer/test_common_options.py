@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,13 +26,35 @@ def test_certificates_are_checked_unless_the_option_or_else_the_environment_says
     monkeypatch: pytest.MonkeyPatch, option: str | None, variable: str, checked: bool
 ) -> None:
     monkeypatch.setenv("AZURE_CERT_VALIDATION_MODE", variable)
-    assert checks_certificates({"cert_validation_mode": option}) is checked
+    assert checks_certificates({"cert_validation_mode": option}, signs_in=False) is checked
+
+
+def test_what_a_profile_says_of_certificates_holds_for_blobs_unless_a_sas_is_all_that_is_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    profile = tmp_path / ".azure" / "credentials"
+    profile.parent.mkdir()
+    identity = "subscription_id=s\nclient_id=c\nsecret=x\ntenant=t\n"
+    profile.write_text(f"[lab]\n{identity}cert_validation_mode=ignore\n", encoding="utf-8")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("AZURE_CERT_VALIDATION_MODE", raising=False)
+    assert not checks_certificates({"profile": "lab"}, signs_in=True)
+    assert checks_certificates({"profile": "lab"}, signs_in=False)
+    assert checks_certificates({"profile": "lab", "cert_validation_mode": "validate"}, signs_in=True)
+
+
+def test_missing_credentials_are_left_to_be_told_when_they_are_needed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AZURE_CERT_VALIDATION_MODE", "ignore")
+    assert not checks_certificates({"profile": "none"}, signs_in=True)
 
 
 def test_a_mode_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_CERT_VALIDATION_MODE", "Ignore")
     with pytest.raises(InvalidInput, match="cert_validation_mode is 'Ignore'"):
-        checks_certificates({})
+        checks_certificates({}, signs_in=False)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._transfer.downlo
     DiskSource,
     Way,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import parse_blob_url
+from ansible_collections.goldenimage.azure.plugins.module_utils._upload.connection import (
+    Trust,
+    parse_blob_url,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._upload.page_blob import (
     BlobFacts,
     no_authorization,
@@ -113,9 +116,8 @@ def test_a_disk_that_cannot_be_read_is_refused_by_name(properties: dict[str, obj
 def test_a_blob_that_is_not_complete_is_refused_whatever_it_holds() -> None:
     url = parse_blob_url("https://images.blob.example.net/vhds/half.vhd")
     facts = BlobFacts(1 << 20, "PageBlob", "0x1", {"goldenimage_state": "uploading"})
-    way = Way(Waiter(wait=True, timeout=5), verify_tls=True, bandwidth_limit=None)
     with pytest.raises(InvalidInput, match=r"half\.vhd is not complete, its state is uploading"):
-        BlobSource(BlobTarget(url, no_authorization), facts, way).check(resumed=False)
+        BlobSource(BlobTarget(url, no_authorization), facts, Trust()).check(resumed=False)
 
 
 def test_the_access_of_a_killed_run_is_taken_over() -> None:

@@ -174,6 +174,7 @@ def test_concurrent_changes_conflict(slow_arm: Arm) -> None:
 
 def test_patience_is_short_unless_azures_own_is_asked_for() -> None:
     assert Pace().retry_after(15) == "1"
+    assert Pace(retry_after_seconds=0).retry_after(15) == "0"
     assert Pace(azure_retry_after=True).retry_after(15) == "15"
     assert Pace().retry_after(None) is None
     assert Pace().seconds(30) == 0.3

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,6 +53,8 @@ class ImageSource:
     plan: Json | None = None
     exact_version: str | None = None
     os_release: tuple[str, str] | None = None
+    #: The disk controllers that the image's system starts from; one without the feature is for SCSI.
+    controllers: tuple[str, ...] = ("SCSI",)
 
     @property
     def is_managed_image(self) -> bool:
@@ -108,3 +111,8 @@ def _source_of(image: Resource) -> ImageSource:
         plan=image.hidden.get("image_plan"),
         os_release=(release[0], release[1]) if release else None,
     )
+
+
+def named_controllers(features: Mapping[str, str]) -> tuple[str, ...]:
+    """What the feature DiskControllerTypes says, such as "SCSI, NVMe"; SCSI where it is absent."""
+    return tuple(part.strip() for part in features.get("DiskControllerTypes", "SCSI").split(","))

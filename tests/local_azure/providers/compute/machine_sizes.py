@@ -36,6 +36,7 @@ class MachineSize:
     ultra: bool
     #: Offered, but not to this subscription.
     restricted: bool = False
+    controllers: tuple[str, ...] = ("SCSI",)
 
 
 def size_of(name: str) -> MachineSize | None:
@@ -57,6 +58,7 @@ def _from_table(size: VmSize) -> MachineSize:
         local_disk=series.ephemeral,
         ultra=series.ultra,
         restricted=series.restricted,
+        controllers=series.controllers,
     )
 
 
@@ -89,4 +91,5 @@ def parse_size(name: str) -> MachineSize | None:
         trusted_launch="V2" in generations and not arm and not confidential,
         local_disk="d" in features or not modern,
         ultra=premium and version >= 3,
+        controllers=("NVMe",) if version >= _ONLY_SECOND_GENERATION_SINCE else ("SCSI",),
     )

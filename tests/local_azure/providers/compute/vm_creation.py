@@ -24,6 +24,7 @@ from tests.local_azure.providers.compute.vm_identity import shown_identity
 from tests.local_azure.providers.compute.vm_network import MachineNetwork
 from tests.local_azure.providers.compute.vm_security import (
     check_architecture,
+    check_controllers,
     check_generation,
     check_security,
     security_type,
@@ -128,6 +129,7 @@ class MachineCreation:
         check_generation(size, os_plan["generation"])
         if image is not None:
             check_architecture(size, image.architecture)
+            check_controllers(size, image)
         check_security(given, size, image, os_plan)
         if security_type(given) != "Standard":
             os_plan["security_type"] = security_type(given)

@@ -54,6 +54,20 @@ def check_architecture(size: MachineSize, architecture: str) -> None:
     )
 
 
+def check_controllers(size: MachineSize, image: ImageSource) -> None:
+    if set(size.controllers) & set(image.controllers):
+        return
+    raise ArmError(
+        400,
+        "InvalidParameter",
+        f"The VM size '{size.name}' cannot boot with OS image or disk. Please check that disk controller "
+        "types supported by the OS image or disk is one of the supported disk controller types for the VM "
+        f"size '{size.name}'. Please query sku api at https://aka.ms/azure-compute-skus  to determine "
+        "supported disk controller types for the VM size.",
+        target="vmSize",
+    )
+
+
 def check_security(properties: Json, size: MachineSize, image: ImageSource | None, os_plan: Json) -> None:
     """Size, image or attached disk against the security type that the request asks for."""
     wanted = security_type(properties)

@@ -11,6 +11,7 @@ from tests.local_azure.azure import LocalAzure
 from tests.local_azure.call import Call, Reply, properties_of
 from tests.local_azure.errors import ArmError, invalid_value, missing_parameter, property_change
 from tests.local_azure.kinds import check_entity_name, check_tags, json_object
+from tests.local_azure.providers.compute.image_sources import named_controllers
 from tests.local_azure.providers.disks.disk_content import DiskContent
 from tests.local_azure.providers.galleries import gallery_fields as fields
 from tests.local_azure.providers.galleries.gallery_kinds import DEFINITION, SOFT_DELETED, VERSION, GalleryKind
@@ -266,6 +267,12 @@ def _check_unchanged(key: str, given: Json, present: Json) -> None:
                 raise property_change(f"{_PATH}.{key}.{inner}")
     elif str(value).lower() != str(before).lower():
         raise property_change(f"{_PATH}.{key}")
+
+
+def controllers_of(definition: Resource) -> tuple[str, ...]:
+    """The disk controllers that the feature DiskControllerTypes of a definition names."""
+    features = definition.properties.get("features") or []
+    return named_controllers({str(each.get("name")): str(each.get("value")) for each in features})
 
 
 def security_type_of(definition: Resource) -> str | None:

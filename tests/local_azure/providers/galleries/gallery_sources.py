@@ -15,7 +15,7 @@ from tests.local_azure.providers.galleries.gallery_ids import (
     shared_gallery,
     split_public_id,
 )
-from tests.local_azure.providers.galleries.gallery_images import security_type_of
+from tests.local_azure.providers.galleries.gallery_images import controllers_of, security_type_of
 from tests.local_azure.providers.galleries.gallery_kinds import DEFINITION, VERSION
 from tests.local_azure.providers.galleries.gallery_publishing import region_name
 from tests.local_azure.providers.galleries.gallery_replication import replicated
@@ -147,6 +147,7 @@ def _source(definition: Resource, version: Resource, shown_id: str, location: st
         os_disk=content("os"),
         data_disks=tuple((lun, content(str(lun))) for lun in luns),
         security_type=security_type_of(definition),
+        controllers=controllers_of(definition),
         plan=dict(plan) if plan else None,
         exact_version=version.name,
         os_release=(release[0], release[1]) if release else None,

@@ -14,7 +14,9 @@ from tests.local_azure.store import Json, Resource
 
 _IMAGE = "Microsoft.Compute/images"
 _MACHINE = "Microsoft.Compute/virtualMachines"
+_WITH_GUEST_STATE = (_MACHINE, "Microsoft.Compute/disks", "Microsoft.Compute/snapshots")
 _VERSION_NAME = re.compile(r"^(\d{1,10})\.(\d{1,10})\.(\d{1,10})$", re.ASCII)
+_STANDARD = "Standard"
 _MAX_INT = 2**31 - 1
 
 
@@ -63,9 +65,9 @@ def check_machine(azure: LocalAzure, definition: Resource, machine: Resource) ->
 
 
 def check_security_of_source(definition: Resource, source: Resource) -> None:
-    """Definitions for machines with and without Trusted Launch take no machine as a source."""
+    """Definitions for machines with and without Trusted Launch take no machine, disk or snapshot."""
     security = security_type_of(definition) or ""
-    if source.type == _MACHINE and security.endswith("Supported"):
+    if source.type in _WITH_GUEST_STATE and security.endswith("Supported"):
         raise ArmError(
             400,
             "InvalidParameter",
@@ -95,7 +97,7 @@ def mismatch(azure: LocalAzure, definition: Resource, source: Resource) -> ArmEr
         if key in found and found[key] != wanted.get(key):
             return _different(source, theirs, found[key], ours, str(wanted.get(key)))
     security, in_definition = found.get("securityType"), security_type_of(definition)
-    if security is not None and security != in_definition:
+    if security is not None and not _same_security(security, in_definition or _STANDARD):
         return _different(source, "security type", security, "security type", in_definition or "null")
     plan, in_definition_plan = found.get("plan"), wanted.get("purchasePlan")
     if plan is not None and not _same_plan(plan, in_definition_plan):
@@ -118,6 +120,7 @@ def _facts(azure: LocalAzure, source: Resource) -> Json:
             "osType": disk["osType"],
             "hyperVGeneration": source.properties.get("hyperVGeneration") or "V1",
             "architecture": source.hidden.get("architecture"),
+            "securityType": _STANDARD,
         }
         return {key: value for key, value in facts.items() if value is not None}
     if source.type == _MACHINE:
@@ -127,8 +130,7 @@ def _facts(azure: LocalAzure, source: Resource) -> Json:
             "architecture": source.hidden.get("architecture"),
         }
         security = (source.properties.get("securityProfile") or {}).get("securityType")
-        if security not in (None, "Standard"):
-            facts["securityType"] = security
+        facts["securityType"] = security or _STANDARD
         if source.body.get("plan"):
             facts["plan"] = source.body["plan"]
         return {key: value for key, value in facts.items() if value is not None}
@@ -137,10 +139,14 @@ def _facts(azure: LocalAzure, source: Resource) -> Json:
         return {}
     keys = ("osState", "osType", "hyperVGeneration", "architecture")
     facts = {key: parent.properties[key] for key in keys}
-    security = security_type_of(parent)
-    if security is not None and not security.endswith("Supported"):
-        facts["securityType"] = security
+    security = security_type_of(parent) or _STANDARD
+    facts["securityType"] = _STANDARD if security.endswith("Supported") else security
     return facts
+
+
+def _same_security(source: str, definition: str) -> bool:
+    """A source without a guest state of its own fits definitions that leave the choice to machines."""
+    return source == definition or (source == _STANDARD and definition.endswith("Supported"))
 
 
 def _different(source: Resource, theirs: str, found: str, ours: str, wanted: str) -> ArmError:

@@ -65,7 +65,7 @@ class VersionSources:
             return self._whole(whole, os_disk, data_disks, definition, location)
         if not os_disk.get("source"):
             raise missing_parameter(f"{_PATH}.osDiskImage.source")
-        return await self._by_disk(os_disk, data_disks, location, name)
+        return await self._by_disk(os_disk, data_disks, definition, location, name)
 
     # One source for everything.
 
@@ -131,8 +131,13 @@ class VersionSources:
 
     # A source for each disk.
 
-    async def _by_disk(self, os_disk: Json, data_disks: list[Json], location: str, name: str) -> SourcePlan:
+    async def _by_disk(
+        self, os_disk: Json, data_disks: list[Json], definition: Resource, location: str, name: str
+    ) -> SourcePlan:
         shown_os, source = await self._disk(os_disk, "osDiskImage", "ReadWrite", location, name)
+        origin = self._azure.store.get(str(source.get("id")))
+        if origin is not None:
+            check_security_of_source(definition, origin)
         shown: Json = {"osDiskImage": shown_os}
         sources: Json = {"os": source}
         shown_data = []

@@ -15,7 +15,11 @@ import yaml
 from tests.local_azure.azure import LocalAzure
 from tests.local_azure.blob_storage.blob_vhd import FOOTER_SIZE
 from tests.local_azure.errors import ArmError, missing_parameter
-from tests.local_azure.providers.compute.image_sources import DiskContent, ImageSource
+from tests.local_azure.providers.compute.image_sources import (
+    DiskContent,
+    ImageSource,
+    named_controllers,
+)
 from tests.local_azure.store import Json
 
 _FILE = Path(__file__).with_name("marketplace_catalogue.yaml")
@@ -191,6 +195,7 @@ def platform_image_source(
         generation=image.generation,
         architecture=image.architecture,
         security_type=image.features.get("SecurityType"),
+        controllers=named_controllers(image.features),
         os_disk=DiskContent(size),
         data_disks=tuple((lun, DiskContent(bytes_ - FOOTER_SIZE)) for lun, bytes_ in image.data_disks),
         plan=image.plan,

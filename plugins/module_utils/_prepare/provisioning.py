@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""cloud-init and the Azure Linux Agent configured together, so that each thing is done by one of them.
+
+Whoever provisions makes the account, the host name and the host keys, and has the temporary disk. The agent
+handles extensions in any case. Facts: the articles on Linux images for Azure (create-upload-generic,
+using-cloud-init), and the settings in the README of WALinuxAgent.
+"""
+
+import json
+import re
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
+from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import (
+    FileChange,
+    change_of,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.renderers import (
+    DHCP_CLIENTS,
+    has_dhcp_client,
+)
+from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.settings import (
+    joined,
+    read_settings,
+    with_settings,
+)
+
+AGENT_FILE = "/etc/waagent.conf"
+# Read after the files of installers and packages: 99-installer.cfg, 90_dpkg.cfg.
+CLOUD_FILE = "/etc/cloud/cloud.cfg.d/99_azure.cfg"
+CLOUD_DISABLED = "/etc/cloud/cloud-init.disabled"
+_DETECTION_FILE = "/etc/cloud/ds-identify.cfg"
+_DEFAULT_MOUNT_POINT = "/mnt"
+_MODULE_RULES = "/etc/modprobe.d/*.conf"
+# Azure's provisioning medium is a UDF disk; hardened machines forbid its file system.
+_FORBIDDEN = re.compile(r"^\s*(install\s+udf\s+(/usr)?/bin/(true|false)|blacklist\s+udf)\b")
+
+
+class Provisioning(NamedTuple):
+    """What is wanted.
+
+    :param by: "cloud-init" or "waagent"
+    :param agent: the Azure Linux Agent is part of the image
+    :param datasources: what cloud-init looks for its instance in
+    :param network_by_cloud_init: cloud-init writes the network configuration of each new machine
+    :param mount_point: of the temporary disk
+    :param agent_swap_mib: size of the swap file that the agent makes on it; only with "waagent"
+    :param telemetry: cloud-init reports its stages to the host
+    """
+
+    by: str
+    agent: bool
+    datasources: Tuple[str, ...]
+    network_by_cloud_init: bool
+    mount_point: str
+    agent_swap_mib: int
+    telemetry: bool
+
+
+def plan_provisioning(guest: Guest, wanted: Provisioning) -> List[FileChange]:
+    """What has to be changed. Raises GuestError when one of both is missing, or both cannot be reconciled."""
+    _check(guest, wanted)
+    files: Dict[str, Optional[str]] = {}
+    if wanted.agent:
+        files[AGENT_FILE] = _agent_text(guest, wanted)
+    if wanted.by == "cloud-init":
+        files.update({CLOUD_FILE: _cloud_text(wanted), CLOUD_DISABLED: None, _DETECTION_FILE: None})
+    elif guest.has_program("cloud-init"):
+        files.update({CLOUD_DISABLED: "", CLOUD_FILE: None})
+    for path in guest.root.glob(_MODULE_RULES):
+        lines = guest.lines(path)
+        allowed = ["# " + line if _FORBIDDEN.match(line) else line for line in lines]
+        if allowed != lines:
+            files[path] = joined(allowed)
+    return [change for path, text in files.items() for change in change_of(guest.tree, path, text)]
+
+
+def _check(guest: Guest, wanted: Provisioning) -> None:
+    if wanted.by == "cloud-init" and not guest.has_program("cloud-init"):
+        raise GuestError("cloud-init is not installed; install it, or have waagent provision the machines")
+    if wanted.by == "waagent" and not wanted.agent:
+        raise GuestError("waagent is to provision the machines, but the image is to do without it")
+    if wanted.agent and guest.root.stat(AGENT_FILE) is None:
+        raise GuestError("{0} is missing; install the Azure Linux Agent".format(AGENT_FILE))
+    if not re.match(r"^(/[A-Za-z0-9._-]+)+$", wanted.mount_point):
+        raise GuestError("{0!r} is no path to mount the temporary disk at".format(wanted.mount_point))
+    if wanted.by == "cloud-init":
+        _check_overrides(guest)
+        # It asks Azure before any program has set up the network.
+        if not has_dhcp_client(guest):
+            raise GuestError(
+                "cloud-init has no DHCP client to reach Azure with: none of {0} is installed; install the "
+                "one its package names".format(", ".join(DHCP_CLIENTS))
+            )
+
+
+def _check_overrides(guest: Guest) -> None:
+    """Of two files that say where an instance is described, cloud-init takes the last in order of names."""
+    for path in guest.root.glob("/etc/cloud/cloud.cfg.d/*.cfg"):
+        if path > CLOUD_FILE:
+            for line in guest.lines(path):
+                found = re.match(r"^[\s{]*[\"']?(datasource_list|network|datasource)[\"']?\s*:", line)
+                if found is not None:
+                    raise GuestError(
+                        "{0}: sets {1}, and cloud-init reads it after {2}; remove the line, or give the "
+                        "file a name that sorts in front".format(path, found.group(1), CLOUD_FILE)
+                    )
+
+
+def _agent_text(guest: Guest, wanted: Provisioning) -> str:
+    lines = guest.lines(AGENT_FILE)
+    own = wanted.by == "waagent"
+    values = {
+        "Provisioning.Agent": wanted.by,
+        "ResourceDisk.Format": _yes(own),
+        "ResourceDisk.EnableSwap": _yes(own and wanted.agent_swap_mib > 0),
+        "ResourceDisk.SwapSizeMB": str(wanted.agent_swap_mib if own else 0),
+        "ResourceDisk.MountPoint": wanted.mount_point,
+    }
+    # Agents before 2.2.45 know these instead of Provisioning.Agent.
+    given = read_settings(lines)
+    older = {"Provisioning.Enabled": _yes(own), "Provisioning.UseCloudInit": _yes(not own)}
+    values.update({key: value for key, value in older.items() if key in given})
+    return joined(with_settings(lines, values))
+
+
+def _cloud_text(wanted: Provisioning) -> str:
+    network = wanted.network_by_cloud_init
+    settings: Dict[str, Any] = {
+        "datasource_list": list(wanted.datasources),
+        "datasource": {"Azure": {"apply_network_config": network}},
+    }
+    if not network:
+        settings["network"] = {"config": "disabled"}
+    if wanted.mount_point != _DEFAULT_MOUNT_POINT:
+        settings["mounts"] = [["ephemeral0", wanted.mount_point]]
+    if wanted.telemetry:
+        settings["reporting"] = {"logging": {"type": "log"}, "telemetry": {"type": "hyperv"}}
+    lines = ["{0}: {1}\n".format(key, json.dumps(value)) for key, value in settings.items()]
+    return "#cloud-config\n# Written by the Ansible role goldenimage.azure.linux_prepare.\n" + "".join(lines)
+
+
+def _yes(value: bool) -> str:
+    return "y" if value else "n"
