@@ -168,6 +168,7 @@ docs: setup ## Write the documents that are made from definitions
 	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/compatibility_document.py
 	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/sysprep_document.py
 	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/preflight_document.py
+	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/windows_traces_document.py
 
 .PHONY: build
 build: setup ## Build the collection's tarball into .build/dist

@@ -30,9 +30,12 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Stop unless the machine is generalized ansible.builtin.assert: that: verdict.verdict == 'success'
-fail_msg: "{{ verdict.msg }}" vars: verdict: "{{ sysprep.output | default([]) |
-goldenimage.azure.sysprep_verdict(power=machine.power_state) }}"
+- name: Stop unless the machine is generalized
+  ansible.builtin.assert:
+    that: verdict.verdict == 'success'
+    fail_msg: "{{ verdict.msg }}"
+  vars:
+    verdict: "{{ sysprep.output | goldenimage.azure.sysprep_verdict(power=machine.power_state) }}"
 """
 
 RETURN = r"""

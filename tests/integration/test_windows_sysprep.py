@@ -52,7 +52,7 @@ def test_sysprep_is_started_once_after_agent_and_logs_and_its_success_is_told(
     windows: WindowsPlayer, machine: SupervisedMachine, given: dict[str, Any], tmp_path: Path
 ) -> None:
     done = windows.role(ROLE, **given).succeeded()
-    assert machine.steps == ["agent", "logs", "clear", "run"]
+    assert machine.steps == ["look", "agent", "logs", "clear", "run"]
     assert machine.given["run"]["Options"] == ["/generalize", "/oobe", "/quiet", "/quit"]
     assert machine.given["run"]["DeadlineSeconds"] == 3600
     assert "WindowsAzureGuestAgent" in machine.given["agent"]["Services"]
@@ -75,7 +75,7 @@ def test_a_refusal_fails_with_cause_and_remedy_and_the_machine_as_it_was(
         "The machine is as it was",
         "The logs are in",
     )
-    assert machine.steps == ["agent", "logs", "clear", "run"]
+    assert machine.steps == ["look", "agent", "logs", "clear", "run"]
 
 
 def test_damage_fails_and_calls_for_the_backup(
@@ -103,23 +103,23 @@ def test_a_hang_is_running_and_overdue_with_the_deadline_and_options_that_were_g
 def test_a_connection_that_is_closed_for_good_is_silence(
     windows: WindowsPlayer, machine: SupervisedMachine, given: dict[str, Any]
 ) -> None:
-    machine.lost = windows.lost
+    machine.ends_at = "run"
     done = windows.role(ROLE, **given)
     done.failed_with("is not generalized (silent)", "Do not capture the machine.")
-    assert machine.steps == ["agent", "logs", "clear", "run"]
+    assert machine.steps == ["look", "agent", "logs", "clear", "run"]
 
 
 @pytest.mark.parametrize("verdict", ["success", "damaged"])
 def test_a_lost_session_is_followed_up_from_another_one_without_a_second_start(
     windows: WindowsPlayer, machine: SupervisedMachine, given: dict[str, Any], verdict: str
 ) -> None:
-    machine.lost, machine.comes_back = windows.lost, True
+    machine.ends_at, machine.comes_back = "run", windows.lost
     if verdict == "damaged":
         machine.watched = with_state("IMAGE_STATE_UNDEPLOYABLE")
     done = windows.role(ROLE, **given)
     assert _verdict(done) == verdict
     assert (done.rc == 0) == (verdict == "success")
-    assert machine.steps == ["agent", "logs", "clear", "run", "watch"]
+    assert machine.steps == ["look", "agent", "logs", "clear", "run", "watch"]
 
 
 def test_sysprep_is_not_started_while_the_agent_does_not_run(
@@ -127,7 +127,7 @@ def test_sysprep_is_not_started_while_the_agent_does_not_run(
 ) -> None:
     machine.agent["waiting"] = ["RdAgent"]
     windows.role(ROLE, **given).failed_with("RdAgent of the Azure VM agent did not run within 600 seconds")
-    assert machine.steps == ["agent"]
+    assert machine.steps == ["look", "agent"]
 
 
 def test_logs_that_cannot_be_kept_are_not_cleared_away(
@@ -135,13 +135,13 @@ def test_logs_that_cannot_be_kept_are_not_cleared_away(
 ) -> None:
     machine.before = {"panther": {"ok": False, "error": "access denied."}}
     windows.role(ROLE, **given).failed_with("could not be read: access denied. Nothing was changed.")
-    assert machine.steps == ["agent", "logs"]
+    assert machine.steps == ["look", "agent", "logs"]
 
 
 def test_check_mode_starts_nothing_and_says_what_would_be_done(
     windows: WindowsPlayer, machine: SupervisedMachine, given: dict[str, Any], tmp_path: Path
 ) -> None:
     done = windows.role(ROLE, check=True, **given).succeeded()
-    assert machine.steps == []
+    assert machine.steps == ["look"]
     assert "run Sysprep with /generalize /oobe /quiet /quit" in done.output
     assert not (tmp_path / "logs").exists()

@@ -15,15 +15,26 @@ from tests.integration.plays import CHECKOUT
 from tests.integration.windows import script_of
 from tests.unit._windows.healthy import COLLECTED, server
 from tests.unit._windows.supervised import Answers, generalized, with_log
+from tests.unit._windows.traced import clean, removed
 from tests.windows.double.scripted_windows import Script
-from tests.windows.double.server import ConnectionLostError
+from tests.windows.double.server import ConnectionLostError, Ending
 from tests.windows.sysprep_logs import success
 
 ROLE = "windows_generalize"
 _VARS = yaml.safe_load((CHECKOUT / "roles" / ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))
 _BEGIN, _END = ("sysprep/parameters", "preflight/begin"), ("preflight/end",)
 _COLLECT = ("preflight/setup", "sysprep/panther", "sysprep/power_off")
+_CLEAN = ("cleanup/parameters", "preflight/begin")
 _STEPS = {
+    "look": (
+        *_CLEAN,
+        "cleanup/look_files",
+        "cleanup/look_registry",
+        "cleanup/look_machine",
+        "cleanup/look_people",
+        *_END,
+    ),
+    "remove": (*_CLEAN, "cleanup/remove_places", "cleanup/remove_machine", "cleanup/remove", *_END),
     "agent": (*_BEGIN, "sysprep/agent", *_END),
     "logs": (*_BEGIN, "sysprep/panther", *_END),
     "clear": ("sysprep/clear",),
@@ -33,15 +44,21 @@ _STEPS = {
 
 
 class SupervisedMachine:
-    """What the supervising scripts answer, for a test to change. `steps` notes which of them came."""
+    """What the supervising scripts answer, for a test to change. `steps` notes which of them came, but for
+    the two that collect facts, `facts-1` and `facts-2`. The connection ends in the middle of the step
+    `ends_at`."""
 
     def __init__(self) -> None:
         self.agent: dict[str, Any] = {"found": ["RdAgent"], "waiting": []}
+        self.traces: Answers = clean()
+        self.removed: Answers | None = None
         self.before = with_log({}, tuple(success()))
         self.after: Answers = with_log(generalized(), tuple(success()))
         self.watched: Answers = self.after
-        self.lost: threading.Event | None = None
-        self.comes_back = False
+        self.ends_at = ""
+        self.ending = Ending.CLOSED
+        #: Where the machine answers again soon: what says that it does not.
+        self.comes_back: threading.Event | None = None
         self.steps: list[str] = []
         self.given: dict[str, Mapping[str, Any]] = {}
         #: What else happens when Sysprep is run.
@@ -52,10 +69,29 @@ class SupervisedMachine:
             script_of(ROLE, *(f"{part}.ps1" for part in parts)): self._of(step)
             for step, parts in _STEPS.items()
         }
-        for names in _VARS["_windows_generalize_collectors"]:
+        for number, names in enumerate(_VARS["_windows_generalize_collectors"], 1):
             files = [f"preflight/{name}.ps1" for name in ("begin", *names, "end")]
-            known[script_of(ROLE, *files)] = _healthy(names)
+            known[script_of(ROLE, *files)] = self._healthy(f"facts-{number}", names)
         return known
+
+    def _end(self, step: str) -> None:
+        if step == self.ends_at:
+            if self.comes_back is not None:
+                threading.Timer(0.5, self.comes_back.clear).start()
+            raise ConnectionLostError(self.ending)
+
+    def _healthy(self, step: str, names: list[str]) -> Script:
+        answers = server()
+        wanted = {}
+        for name in names:
+            fixture = yaml.safe_load((COLLECTED / f"{name}.yml").read_text(encoding="utf-8"))
+            wanted.update({collector: answers[collector] for collector in fixture["answers"]})
+
+        def run(_parameters: Mapping[str, Any], _check_mode: bool) -> tuple[bool, list[str]]:
+            self._end(step)
+            return False, [json.dumps(wanted)]
+
+        return run
 
     def _of(self, step: str) -> Script:
         def run(parameters: Mapping[str, Any], check_mode: bool) -> tuple[bool, list[str]]:
@@ -64,26 +100,16 @@ class SupervisedMachine:
             self.given[step] = parameters
             if step == "run":
                 self.when_run()
-            if step == "run" and self.lost is not None:
-                if self.comes_back:
-                    threading.Timer(0.5, self.lost.clear).start()
-                raise ConnectionLostError
+            self._end(step)
             answers = {
+                "look": self.traces,
+                "remove": self.removed or removed(len(parameters.get("Targets", ()))),
                 "agent": {"agent": {"ok": True, "value": self.agent}},
                 "logs": self.before,
                 "clear": {},
                 "run": self.after,
                 "watch": self.watched,
             }
-            return step == "clear", [json.dumps(answers[step])]
+            return step in ("clear", "remove"), [json.dumps(answers[step])]
 
         return run
-
-
-def _healthy(names: list[str]) -> Script:
-    answers = server()
-    wanted = {}
-    for name in names:
-        fixture = yaml.safe_load((COLLECTED / f"{name}.yml").read_text(encoding="utf-8"))
-        wanted.update({collector: answers[collector] for collector in fixture["answers"]})
-    return lambda _parameters, _check_mode: (False, [json.dumps(wanted)])

@@ -62,8 +62,8 @@ def _short(error: object) -> str:
 
 
 class Node:
-    """An object among the facts. Every look at it gives what has the expected type, or raises "
-    "UnknownFactError."""
+    """An object among the facts. Every look at it gives what has the expected type, or raises
+    UnknownFactError."""
 
     def __init__(self, where: str, value: object) -> None:
         if not isinstance(value, Mapping):
@@ -150,8 +150,8 @@ class Node:
 
 
 def running_programs(facts: Facts) -> set[str]:
-    """The names of all processes, in lower case. Raises UnknownFactError when there are none: that "
-    "cannot be."""
+    """The names of all processes, in lower case. Raises UnknownFactError when there are none: that cannot
+    be."""
     names = facts.of("session").texts("processes")
     if not names:
         raise UnknownFactError("session.processes is empty")

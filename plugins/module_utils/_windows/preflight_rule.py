@@ -78,8 +78,7 @@ class Rule(NamedTuple):
         return self.severity in _STOPPING
 
     def apply(self, facts: Facts) -> list[Finding]:
-        """What the rule finds. Where the facts do not say all, what they say, and that they do not "
-        "say all."""
+        """What the rule finds. Where the facts do not say all: what they say, and that this is not all."""
         found: list[Finding] = []
         try:
             for seen in self.look(facts):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.windows.double.manifest import ModuleCall
-from tests.windows.double.server import ConnectionLostError
+from tests.windows.double.server import ConnectionLostError, Ending
 from tests.windows.double.shell import Output
 
 Result = dict[str, Any]
@@ -28,7 +28,7 @@ class ScriptedWindows:
     """Answers modules from its state, which they change unless in check mode. `calls` notes every one.
 
     A script is never interpreted: one whose digest is not known fails the test. The connection is lost in the
-    middle of the call with the number `ends_at`, from 1 on.
+    middle of the call with the number `ends_at`, from 1 on, in the way of `ending`.
     """
 
     def __init__(self, scripts: Mapping[str, Script]) -> None:
@@ -38,6 +38,7 @@ class ScriptedWindows:
         self.settings: dict[str, Any] = {}
         self.calls: list[ModuleCall] = []
         self.ends_at: int | None = None
+        self.ending = Ending.CLOSED
 
     def command(self, script: str) -> Output:
         """No script comes but those of modules."""
@@ -47,7 +48,7 @@ class ScriptedWindows:
         """What the module returns. KeyError for one that the double does not know."""
         self.calls.append(call)
         if self.ends_at == len(self.calls):
-            raise ConnectionLostError
+            raise ConnectionLostError(self.ending)
         known = {
             "win_powershell": self._powershell,
             "win_regedit": self._regedit,

@@ -7,6 +7,7 @@ It runs no PowerShell. Ansible's modules are answered by a Machine, which knows 
 
 from __future__ import annotations
 
+import enum
 import json
 import threading
 import uuid
@@ -21,8 +22,21 @@ from tests.windows.double.shell import Output, Shell
 _LONGEST_WAIT = 15.0
 
 
+class Ending(enum.Enum):
+    """How a connection ends: each request closes it, as when the machine goes down in good order;
+    connecting is refused, too; or nothing is heard any more, as behind a firewall or without power."""
+
+    CLOSED = "closed"
+    REFUSED = "refused"
+    SILENT = "silent"
+
+
 class ConnectionLostError(Exception):
     """Raised by a machine in the middle of a module: from now on nothing answers."""
+
+    def __init__(self, ending: Ending = Ending.CLOSED) -> None:
+        super().__init__(ending.value)
+        self.ending = ending
 
 
 class Machine(Protocol):
@@ -47,6 +61,8 @@ class WindowsDouble(ThreadingHTTPServer):
         self.machine = machine
         self.shells: dict[str, Shell] = {}
         self.lost = threading.Event()
+        self.ending = Ending.CLOSED
+        self._left = threading.Event()
         self.errors: list[Exception] = []
         self._thread = threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
@@ -58,9 +74,18 @@ class WindowsDouble(ThreadingHTTPServer):
 
     def __exit__(self, *_exception: object) -> None:
         self.lost.set()
+        self._left.set()
+        self._stop_listening()
+        self._thread.join()
+
+    def _stop_listening(self) -> None:
         self.shutdown()
         self.server_close()
-        self._thread.join()
+
+    def hold(self) -> None:
+        """Keep a request unanswered, for good."""
+        if self.ending is Ending.SILENT:
+            self._left.wait()
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -85,8 +110,11 @@ class WindowsDouble(ThreadingHTTPServer):
             if call is None:
                 return self.machine.command(script)
             return Output((json.dumps(self.machine.module(call)),))
-        except ConnectionLostError:
+        except ConnectionLostError as end:
+            self.ending = end.ending
             self.lost.set()
+            if self.ending is Ending.REFUSED:
+                self._stop_listening()
             for shell in self.shells.values():
                 shell.wake()
             return Output()
@@ -136,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
         request = wsman.read(body)
         answered = double.answer(request)
         if answered is None:
-            # As a machine that is switched off in good order: its connections are closed.
+            double.hold()
             self.close_connection = True
             return
         self._send(
