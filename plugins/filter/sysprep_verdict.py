@@ -66,6 +66,10 @@ _value:
     image_state:
       description: ImageState, or empty.
       type: str
+    phases:
+      description: Each ImageState that was seen while Sysprep was waited for, and when first.
+      type: list
+      elements: str
     power:
       description: The power state that was given.
       type: str

@@ -82,6 +82,7 @@ def judge(collected: object, power: object = None) -> dict[str, Any]:
         "overdue": verdict == RUNNING and run.overdue,
         "markers": [marker._asdict() for marker in markers.each],
         "image_state": markers.image_state,
+        "phases": _phases(facts),
         "power": power if isinstance(power, str) else "",
         "diagnosis": diagnosis or {},
     }
@@ -107,6 +108,15 @@ def _read_run(facts: Facts) -> _Run:
         return _Run(started, working, run.flag("deadline_passed"), trouble)
     except UnknownFactError as error:
         return _Run(None, None, False, str(error))
+
+
+def _phases(facts: Facts) -> list[str]:
+    """Each ImageState that was seen while Sysprep was waited for, and after how many seconds first."""
+    try:
+        states_seen = facts.of("sysprep").nodes("states")
+        return [f"{each.name('state')} after {each.count('seconds')} s" for each in states_seen]
+    except UnknownFactError:
+        return []
 
 
 def _judge(markers: Markers, run: _Run, diagnosis: Mapping[str, Any] | None) -> tuple[str, str]:

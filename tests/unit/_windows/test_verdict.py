@@ -186,3 +186,12 @@ def test_documentation_names_everything_that_is_returned() -> None:
     said = documented["verdict"]["description"][0]
     assert all(f"V({verdict})" in said for verdict in VERDICTS)
     assert plugin.FilterModule().filters() == {"sysprep_verdict": judge}
+
+
+def test_the_states_that_were_seen_are_told_with_their_times() -> None:
+    assert judge(generalized())["phases"] == [
+        "IMAGE_STATE_COMPLETE after 5 s",
+        "IMAGE_STATE_UNDEPLOYABLE after 40 s",
+        "IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE after 215 s",
+    ]
+    assert judge(None)["phases"] == judge({"sysprep": {"ok": True, "value": {"states": 7}}})["phases"] == []
