@@ -104,6 +104,14 @@ def test_what_cannot_be_is_refused_before_anything_is_changed(
     assert machine.steps == ["look"]
 
 
+def test_accounts_that_would_stay_are_refused(
+    windows: WindowsPlayer, machine: SupervisedMachine, given: dict[str, Any]
+) -> None:
+    given.update(windows_generalize_cleanup=False, windows_generalize_accounts=["packer"])
+    windows.role(ROLE, **given).failed_with("so that they would stay. Nothing was changed.")
+    assert machine.steps == []
+
+
 def test_what_could_not_be_looked_for_stops_before_anything_is_changed(
     windows: WindowsPlayer, machine: SupervisedMachine, given: dict[str, Any]
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.integration.plays import PlayResult
 from tests.integration.windows import HOST, WindowsPlayer, windows_player
 from tests.integration.windows_sysprep import ROLE, SupervisedMachine
-from tests.unit._windows.supervised import untouched, with_log, with_state
+from tests.unit._windows.supervised import present, untouched, with_log, with_state
 from tests.windows.failures import FAILURES
 from tests.windows.sysprep_logs import render, success
 
@@ -63,19 +63,43 @@ def test_sysprep_is_started_once_after_agent_and_logs_and_its_success_is_told(
         assert kept.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        ("bitlocker-on", ("The system volume is encrypted", "manage-bde -off C:")),
+        pytest.param("appx-per-user", ("Contoso.Notes",), marks=pytest.mark.thorough),
+        pytest.param("pending-restart", ("estart",), marks=pytest.mark.thorough),
+    ],
+)
 def test_a_refusal_fails_with_cause_and_remedy_and_the_machine_as_it_was(
+    windows: WindowsPlayer,
+    machine: SupervisedMachine,
+    given: dict[str, Any],
+    cause: str,
+    said: tuple[str, ...],
+) -> None:
+    machine.after = with_log(untouched(), _BY_CAUSE[cause].messages)
+    done = windows.role(ROLE, **given)
+    done.failed_with("is not generalized (refused)", "The machine is as it was", "The logs are in", *said)
+    assert machine.steps == ["look", "agent", "logs", "clear", "run"]
+
+
+def test_an_image_that_is_half_armed_is_no_success(
     windows: WindowsPlayer, machine: SupervisedMachine, given: dict[str, Any]
 ) -> None:
-    machine.after = with_log(untouched(), _BY_CAUSE["bitlocker-on"].messages)
-    done = windows.role(ROLE, **given)
-    done.failed_with(
-        "is not generalized (refused)",
-        "The system volume is encrypted",
-        "manage-bde -off C:",
-        "The machine is as it was",
-        "The logs are in",
+    # Its state and log are those of success, but nothing has the next start go to OOBE.
+    machine.after["setup"]["value"].update(setup_type=present(0), setup_command_line=present(""))
+    windows.role(ROLE, **given).failed_with(
+        "is not generalized (half-way)", "are missing: setup-type, command-line", "Go back to the backup"
     )
-    assert machine.steps == ["look", "agent", "logs", "clear", "run"]
+
+
+@pytest.mark.thorough
+def test_a_sysprep_that_ends_without_a_word_and_without_marks_is_no_success(
+    windows: WindowsPlayer, machine: SupervisedMachine, given: dict[str, Any]
+) -> None:
+    machine.after = untouched()
+    windows.role(ROLE, **given).failed_with("is not generalized (refused)", "it refused")
 
 
 def test_damage_fails_and_calls_for_the_backup(

@@ -146,7 +146,10 @@ class EventLogs(NamedTuple):
         yield "every event log with records", "cleared"
 
     def find(self, facts: Facts, _session: Session, /) -> Iterator[Hit]:
-        for log in facts.of("event_logs").texts("with_records"):
+        logs = facts.of("event_logs")
+        if not logs.count("listed"):
+            raise UnknownFactError("event_logs.listed is 0")
+        for log in logs.texts("with_records"):
             yield Hit(LOG, log, log)
 
 

@@ -195,8 +195,8 @@ TRACES: tuple[Trace, ...] = (
     Trace(
         "answer-files",
         "Answer files",
-        "They hold passwords, and Sysprep takes them again. One that the registry names stays, for Sysprep "
-        "takes it.",
+        "They hold passwords, and Sysprep takes them again. One that the registry names stays, for this "
+        "Sysprep takes it; in Panther and as Sysprep\\unattend.xml it has to go, for Azure wants them empty.",
         (
             Files(
                 (

@@ -228,3 +228,8 @@ def test_ids_are_told_apart_and_every_pattern_has_a_base() -> None:
         # Never a whole folder of Windows or of an account.
         below = pattern.partition("\\")[2]
         assert below.strip("*?")
+
+
+def test_a_machine_without_event_logs_has_not_been_looked_at() -> None:
+    judged = _judged(clean(event_logs={"listed": 0, "with_records": []}))
+    assert (_state(judged, "event-logs"), judged["stops"]) == ("unknown", [])

@@ -7,8 +7,11 @@ $ErrorActionPreference = 'Stop'
 
 Add-Answer -Name 'event_logs' -Collector {
     # Logs for debugging are not among them, which Windows does not clear while they are on.
-    $logs = Get-WinEvent -ListLog '*' -ErrorAction SilentlyContinue | Where-Object { $_.RecordCount -gt 0 }
-    @{ with_records = @($logs | ForEach-Object { $_.LogName }) }
+    $logs = @(Get-WinEvent -ListLog '*' -ErrorAction SilentlyContinue)
+    @{
+        listed = $logs.Count
+        with_records = @($logs | Where-Object { $_.RecordCount -gt 0 } | ForEach-Object { $_.LogName })
+    }
 }
 
 Add-Answer -Name 'winrm' -Collector {
