@@ -75,6 +75,7 @@ def test_check_mode_lists_them_and_removes_nothing(
     assert "remove powershell-history, winrm-certificates, event-logs, run Sysprep" in done.output
 
 
+@pytest.mark.thorough
 def test_what_is_excluded_stays_and_the_part_can_be_left_out(
     windows: WindowsPlayer, machine: SupervisedMachine, given: dict[str, Any]
 ) -> None:
@@ -132,6 +133,7 @@ def test_sysprep_is_not_started_where_a_trace_that_matters_could_not_be_removed(
     assert machine.steps == ["look", "agent", "logs", "clear", "remove"]
 
 
+@pytest.mark.thorough
 def test_a_log_that_could_not_be_cleared_is_told_and_sysprep_started(
     windows: WindowsPlayer, machine: SupervisedMachine, given: dict[str, Any]
 ) -> None:

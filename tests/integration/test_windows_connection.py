@@ -31,9 +31,8 @@ _SAID = {
     "run": ("is not generalized (silent)", "Do not capture the machine.", "was started ended with"),
     "watch": ("is not generalized (silent)", "Do not capture the machine."),
 }
-# Every step with silence, which takes longest to be seen, and the step that matters in every way.
+# Silence takes longest to be seen, and its end at Sysprep's own step matters most; the others are thorough.
 _QUICK = {
-    (Ending.SILENT, "facts-1"),
     (Ending.SILENT, "agent"),
     (Ending.SILENT, "run"),
     (Ending.REFUSED, "run"),

@@ -54,7 +54,7 @@ def test_sysprep_is_started_once_after_agent_and_logs_and_its_success_is_told(
     done = windows.role(ROLE, **given).succeeded()
     assert machine.steps == ["look", "agent", "logs", "clear", "run"]
     assert machine.given["run"]["Options"] == ["/generalize", "/oobe", "/quiet", "/quit"]
-    assert machine.given["run"]["DeadlineSeconds"] == 3600
+    assert int(machine.given["run"]["DeadlineSeconds"]) == 3600
     assert "WindowsAzureGuestAgent" in machine.given["agent"]["Services"]
     assert "All four marks of success are there." in done.output
     for when in ("before", "after"):
@@ -120,8 +120,8 @@ def test_a_hang_is_running_and_overdue_with_the_deadline_and_options_that_were_g
     machine.after["sysprep"]["value"].update(running=["SetupHost"], deadline_passed=True)
     windows.role(ROLE, **given).failed_with("(running)", "The deadline has passed.")
     assert machine.given["run"]["Options"][-1] == "/mode:vm"
-    assert machine.given["run"]["DeadlineSeconds"] == 7200
-    assert machine.given["agent"]["DeadlineSeconds"] == 60
+    assert int(machine.given["run"]["DeadlineSeconds"]) == 7200
+    assert int(machine.given["agent"]["DeadlineSeconds"]) == 60
 
 
 def test_a_connection_that_is_closed_for_good_is_silence(
