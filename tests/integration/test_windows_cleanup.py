@@ -91,7 +91,11 @@ def test_what_is_excluded_stays_and_the_part_can_be_left_out(
     ("variables", "message"),
     [
         ({"windows_generalize_accounts": ["builder"]}, "builder is the account of this session"),
-        ({"windows_generalize_traces_exclude": ["history"]}, "There is no trace 'history'"),
+        pytest.param(
+            {"windows_generalize_traces_exclude": ["history"]},
+            "There is no trace 'history'",
+            marks=pytest.mark.thorough,
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_changed(
@@ -143,6 +147,7 @@ def test_a_log_that_could_not_be_cleared_is_told_and_sysprep_started(
     assert machine.steps[-1] == "run"
 
 
+@pytest.mark.thorough
 def test_over_https_the_listener_of_the_session_stays(
     windows: WindowsPlayer, machine: SupervisedMachine, given: dict[str, Any]
 ) -> None:

@@ -133,7 +133,7 @@ def test_a_connection_that_is_closed_for_good_is_silence(
     assert machine.steps == ["look", "agent", "logs", "clear", "run"]
 
 
-@pytest.mark.parametrize("verdict", ["success", "damaged"])
+@pytest.mark.parametrize("verdict", ["success", pytest.param("damaged", marks=pytest.mark.thorough)])
 def test_a_lost_session_is_followed_up_from_another_one_without_a_second_start(
     windows: WindowsPlayer, machine: SupervisedMachine, given: dict[str, Any], verdict: str
 ) -> None:
