@@ -77,3 +77,15 @@ def test_a_damaged_machine_is_brought_back_and_gets_no_proof(
     done.failed_with("(damaged)", "Defender for Endpoint", "The machine was brought back to its backup.")
     assert not before & {disk["id"] for disk in vm.disks().values()}
     assert "goldenimage_generalized" not in azure.get(vm.id).get("tags", {})
+
+
+@pytest.mark.thorough
+def test_a_machine_that_is_off_without_a_word_is_neither_asked_again_nor_proved(
+    azure: LocalAzure, windows: WindowsPlayer, machine: SupervisedMachine, vm: BackedUp, tmp_path: Path
+) -> None:
+    machine.when_run = lambda: azure.do("POST", f"{vm.id}/powerOff")
+    machine.ends_at = "run"
+    done = windows.role(ROLE, **_variables(vm, tmp_path))
+    done.failed_with("(silent)", "Azure says that the machine is stopped, which proves nothing.")
+    assert machine.steps[-1] == "run"
+    assert "goldenimage_generalized" not in azure.get(vm.id).get("tags", {})
