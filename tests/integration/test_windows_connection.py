@@ -97,7 +97,7 @@ def test_the_role_ends_by_its_deadline_and_says_what_is_known(
 def test_a_machine_that_falls_silent_and_comes_back_is_judged_by_its_marks(
     windows: WindowsPlayer, machine: SupervisedMachine, tmp_path: Path
 ) -> None:
-    machine.ends_at, machine.ending, machine.comes_back = "run", Ending.SILENT, windows.lost
+    machine.ends_at, machine.ending, machine.comes_back = "run", Ending.SILENT, True
     done = windows.role(
         ROLE,
         connection={"ansible_psrp_operation_timeout": 1, "ansible_psrp_read_timeout": _READ},

@@ -137,7 +137,7 @@ def test_a_connection_that_is_closed_for_good_is_silence(
 def test_a_lost_session_is_followed_up_from_another_one_without_a_second_start(
     windows: WindowsPlayer, machine: SupervisedMachine, given: dict[str, Any], verdict: str
 ) -> None:
-    machine.ends_at, machine.comes_back = "run", windows.lost
+    machine.ends_at, machine.comes_back = "run", True
     if verdict == "damaged":
         machine.watched = with_state("IMAGE_STATE_UNDEPLOYABLE")
     done = windows.role(ROLE, **given)

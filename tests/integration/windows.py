@@ -26,8 +26,6 @@ class WindowsPlayer:
         self.machine = machine
         self._player = player
         self._double = double
-        #: Whether nothing answers any more; a test may have the machine come back.
-        self.lost = double.lost
         self._runs = 0
 
     def role(

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -57,8 +56,7 @@ class SupervisedMachine:
         self.watched: Answers = self.after
         self.ends_at = ""
         self.ending = Ending.CLOSED
-        #: Where the machine answers again soon: what says that it does not.
-        self.comes_back: threading.Event | None = None
+        self.comes_back = False
         self.steps: list[str] = []
         self.given: dict[str, Mapping[str, Any]] = {}
         #: What else happens when Sysprep is run.
@@ -76,9 +74,7 @@ class SupervisedMachine:
 
     def _end(self, step: str) -> None:
         if step == self.ends_at:
-            if self.comes_back is not None:
-                threading.Timer(0.5, self.comes_back.clear).start()
-            raise ConnectionLostError(self.ending)
+            raise ConnectionLostError(self.ending, self.comes_back)
 
     def _healthy(self, step: str, names: list[str]) -> Script:
         answers = server()

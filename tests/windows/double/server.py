@@ -32,11 +32,13 @@ class Ending(enum.Enum):
 
 
 class ConnectionLostError(Exception):
-    """Raised by a machine in the middle of a module: from now on nothing answers."""
+    """Raised by a machine in the middle of a module: from now on nothing answers. One that `comes_back`
+    leaves a single request without an answer, that of the session in which it went away."""
 
-    def __init__(self, ending: Ending = Ending.CLOSED) -> None:
+    def __init__(self, ending: Ending = Ending.CLOSED, comes_back: bool = False) -> None:
         super().__init__(ending.value)
         self.ending = ending
+        self.comes_back = comes_back
 
 
 class Machine(Protocol):
@@ -62,6 +64,7 @@ class WindowsDouble(ThreadingHTTPServer):
         self.shells: dict[str, Shell] = {}
         self.lost = threading.Event()
         self.ending = Ending.CLOSED
+        self._comes_back = False
         self._left = threading.Event()
         self.errors: list[Exception] = []
         self._thread = threading.Thread(
@@ -82,8 +85,10 @@ class WindowsDouble(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
 
-    def hold(self) -> None:
-        """Keep a request unanswered, for good."""
+    def leave(self) -> None:
+        """Do not answer a request: at once, or where the machine is silent, for good."""
+        if self._comes_back:
+            self.lost.clear()
         if self.ending is Ending.SILENT:
             self._left.wait()
 
@@ -111,7 +116,7 @@ class WindowsDouble(ThreadingHTTPServer):
                 return self.machine.command(script)
             return Output((json.dumps(self.machine.module(call)),))
         except ConnectionLostError as end:
-            self.ending = end.ending
+            self.ending, self._comes_back = end.ending, end.comes_back
             self.lost.set()
             if self.ending is Ending.REFUSED:
                 self._stop_listening()
@@ -164,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
         request = wsman.read(body)
         answered = double.answer(request)
         if answered is None:
-            double.hold()
+            double.leave()
             self.close_connection = True
             return
         self._send(
