@@ -124,6 +124,7 @@ def test_a_hang_is_running_and_overdue_with_the_deadline_and_options_that_were_g
     assert int(machine.given["agent"]["DeadlineSeconds"]) == 60
 
 
+@pytest.mark.thorough
 def test_a_connection_that_is_closed_for_good_is_silence(
     windows: WindowsPlayer, machine: SupervisedMachine, given: dict[str, Any]
 ) -> None:
