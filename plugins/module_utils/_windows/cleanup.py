@@ -199,7 +199,7 @@ def _line(seen: _Seen) -> str:
 def left(judged: object, collected: object) -> dict[str, Any]:
     """What of a judgement's `remove` is still there, as the filter windows_traces_left documents it.
 
-    `collected`: what the removing script answered. Without an answer, all of it may be there. Never raises.
+    `collected`: what the removing script answered. Without an answer, all of it may be there.
     """
     wanted = judged.get("remove") if isinstance(judged, Mapping) else None
     hits = [each for each in wanted if isinstance(each, Mapping)] if isinstance(wanted, list) else []

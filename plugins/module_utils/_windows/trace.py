@@ -189,6 +189,8 @@ class Accounts(NamedTuple):
         yield "their profiles", "removed"
 
     def find(self, facts: Facts, session: Session, /) -> Iterator[Hit]:
+        if not session.accounts:
+            return
         people = facts.of("people")
         wanted = {name.casefold() for name in session.accounts}
         names = {each.name("sid"): each.name("name") for each in people.nodes("accounts")}
