@@ -31,7 +31,7 @@ help: ## List the targets
 ##### set-up #####
 
 .PHONY: setup
-setup: $(STAMPS)/system $(STAMPS)/python $(STAMPS)/oldest-sdk $(STAMPS)/azurite $(COLLECTION) ## Install what the project needs (system packages by apt, the rest below .build)
+setup: $(STAMPS)/system $(STAMPS)/python $(STAMPS)/oldest-sdk $(STAMPS)/azurite $(STAMPS)/ansible-windows $(COLLECTION) ## Install what the project needs (system packages by apt, the rest below .build)
 
 $(STAMPS)/system: tools/install-system-packages tools/system-packages.txt
 	tools/install-system-packages tools/system-packages.txt
@@ -54,6 +54,11 @@ $(STAMPS)/azurite: tests/local_azure/azurite/package-lock.json | $(STAMPS)/pytho
 	mkdir -p $(BUILD)/azurite
 	cp tests/local_azure/azurite/package.json tests/local_azure/azurite/package-lock.json $(BUILD)/azurite/
 	cd $(BUILD)/azurite && npm ci --no-audit --no-fund --omit=dev
+	@touch $@
+
+# The modules that the roles for Windows use.
+$(STAMPS)/ansible-windows: tools/get_collection.py | $(STAMPS)/python
+	$(BIN)/python tools/get_collection.py ansible.windows $(BUILD)/collections
 	@touch $@
 
 # Ansible finds the checkout as a collection through this link.
@@ -161,6 +166,9 @@ docs: setup ## Write the documents that are made from definitions
 	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/traces_document.py
 	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/checks_document.py
 	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/compatibility_document.py
+	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/sysprep_document.py
+	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/preflight_document.py
+	PYTHONPATH=$(ROOT):$(BUILD)/collections $(BIN)/python tools/windows_traces_document.py
 
 .PHONY: build
 build: setup ## Build the collection's tarball into .build/dist

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+"""What role windows_generalize does in Azure: the backup before, the proof or the way back after Sysprep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
+
+from tests.integration.backups import BackedUp
+from tests.integration.cloud import LocalAzure
+from tests.integration.machines import golden_image
+from tests.integration.plays import Player
+from tests.integration.windows import WindowsPlayer
+from tests.integration.windows_sysprep import ROLE, SupervisedMachine
+from tests.unit._windows.supervised import with_log, with_state
+from tests.windows.double.scripted_windows import ScriptedWindows
+from tests.windows.double.server import WindowsDouble
+from tests.windows.failures import FAILURES
+
+_DAMAGE = next(failure for failure in FAILURES if failure.cause == "defender-for-endpoint")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def image(azure: LocalAzure, group: str) -> str:
+    return golden_image(azure, group)
+
+
+@pytest.fixture
+def vm(azure: LocalAzure, session: AzureSession, group: str) -> BackedUp:
+    return BackedUp(azure, session, group)
+
+
+@pytest.fixture
+def machine() -> SupervisedMachine:
+    return SupervisedMachine()
+
+
+@pytest.fixture
+def windows(azure: LocalAzure, machine: SupervisedMachine, tmp_path: Path) -> Iterator[WindowsPlayer]:
+    scripted = ScriptedWindows(machine.scripts())
+    with WindowsDouble(scripted) as double:
+        yield WindowsPlayer(Player(tmp_path, azure.env), scripted, double)
+
+
+def _variables(vm: BackedUp, tmp_path: Path) -> dict[str, Any]:
+    return {
+        "windows_generalize_confirm": "build",
+        "windows_generalize_vm_id": vm.id,
+        "windows_generalize_logs": str(tmp_path / "logs"),
+    }
+
+
+def test_a_generalized_machine_has_a_backup_and_its_proof(
+    azure: LocalAzure, windows: WindowsPlayer, machine: SupervisedMachine, vm: BackedUp, tmp_path: Path
+) -> None:
+    # The guest switches itself off.
+    machine.when_run = lambda: azure.do("POST", f"{vm.id}/powerOff")
+    windows.role(ROLE, **_variables(vm, tmp_path)).succeeded()
+    assert [backup.was_running for backup in vm.backups()] == [True]
+    assert machine.steps == ["look", "agent", "logs", "clear", "run"]
+    resource = azure.get(vm.id)
+    time, vm_id = resource["tags"]["goldenimage_generalized"].split()
+    assert (time[-1], vm_id) == ("Z", resource["properties"]["vmId"])
+
+
+def test_a_damaged_machine_is_brought_back_and_gets_no_proof(
+    azure: LocalAzure, windows: WindowsPlayer, machine: SupervisedMachine, vm: BackedUp, tmp_path: Path
+) -> None:
+    machine.after = with_log(with_state(_DAMAGE.state), _DAMAGE.messages)
+    before = {disk["id"] for disk in vm.disks().values()}
+    done = windows.role(ROLE, windows_generalize_restore=True, **_variables(vm, tmp_path))
+    done.failed_with("(damaged)", "Defender for Endpoint", "The machine was brought back to its backup.")
+    assert not before & {disk["id"] for disk in vm.disks().values()}
+    assert "goldenimage_generalized" not in azure.get(vm.id).get("tags", {})
+
+
+@pytest.mark.thorough
+def test_a_machine_that_is_off_without_a_word_is_neither_asked_again_nor_proved(
+    azure: LocalAzure, windows: WindowsPlayer, machine: SupervisedMachine, vm: BackedUp, tmp_path: Path
+) -> None:
+    machine.when_run = lambda: azure.do("POST", f"{vm.id}/powerOff")
+    machine.ends_at = "run"
+    done = windows.role(ROLE, **_variables(vm, tmp_path))
+    done.failed_with("(silent)", "Azure says that the machine is stopped, which proves nothing.")
+    assert machine.steps[-1] == "run"
+    assert "goldenimage_generalized" not in azure.get(vm.id).get("tags", {})
