@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 """Writes docs/sysprep-diagnosis.md from the causes that the filter panther_diagnosis knows.

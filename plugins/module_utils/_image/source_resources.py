@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.compute import (
     COMPUTE_API,
@@ -45,8 +45,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.vm_state 
 if TYPE_CHECKING:
     from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
-#: A disk of a machine: its entry in the storageProfile, and the managed disk, None where there is none.
-Attached = tuple[Mapping[str, Any], Mapping[str, Any] | None]
+    #: A disk of a machine: its entry in the storageProfile, and the managed disk, None where there is none.
+    Attached: TypeAlias = "tuple[Mapping[str, Any], Mapping[str, Any] | None]"
 
 
 def describe_resource(session: AzureSession, source: ArmResource) -> SourceFacts:

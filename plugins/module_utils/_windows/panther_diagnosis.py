@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows import image_state as states
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows import panther_events as events
@@ -39,7 +39,7 @@ UNKNOWN, NONE = "unknown", "none"
 #: What became of the run.
 SUCCEEDED, FAILED, UNFINISHED, NO_RUN = "succeeded", "failed", "unfinished", "no-run"
 
-Logs = str | Sequence[str] | Mapping[str, str | Sequence[str]]
+Logs: TypeAlias = "str | Sequence[str] | Mapping[str, str | Sequence[str]]"
 
 _PACKAGE = re.compile(r"\bPackage (?P<name>\S.{0,290}?) (?:was )?installed for a user", re.IGNORECASE)
 _MOST_LINES = 12

@@ -137,7 +137,7 @@ def _messages(run: Run) -> Iterator[Line]:
     themselves.
     """
     for line in run.lines:
-        head = next(rows_of(line))
+        head = next(rows_of(line), line)
         if "\n" in line.raw and (benign_reason(head) or (head.level != UNSAID and not events.fails(head))):
             yield from rows_of(line)
         else:

@@ -34,7 +34,7 @@ class ModuleCall:
 def find_call(script: str, given: Sequence[str]) -> ModuleCall | None:
     """The call of a module; None for a plain command. Raises ValueError for a manifest of another form."""
     # Up to ansible-core 2.18 the manifest comes after a script and four zeros, in lines.
-    for text in (*given, "\n".join(given).split(_ZEROS)[-1], script):
+    for text in (*given, "\n".join(given).rsplit(_ZEROS, maxsplit=1)[-1], script):
         try:
             manifest = json.loads(text)
         except ValueError:

@@ -46,11 +46,9 @@ class Machine(Protocol):
 
     def module(self, call: ModuleCall) -> dict[str, Any]:
         """The result of a module. Raises ConnectionLostError where the machine goes away."""
-        ...
 
     def command(self, script: str) -> Output:
         """The output of a script that is no module."""
-        ...
 
 
 class WindowsDouble(ThreadingHTTPServer):
