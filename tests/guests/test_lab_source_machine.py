@@ -8,10 +8,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.demo import source_machine
 from tests.guests.lab.programs import run_program
 
 
+# `make demo` begins with the same.
+@pytest.mark.thorough
 def test_source_machine_has_traces_and_data_and_leaves_two_disk_files(
     guests_cache: Path, tmp_path: Path
 ) -> None:

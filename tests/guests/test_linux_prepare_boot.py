@@ -112,6 +112,7 @@ def drivers_in(listing: str) -> set[str]:
     return {name for name in DRIVERS if f"/{name}.ko" in listing}
 
 
+@pytest.mark.thorough
 def test_dracut_and_grub2_get_drivers_and_kernel_line_and_nothing_the_second_time(
     stand_in: RootTree, tmp_path: Path
 ) -> None:
