@@ -61,8 +61,13 @@ class Running:
         return self._log.read_text(encoding="utf-8")
 
     def interrupt(self) -> None:
+        """Press Ctrl-C, and once more where it was not heard: Python cannot raise it everywhere."""
         os.killpg(self._process.pid, signal.SIGINT)
-        self._process.wait(60)
+        try:
+            self._process.wait(12)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGINT)
+            self._process.wait(60)
 
     def terminate_module(self) -> None:
         """Ask the module, and not the playbook, to end."""
