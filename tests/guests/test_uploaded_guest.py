@@ -74,6 +74,7 @@ def test_a_debian_disk_has_one_digest_in_every_format(
     assert digest(files[name]) == expected
 
 
+@pytest.mark.thorough
 def test_a_machine_of_an_uploaded_stream_optimized_vmdk_boots_and_answers(
     azure: LocalAzure, files: dict[str, Path], expected: str, tmp_path: Path
 ) -> None:

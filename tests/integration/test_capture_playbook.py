@@ -127,6 +127,7 @@ def test_a_capture_that_is_killed_again_and_again_ends_with_one_image_and_nothin
     assert source.state() == before
 
 
+@pytest.mark.thorough
 def test_a_guest_that_cannot_be_generalized_leaves_no_image_and_no_twin_unless_it_is_to_be_kept(
     azure: LocalAzure, play: Player, group: str, source: Source, guests: Guests
 ) -> None:

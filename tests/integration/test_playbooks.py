@@ -125,6 +125,7 @@ def test_upload_image_makes_both_kinds_once_and_provision_vm_goes_on_with_its_st
     assert len(again.tasks["Wait for SSH"]["results"]) == 2
 
 
+@pytest.mark.thorough
 def test_upload_image_takes_disks_from_another_host_and_makes_images_of_blobs(
     azure: LocalAzure, play: Player, group: str, files: dict[str, Path], tmp_path: Path
 ) -> None:
