@@ -21,7 +21,7 @@ from tests.demo.phases import Phases
 from tests.demo.playbooks import CHECKOUT, PlaybookError, Playbooks
 from tests.demo.report import print_report, write_report
 from tests.demo.source_machine import SourceMachine, start_source_machine
-from tests.guests.lab.ssh import SshError, connected, make_key
+from tests.guests.lab.ssh import SshError, connected, make_key, wait_for_ssh
 from tests.integration.cloud import LocalAzure
 
 RESOURCE_GROUP = "golden-images"
@@ -125,6 +125,8 @@ class Demo:
         born = []
         for name, address in addresses.items():
             with connected(address, self.ssh_port, ADMIN_USER, self.key) as guest:
+                # The port answers before cloud-init has restarted the SSH server with keys of its own.
+                wait_for_ssh(guest, BOOT_SECONDS)
                 born.append(look_at(name, guest, source.user, source.data_file))
         self.report["machines"] = born
         self.report["problems"] += problems_of(born, before, ADMIN_USER, source.data_content)
