@@ -7,19 +7,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.checks import CHECKS
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "azure-checks.md"
-_INTRODUCTION = """\
-<!--
-SPDX-License-Identifier: GPL-3.0-or-later
-SPDX-FileCopyrightText: The goldenimage.azure authors
+from tools.documents import DOCUMENTS, heading
 
-Written by "make docs" from plugins/module_utils/_guest/check_*.py; do not edit.
--->
-# What would keep a machine from booting on Azure
+DOCUMENT = DOCUMENTS / "azure-checks.md"
+_INTRODUCTION = (
+    heading(
+        "What would keep a machine from booting on Azure", made_from="plugins/module_utils/_guest/check_*.py"
+    )
+    + """\
 
 The module `guest_audit` looks for these on a running host, in a mounted tree and in a disk file, by files
 alone; the role `linux_prepare` puts them right. A problem can be less severe than its check: a mount with
@@ -28,6 +25,7 @@ alone; the role `linux_prepare` puts them right. A problem can be less severe th
 | id | what is looked for | severity | why |
 |---|---|---|---|
 """
+)
 
 
 def render() -> str:

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.compatibility import KIND, RULES, check
 from ansible_collections.goldenimage.azure.plugins.module_utils._image.source_facts import SourceFacts
@@ -18,21 +17,19 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._image.target_fa
     TargetFacts,
 )
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "compatibility.md"
-_INTRODUCTION = """\
-<!--
-SPDX-License-Identifier: GPL-3.0-or-later
-SPDX-FileCopyrightText: The goldenimage.azure authors
+from tools.documents import DOCUMENTS, heading
 
-Written by "make docs" from plugins/module_utils/_image/compatibility*.py; do not edit.
--->
-# What can be made of what
+DOCUMENT = DOCUMENTS / "compatibility.md"
+_INTRODUCTION = (
+    heading("What can be made of what", made_from="plugins/module_utils/_image/compatibility*.py")
+    + """\
 
 These rules are asked before anything is written, and by the module `compatibility_check` for whoever wants to
 know beforehand. They need no Azure: they go by what is known of source and target. What is not known is not
 held against anything, so looking a source up first (`image_source_info`) makes the answer sharper.
 
 """
+)
 _RULES = """\
 ## Rules
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.preflight import RULES
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.server_roles import (
@@ -13,16 +12,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._windows.server_
     UNLISTED,
 )
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "windows-preflight.md"
+from tools.documents import DOCUMENTS, heading
 
-_HEAD = """\
-<!--
-SPDX-License-Identifier: GPL-3.0-or-later
-SPDX-FileCopyrightText: The goldenimage.azure authors
+DOCUMENT = DOCUMENTS / "windows-preflight.md"
 
-Written by "make docs" from plugins/module_utils/_windows/preflight*.py; do not edit.
--->
-# What is looked at before Sysprep
+_HEAD = (
+    heading("What is looked at before Sysprep", made_from="plugins/module_utils/_windows/preflight*.py")
+    + """\
 
 What the filter `windows_preflight` finds on a Windows machine, and with it the role
 [`windows_generalize`](../roles/windows_generalize/README.md). The severity is the worst that a rule finds;
@@ -31,6 +27,7 @@ which stops the run as its severity would.
 
 None of this was tried on a Windows: the rules are tested on facts that were written by hand.
 """
+)
 
 
 def render() -> str:

@@ -8,22 +8,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.image_state import MEANINGS
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther_benign import BENIGN
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther_cause import Cause
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther_causes import CAUSES
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "sysprep-diagnosis.md"
-_INTRODUCTION = """\
-<!--
-SPDX-License-Identifier: GPL-3.0-or-later
-SPDX-FileCopyrightText: The goldenimage.azure authors
+from tools.documents import DOCUMENTS, heading
 
-Written by "make docs" from plugins/module_utils/_windows/panther_*.py; do not edit.
--->
-# Why Sysprep failed
+DOCUMENT = DOCUMENTS / "sysprep-diagnosis.md"
+_INTRODUCTION = (
+    heading("Why Sysprep failed", made_from="plugins/module_utils/_windows/panther_*.py")
+    + """\
 
 What the filter `panther_diagnosis`, the playbook `diagnose_sysprep.yml` and the role `windows_generalize`
 know of Sysprep's failures. They read `setupact.log` and `setuperr.log` of
@@ -42,6 +38,7 @@ None of this was tried on a Windows: the logs that the tests use were written by
 formats, and the diagnosis was held to failures that people have quoted in public.
 
 """
+)
 _PHASES = (
     ("start", "options and privileges are looked at", "no"),
     ("validate-cleanup", "providers of clean-up may refuse", "no"),

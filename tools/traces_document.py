@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.distributions import FAMILIES
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.places import Place
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.trace import Trace
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.traces import TRACES
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "traces.md"
-_INTRODUCTION = """\
-<!--
-SPDX-License-Identifier: GPL-3.0-or-later
-SPDX-FileCopyrightText: The goldenimage.azure authors
+from tools.documents import DOCUMENTS, heading
 
-Written by "make docs" from plugins/module_utils/_guest/traces_*.py; do not edit.
--->
-# Traces
+DOCUMENT = DOCUMENTS / "traces.md"
+_INTRODUCTION = (
+    heading("Traces", made_from="plugins/module_utils/_guest/traces_*.py")
+    + """\
 
 What still identifies a Linux machine or a person, and should not be in an image. The module
 `guest_generalize` and the role `linux_generalize` remove these, the module `guest_audit` finds what is left:
@@ -39,6 +35,7 @@ all from one definition.
   every place is.
 
 """
+)
 
 
 def render() -> str:

@@ -5,21 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.trace import Trace
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.traces import TRACES
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "windows-traces.md"
+from tools.documents import DOCUMENTS, heading
 
-_HEAD = """\
-<!--
-SPDX-License-Identifier: GPL-3.0-or-later
-SPDX-FileCopyrightText: The goldenimage.azure authors
+DOCUMENT = DOCUMENTS / "windows-traces.md"
 
-Written by "make docs" from plugins/module_utils/_windows/traces.py; do not edit.
--->
-# Traces on Windows
+_HEAD = (
+    heading("Traces on Windows", made_from="plugins/module_utils/_windows/traces.py")
+    + """\
 
 What still identifies a Windows machine or a person, beside what Sysprep itself removes, and should not be
 in an image. The role [`windows_generalize`](../roles/windows_generalize/README.md) looks for these after
@@ -49,6 +45,7 @@ None of this was tried on a Windows: what is judged was written by hand.
 - **Files in use.** They are told.
 
 """
+)
 
 
 def render() -> str:

@@ -127,7 +127,7 @@ def windows_traces(
             raise AnsibleFilterError(f"{name}: a list of names is expected.")
     session = Session(tuple(given["accounts"]), str(transport))
     try:
-        return judge_traces(collected, given["include"], given["exclude"], session)
+        return judge_traces(collected, session, given["include"], given["exclude"])
     except CleanupError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -19,7 +19,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_
     parse_resource_id,
     resource_id,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._image.names import check_resource_group_name
+from ansible_collections.goldenimage.azure.plugins.module_utils._image.names import (
+    check_name,
+    check_resource_group_name,
+)
 
 GALLERY_API = "2024-03-03"
 MOST_REPLICAS = 100
@@ -43,20 +46,23 @@ class VersionNumber(NamedTuple):
 
 
 def check_gallery_name(option: str, name: str) -> None:
-    if not _GALLERY.fullmatch(name):
-        raise InvalidInput(
-            f"{option}: {name!r} is no name Azure accepts for a gallery.",
-            remedy="Use 1 to 80 letters, digits, or any of . _, beginning and ending with a letter or digit.",
-        )
+    check_name(
+        _GALLERY,
+        "a gallery",
+        option,
+        name,
+        "Use 1 to 80 letters, digits, or any of . _, beginning and ending with a letter or digit.",
+    )
 
 
 def check_definition_name(option: str, name: str) -> None:
-    if not _DEFINITION.fullmatch(name):
-        raise InvalidInput(
-            f"{option}: {name!r} is no name Azure accepts for an image definition.",
-            remedy="Use 1 to 80 letters, digits, or any of . _ -, beginning and ending with a letter or"
-            " digit.",
-        )
+    check_name(
+        _DEFINITION,
+        "an image definition",
+        option,
+        name,
+        "Use 1 to 80 letters, digits, or any of . _ -, beginning and ending with a letter or digit.",
+    )
 
 
 def version_number(text: str) -> VersionNumber | None:

@@ -26,39 +26,53 @@ _TAG_VALUE_LENGTH = 256
 _TAG_NAME_FORBIDDEN = "<>%&\\?/"
 
 
+def check_name(accepted: re.Pattern[str], kind: str, option: str, name: str, remedy: str) -> None:
+    """Refuse a name for a resource of that kind, such as "an image", with what to do."""
+    if not accepted.fullmatch(name):
+        raise InvalidInput(f"{option}: {name!r} is no name Azure accepts for {kind}.", remedy=remedy)
+
+
 def check_resource_group_name(name: str) -> None:
-    if not _RESOURCE_GROUP.fullmatch(name):
-        raise InvalidInput(
-            f"resource_group: {name!r} is no name Azure accepts for a resource group.",
-            remedy="Use 1 to 90 letters, digits, or any of . _ - ( ), and no . at the end.",
-        )
+    check_name(
+        _RESOURCE_GROUP,
+        "a resource group",
+        "resource_group",
+        name,
+        "Use 1 to 90 letters, digits, or any of . _ - ( ), and no . at the end.",
+    )
 
 
 def check_image_name(name: str) -> None:
-    if not _IMAGE.fullmatch(name):
-        raise InvalidInput(
-            f"name: {name!r} is no name Azure accepts for an image.",
-            remedy="Use 1 to 80 letters, digits, or any of . _ -, begin with a letter or digit and end with a"
-            " letter, digit or _.",
-        )
+    check_name(
+        _IMAGE,
+        "an image",
+        "name",
+        name,
+        "Use 1 to 80 letters, digits, or any of . _ -, begin with a letter or digit and end with a"
+        " letter, digit or _.",
+    )
 
 
 def check_disk_name(option: str, name: str) -> None:
-    if not _DISK.fullmatch(name):
-        raise InvalidInput(
-            f"{option}: {name!r} is no name Azure accepts for a disk.",
-            remedy="Use 1 to 80 letters, digits, or any of . _ -, begin with a letter or digit and end with a"
-            " letter, digit or _.",
-        )
+    check_name(
+        _DISK,
+        "a disk",
+        option,
+        name,
+        "Use 1 to 80 letters, digits, or any of . _ -, begin with a letter or digit and end with a"
+        " letter, digit or _.",
+    )
 
 
 def check_vm_name(name: str) -> None:
-    if not _VIRTUAL_MACHINE.fullmatch(name):
-        raise InvalidInput(
-            f"name: {name!r} is no name Azure accepts for a virtual machine.",
-            remedy="Use 1 to 64 letters, digits, or any of . _ -, begin with a letter or digit and end with a"
-            " letter, digit or _.",
-        )
+    check_name(
+        _VIRTUAL_MACHINE,
+        "a virtual machine",
+        "name",
+        name,
+        "Use 1 to 64 letters, digits, or any of . _ -, begin with a letter or digit and end with a"
+        " letter, digit or _.",
+    )
 
 
 def check_computer_name(name: str, os_type: str) -> None:

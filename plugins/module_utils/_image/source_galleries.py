@@ -45,23 +45,9 @@ def describe_gallery(session: AzureSession, source: GalleryImage, location: str 
 
     :param location: latest is the latest there; None: the latest of all
     """
-    query = {} if source.version is None else {"$expand": "ReplicationStatus"}
-    path = f"{source.definition_id}/versions"
-
-    def read(what: str) -> Any:
-        if what == "definition":
-            return session.arm.get(source.definition_id, GALLERY_API)
-        if source.version is None:
-            return session.arm.list(path, GALLERY_API)
-        return session.arm.get(f"{path}/{source.version}", GALLERY_API, **query)
-
-    definition, found = _both(read, source)
-    if source.version is None:
-        version = _latest(source, found, location)
-    elif found is None:
-        raise _no_version(source, f"version {source.version}")
-    else:
-        version = found
+    definition, version = _definition_and_version(
+        session, source, source.definition_id, location, query={"$expand": "ReplicationStatus"}
+    )
     pinned = GalleryImage(
         source.subscription, source.resource_group, source.gallery, source.definition, str(version["name"])
     )
@@ -79,8 +65,29 @@ def describe_gallery(session: AzureSession, source: GalleryImage, location: str 
     )
 
 
-def _both(read: Any, source: GalleryImage | PublicGalleryImage) -> tuple[Mapping[str, Any], Any]:
-    """The definition, and its version or versions; NotFound when the definition is missing."""
+def _definition_and_version(
+    session: AzureSession,
+    source: GalleryImage | PublicGalleryImage,
+    path: str,
+    location: str | None,
+    *,
+    seen_from: str = "",
+    query: Mapping[str, str] | None = None,
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The definition at `path`, and the version of it that is named or the latest one; raises NotFound.
+
+    :param location: latest is the latest there; None: the latest of all
+    :param seen_from: the region that is asked about others' galleries
+    :param query: how a version is asked for that is named
+    """
+
+    def read(what: str) -> Any:
+        if what == "definition":
+            return session.arm.get(path, GALLERY_API)
+        if source.version is None:
+            return session.arm.list(f"{path}/versions", GALLERY_API)
+        return session.arm.get(f"{path}/versions/{source.version}", GALLERY_API, **(query or {}))
+
     missing = NotFound(
         f"there is no definition {source.definition} in gallery {source.gallery}.",
         remedy="Check the names, the resource group and the region; a file's path begins with / or ./",
@@ -91,6 +98,10 @@ def _both(read: Any, source: GalleryImage | PublicGalleryImage) -> tuple[Mapping
         raise missing from error
     if definition is None:
         raise missing
+    if source.version is None:
+        return definition, _latest(source, found, location)
+    if found is None:
+        raise _no_version(source, f"version {source.version}{f' in {seen_from}' if seen_from else ''}")
     return definition, found
 
 
@@ -141,21 +152,7 @@ def describe_public(session: AzureSession, source: PublicGalleryImage, location:
     """The version of a shared or community gallery, as it is seen in the region."""
     segment = PUBLIC_SEGMENTS[source.kind]
     path = public_path(session, segment, location, source.gallery, "images", source.definition)
-
-    def read(what: str) -> Any:
-        if what == "definition":
-            return session.arm.get(path, GALLERY_API)
-        if source.version is None:
-            return session.arm.list(f"{path}/versions", GALLERY_API)
-        return session.arm.get(f"{path}/versions/{source.version}", GALLERY_API)
-
-    definition, found = _both(read, source)
-    if source.version is None:
-        version = _latest(source, found, None)
-    elif found is None:
-        raise _no_version(source, f"version {source.version} in {location}")
-    else:
-        version = found
+    definition, version = _definition_and_version(session, source, path, None, seen_from=location)
     pinned = PublicGalleryImage(source.kind, source.gallery, source.definition, str(version["name"]))
     # Who looks from one region is not told of others.
     return _facts(source, pinned, definition, version, location=location)

@@ -10,7 +10,7 @@ resources"; ids in others' galleries: "Share images using a community gallery", 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, TypeAlias
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.resource_ids import (
     parse_resource_id,
@@ -200,6 +200,6 @@ class DiskFile:
 
 
 #: What a text or dictionary can name.
-SourceName = Union[  # noqa: UP007 - ansible-test's pylint takes no | here
-    MarketplaceImage, PublicGalleryImage, GalleryImage, ArmResource, VhdBlob, DiskFile
-]
+SourceName: TypeAlias = (
+    "MarketplaceImage | PublicGalleryImage | GalleryImage | ArmResource | VhdBlob | DiskFile"
+)

@@ -76,9 +76,9 @@ def places(kind: str) -> list[str]:
 
 def judge_traces(
     collected: object,
+    session: Session,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
-    session: Session = Session(),  # noqa: B008 - it cannot be changed
 ) -> dict[str, Any]:
     """What is on the machine and what is to be done, as the filter windows_traces documents it.
 
