@@ -12,7 +12,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root impo
 _MAX_TEXT = 4 << 20
 _FIRST_PERSON, _LAST_PERSON = 1000, 59999
 _NO_LOGIN = ("nologin", "false", "sync", "")
-# Homes of system accounts that are no homes.
+# Homes of system accounts that are no homes; nor is what lies in /etc, where services have settings and keys.
 _NO_HOMES = ("/", "/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr", "/dev", "/proc", "/etc", "/var", "/home")
 
 
@@ -77,7 +77,9 @@ class Guest:
             for path in named + self.root.glob("/home/*"):
                 real = self.root.resolve(path, follow=True)
                 info = None if real is None else self.root.real_stat(real)
-                if real is not None and real not in _NO_HOMES and info is not None and info.kind == "dir":
+                if real is None or real in _NO_HOMES or real.startswith("/etc/"):
+                    continue
+                if info is not None and info.kind == "dir":
                     found.add(real)
             self._homes = sorted(found)
         return self._homes

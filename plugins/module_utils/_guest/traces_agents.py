@@ -178,7 +178,11 @@ TRACES = (
         "vpn-keys",
         "Keys of virtual private networks",
         "A peer takes all copies for one machine. Off: the configuration that holds them may be wanted.",
-        (Remove("/etc/wireguard/*.conf", having=b"PrivateKey"), Remove("/etc/wireguard/*.key")),
+        (
+            Remove("/etc/wireguard/*.conf", having=b"PrivateKey"),
+            Remove("/etc/wireguard/*.key"),
+            Remove("/etc/openvpn/{,client/,server/}*.{key,p12}"),
+        ),
         severity="info",
         default=False,
     ),

@@ -71,6 +71,7 @@ TRACES = (
             Content("/etc/mailname", b"localhost\n"),
             Lines("/etc/machine-info", rewrite=without(r"\s*(PRETTY_HOSTNAME|LOCATION|DEPLOYMENT)=")),
             Lines("/etc/sysconfig/network", rewrite=without(r"\s*(DHCP_)?HOSTNAME=")).on(REDHAT),
+            Lines("/etc/sysconfig/network-scripts/ifcfg-*", rewrite=without(r"\s*DHCP_HOSTNAME=")).on(REDHAT),
             # A link to /etc/hostname where it is not an old file of its own.
             Lines("/etc/HOSTNAME", rewrite=lambda _guest, _lines: ["localhost"]).on(SUSE),
         ),
@@ -146,7 +147,8 @@ TRACES = (
         "A new machine would skip daily work that the first one had done.",
         (
             Remove("/var/lib/systemd/timers/*", "/var/spool/anacron/*", "/var/lib/apt/periodic/*"),
-            Remove("/var/lib/{logrotate,misc}/{logrotate.status,status}", "/var/spool/cron/lastrun/*"),
+            Remove("/var/lib/{logrotate,misc}/{logrotate.status,status}", "/var/lib/logrotate.status"),
+            Remove("/var/spool/cron/lastrun/*"),
         ),
         severity="warning",
         last=True,
@@ -157,7 +159,8 @@ TRACES = (
         "A dump is a copy of memory, with whatever secrets were in it.",
         (
             Remove("/var/crash/*", "/var/lib/systemd/{coredump,pstore}/*", "/var/lib/apport/coredump/*"),
-            Remove("/{core,core.[0-9]*}", "/{root,tmp}/{core,core.[0-9]*}"),
+            # A directory of that name is somebody's work.
+            Remove("/{core,core.[0-9]*}", "/{root,tmp}/{core,core.[0-9]*}", only="file"),
             Remove("/var/spool/abrt/*", "/var/spool/abrt-upload/*", "/var/cache/abrt-di/*").on(REDHAT),
         ),
     ),

@@ -57,7 +57,7 @@ TRACES = (
         "udev-network-rules",
         "Persistent network interface names",
         "They bind eth0 to the MAC address of one machine, so that a copy has no eth0.",
-        (Remove("/etc/udev/rules.d/*-persistent-{net,cd}.rules"),),
+        (Remove("/etc/udev/rules.d/*-persistent-{net,net-cloud-init,cd}.rules"),),
         last=True,
     ),
     Trace(

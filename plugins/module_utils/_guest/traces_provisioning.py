@@ -22,10 +22,16 @@ TRACES = (
             Remove(
                 "/etc/cloud/cloud.cfg.d/{99-installer,50-curtin-networking,curtin-preserve-sources}.cfg",
                 "/etc/cloud/cloud.cfg.d/{subiquity-disable-cloudinit-networking,90-installer-network}.cfg",
-                "/etc/netplan/{00,01}-installer-config*.yaml",
                 "/var/lib/{ubiquity,subiquity}",
             ).on(DEBIAN),
         ),
+        last=True,
+    ),
+    Trace(
+        "installer-network",
+        "Network configuration written by an installer",
+        "It is of the network that the machine was installed in; cloud-init writes that of the next.",
+        (Remove("/etc/netplan/{00,01}-installer-config*.yaml").on(DEBIAN),),
         last=True,
         applies=Guest.cloud_init_sets_up_network,
     ),

@@ -101,7 +101,9 @@ _BEFORE = {
     "/etc/machine-info": f"CHASSIS=vm\nPRETTY_HOSTNAME={HOSTNAME}\n",
     "/etc/sysconfig/network": f"NETWORKING=yes\nHOSTNAME={HOSTNAME}\n",
     "/etc/HOSTNAME": f"{HOSTNAME}\n",
-    "/etc/sysconfig/network-scripts/ifcfg-*": "DEVICE=eth0\nHWADDR=00:0D:3A:01:02:03\nUUID=0123\n",
+    "/etc/sysconfig/network-scripts/ifcfg-*": (
+        f"DEVICE=eth0\nHWADDR=00:0D:3A:01:02:03\nUUID=0123\nDHCP_HOSTNAME={HOSTNAME}\n"
+    ),
     "/etc/sysconfig/network/ifcfg-*": "BOOTPROTO=dhcp\nHWADDR=00:0D:3A:01:02:03\n",
     "/etc/iscsi/initiatorname.iscsi": "InitiatorName=iqn.1993-08.org.debian:01:abcdef\n",
     "/etc/popularity-contest.conf": 'PARTICIPATE="no"\nMY_HOSTID="0123456789abcdef"\n',

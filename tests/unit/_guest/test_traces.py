@@ -238,6 +238,36 @@ def test_account_whose_home_is_a_system_directory_keeps_it(tmp_path: Path) -> No
     assert (top / "srv/data").exists()
 
 
+def test_directory_that_is_called_core_is_no_core_file(tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    for path in ("/core/app", "/root/core/app"):
+        write(top, path, b"x")
+    write(top, "/core.4711", b"memory")
+    remove(guest_of(top), selected(Selection()))
+    assert (top / "core/app").exists()
+    assert (top / "root/core/app").exists()
+    assert not (top / "core.4711").exists()
+
+
+def test_keys_of_a_service_with_its_home_in_etc_are_no_keys_of_a_person(tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root")
+    passwd = KEPT["/etc/passwd"] + "openvpn:x:990:990::/etc/openvpn:/sbin/nologin\n"
+    write(top, "/etc/passwd", passwd.encode())
+    write(top, "/etc/openvpn/server.key", b"BEGIN PRIVATE KEY\n")
+    remove(guest_of(top), selected(Selection()))
+    assert (top / "etc/openvpn/server.key").exists()
+    remove(guest_of(top), selected(Selection(include=("vpn-keys",))))
+    assert not (top / "etc/openvpn/server.key").exists()
+
+
+def test_rules_that_cloud_init_binds_interfaces_with_go(tmp_path: Path) -> None:
+    top = make_root(tmp_path / "root", SUSE)
+    rules = "/etc/udev/rules.d/85-persistent-net-cloud-init.rules"
+    write(top, rules, b'ATTR{address}=="00:0d:3a:01:02:03", NAME="eth0"\n')
+    remove(guest_of(top), selected(Selection()))
+    assert not (top / rules[1:]).exists()
+
+
 def test_mode_and_owner_of_rewritten_files_stay(tmp_path: Path) -> None:
     top = make_root(tmp_path / "root")
     for trace in TRACES:
@@ -260,6 +290,8 @@ def test_resolver_that_is_a_link_stays(tmp_path: Path) -> None:
 def test_network_configuration_stays_where_nothing_would_write_it_again(how: str, tmp_path: Path) -> None:
     top = make_root(tmp_path / "root")
     write(top, "/etc/netplan/50-cloud-init.yaml", b"network: {}\n")
+    write(top, "/etc/netplan/00-installer-config.yaml", b"network: {}\n")
+    write(top, "/etc/cloud/cloud.cfg.d/99-installer.cfg", b"users: [{hashed_passwd: $6$x}]\n")
     if how == "no cloud-init":
         (top / "usr/bin/cloud-init").unlink()
     elif how == "disabled":
@@ -268,6 +300,9 @@ def test_network_configuration_stays_where_nothing_would_write_it_again(how: str
         write(top, "/etc/cloud/cloud.cfg.d/99-net.cfg", b"network:\n  config: disabled\n")
     remove(guest_of(top), selected(Selection()))
     assert (top / "etc/netplan/50-cloud-init.yaml").exists()
+    assert (top / "etc/netplan/00-installer-config.yaml").exists()
+    # The installer's answers are no network, and hold the hash of a person's password.
+    assert not (top / "etc/cloud/cloud.cfg.d/99-installer.cfg").exists()
 
 
 def test_links_lead_nowhere_outside_of_the_root(tmp_path: Path) -> None:
