@@ -33,7 +33,9 @@ options:
     elements: str
     default: [Azure]
   network_configured_by:
-    description: As in M(goldenimage.azure.guest_network).
+    description:
+      - As in M(goldenimage.azure.guest_network). With V(cloud-init) the network that Ubuntu's installers left in
+        cloud-init's settings goes, and other settings that name one are refused.
     type: str
     choices: [image, cloud-init]
     default: image

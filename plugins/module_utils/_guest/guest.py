@@ -114,8 +114,12 @@ class Guest:
         for path in ["/etc/cloud/cloud.cfg"] + self.root.glob("/etc/cloud/cloud.cfg.d/*.cfg"):
             if path.endswith("/subiquity-disable-cloudinit-networking.cfg"):
                 continue  # goes with the traces of the installer
-            text = " ".join(line.partition("#")[0].strip() for line in self.lines(path))
-            squeezed = text.replace(" ", "").replace('"', "").replace("'", "")
-            if "network:{config:disabled" in squeezed or "network:config:disabled" in squeezed:
+            if self.disables_cloud_init_network(path):
                 return False
         return True
+
+    def disables_cloud_init_network(self, path: str) -> bool:
+        """Whether a file of cloud-init's settings has it leave the network alone."""
+        text = " ".join(line.partition("#")[0].strip() for line in self.lines(path))
+        squeezed = text.replace(" ", "").replace('"', "").replace("'", "")
+        return "network:{config:disabled" in squeezed or "network:config:disabled" in squeezed

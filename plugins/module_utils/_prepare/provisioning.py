@@ -33,6 +33,18 @@ AGENT_FILE = "/etc/waagent.conf"
 CLOUD_FILE = "/etc/cloud/cloud.cfg.d/99_azure.cfg"
 CLOUD_DISABLED = "/etc/cloud/cloud-init.disabled"
 _DETECTION_FILE = "/etc/cloud/ds-identify.cfg"
+# Ubuntu's installers leave the network of the machine that they ran on in cloud-init's settings.
+_INSTALLER_NETWORK = tuple(
+    "/etc/cloud/cloud.cfg.d/" + name
+    for name in (
+        "50-curtin-networking.cfg",
+        "90-installer-network.cfg",
+        "subiquity-disable-cloudinit-networking.cfg",
+    )
+)
+_SETTING = re.compile(r"^[\s{]*[\"']?(datasource_list|network|datasource)[\"']?\s*:")
+# Further in it is a part of another setting, as in system_info.
+_NETWORK = re.compile(r"^(\{\s*)?[\"']?network[\"']?\s*:")
 _DEFAULT_MOUNT_POINT = "/mnt"
 _MODULE_RULES = "/etc/modprobe.d/*.conf"
 # Azure's provisioning medium is a UDF disk; hardened machines forbid its file system.
@@ -68,6 +80,8 @@ def plan_provisioning(guest: Guest, wanted: Provisioning) -> List[FileChange]:
         files[AGENT_FILE] = _agent_text(guest, wanted)
     if wanted.by == "cloud-init":
         files.update({CLOUD_FILE: _cloud_text(wanted), CLOUD_DISABLED: None, _DETECTION_FILE: None})
+        if wanted.network_by_cloud_init:
+            files.update(dict.fromkeys(_INSTALLER_NETWORK))
     elif guest.has_program("cloud-init"):
         files.update({CLOUD_DISABLED: "", CLOUD_FILE: None})
     for path in guest.root.glob(_MODULE_RULES):
@@ -75,7 +89,12 @@ def plan_provisioning(guest: Guest, wanted: Provisioning) -> List[FileChange]:
         allowed = ["# " + line if _FORBIDDEN.match(line) else line for line in lines]
         if allowed != lines:
             files[path] = joined(allowed)
-    return [change for path, text in files.items() for change in change_of(guest.tree, path, text)]
+    return [
+        change
+        for path, text in files.items()
+        # A network can have a password, as netplan's wireless ones do.
+        for change in change_of(guest.tree, path, text, secret=path in _INSTALLER_NETWORK)
+    ]
 
 
 def _check(guest: Guest, wanted: Provisioning) -> None:
@@ -88,7 +107,7 @@ def _check(guest: Guest, wanted: Provisioning) -> None:
     if not re.match(r"^(/[A-Za-z0-9._-]+)+$", wanted.mount_point):
         raise GuestError("{0!r} is no path to mount the temporary disk at".format(wanted.mount_point))
     if wanted.by == "cloud-init":
-        _check_overrides(guest)
+        _check_overrides(guest, wanted)
         # It asks Azure before any program has set up the network.
         if not has_dhcp_client(guest):
             raise GuestError(
@@ -97,17 +116,25 @@ def _check(guest: Guest, wanted: Provisioning) -> None:
             )
 
 
-def _check_overrides(guest: Guest) -> None:
-    """Of two files that say where an instance is described, cloud-init takes the last in order of names."""
-    for path in guest.root.glob("/etc/cloud/cloud.cfg.d/*.cfg"):
-        if path > CLOUD_FILE:
-            for line in guest.lines(path):
-                found = re.match(r"^[\s{]*[\"']?(datasource_list|network|datasource)[\"']?\s*:", line)
-                if found is not None:
-                    raise GuestError(
-                        "{0}: sets {1}, and cloud-init reads it after {2}; remove the line, or give the "
-                        "file a name that sorts in front".format(path, found.group(1), CLOUD_FILE)
-                    )
+def _check_overrides(guest: Guest, wanted: Provisioning) -> None:
+    """Of two files that say where an instance is described, cloud-init takes the last in order of names; a
+    network in any of them it takes instead of Azure's."""
+    for path in ["/etc/cloud/cloud.cfg"] + guest.root.glob("/etc/cloud/cloud.cfg.d/*.cfg"):
+        if path == CLOUD_FILE or (wanted.network_by_cloud_init and path in _INSTALLER_NETWORK):
+            continue
+        says_the_same = not wanted.network_by_cloud_init and guest.disables_cloud_init_network(path)
+        for line in guest.lines(path):
+            found = _SETTING.match(line) if path > CLOUD_FILE else None
+            if found is not None and not (found.group(1) == "network" and says_the_same):
+                raise GuestError(
+                    "{0}: sets {1}, and cloud-init reads it after {2}; remove the line, or give the "
+                    "file a name that sorts in front".format(path, found.group(1), CLOUD_FILE)
+                )
+            if wanted.network_by_cloud_init and _NETWORK.match(line):
+                raise GuestError(
+                    "{0}: sets network, which cloud-init takes instead of what Azure tells it; remove it, or "
+                    "have the image configure the network".format(path)
+                )
 
 
 def _agent_text(guest: Guest, wanted: Provisioning) -> str:

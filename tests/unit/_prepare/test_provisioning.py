@@ -127,6 +127,39 @@ def test_file_that_cloud_init_reads_later_is_refused_and_nothing_changes(host: H
         plan_provisioning(Guest(host.root), WANTED)
 
 
+SUBIQUITY = "/etc/cloud/cloud.cfg.d/subiquity-disable-cloudinit-networking.cfg"
+INSTALLED = "/etc/cloud/cloud.cfg.d/90-installer-network.cfg"
+
+
+def test_ubuntu_installer_that_has_disabled_the_network_of_cloud_init_is_no_obstacle(host: Host) -> None:
+    host.write(SUBIQUITY, "network: {config: disabled}\n")
+    prepare(host)
+    assert not Guest(host.root).cloud_init_sets_up_network()
+    host.write("/etc/cloud/cloud.cfg.d/zz_site.cfg", "network:\n  version: 2\n")
+    with pytest.raises(GuestError, match=r"zz_site\.cfg: sets network"):
+        plan_provisioning(Guest(host.root), WANTED)
+
+
+def test_network_of_an_installer_goes_where_cloud_init_is_to_ask_azure(host: Host) -> None:
+    host.write(SUBIQUITY, "network: {config: disabled}\n")
+    host.write(INSTALLED, "network: {version: 2, wifis: {wlan0: {access-points: {x: {password: s3cr3t}}}}}\n")
+    # What cloud-init's package has in there is about how it writes, not what.
+    host.write("/etc/cloud/cloud.cfg", "system_info:\n  network:\n    renderers: ['netplan']\n")
+    wanted = WANTED._replace(network_by_cloud_init=True)
+    assert "s3cr3t" not in str(diff_of(plan_provisioning(Guest(host.root), wanted)))
+    prepare(host, wanted)
+    assert not (host.top / SUBIQUITY[1:]).exists()
+    assert not (host.top / INSTALLED[1:]).exists()
+    assert Guest(host.root).cloud_init_sets_up_network()
+
+
+def test_network_that_cloud_init_would_take_instead_of_azures_is_refused(host: Host) -> None:
+    host.write("/etc/cloud/cloud.cfg.d/99-disable-network-config.cfg", "network: {config: disabled}\n")
+    prepare(host)
+    with pytest.raises(GuestError, match=r"99-disable-network-config\.cfg: sets network.*instead"):
+        plan_provisioning(Guest(host.root), WANTED._replace(network_by_cloud_init=True))
+
+
 @pytest.mark.parametrize(
     ("wanted", "reason"),
     [
