@@ -34,8 +34,8 @@ options:
     default: [Azure]
   network_configured_by:
     description:
-      - As in M(goldenimage.azure.guest_network). With V(cloud-init) the network that Ubuntu's installers left in
-        cloud-init's settings goes, and other settings that name one are refused.
+      - As in M(goldenimage.azure.guest_network). With V(cloud-init) the network that Ubuntu's installers left
+        in cloud-init's settings goes, and other settings that name one are refused.
     type: str
     choices: [image, cloud-init]
     default: image

@@ -124,6 +124,7 @@ def test_sles_is_prepared_with_zypper_wicked_and_a_sudo_for_its_own_password(
     assert PROVED & prepare.audit() == set()
     packages = set(tree.run("rpm -qa --qf '%{NAME}\\n'").split())
     assert {"python-azure-agent", "cloud-init", "growpart", "gptfdisk", "chrony", "hyper-v"} <= packages
+    assert "python-azure-agent-config-server" in packages
     assert "open-vm-tools" not in packages
     assert tree.read("/etc/sudoers") == (
         "Defaults env_reset\n# Defaults targetpw   # ask for root's\n# ALL ALL=(ALL) ALL\n"
@@ -136,6 +137,14 @@ def test_sles_is_prepared_with_zypper_wicked_and_a_sudo_for_its_own_password(
     assert tree.run("ls /etc/sysconfig/network").split() == ["dhcp", "ifcfg-eth0"]
     assert "BOOTPROTO='dhcp'" in tree.read("/etc/sysconfig/network/ifcfg-eth0")
     assert {"waagent.service", "cloud-init.service", "chronyd.service", "sshd.service"} <= enabled(tree)
+
+    # As of SLES 16 the vendor's settings are below /usr/etc.
+    assert "include /etc/chrony.conf\n" in tree.read("/etc/chrony-azure.conf")
+    tree.run("mkdir -p /usr/etc; mv /etc/chrony.conf /usr/etc")
+    assert [task.rpartition(" : ")[2] for task in changed(prepare("clock"))] == [
+        "Have a configuration with the host's clock"
+    ]
+    assert "include /usr/etc/chrony.conf\n" in tree.read("/etc/chrony-azure.conf")
 
 
 def test_rules_written_by_hand_are_refused_when_they_keep_ssh_out(

@@ -37,7 +37,9 @@ _CHRONY = {"/etc/chrony.conf": "pool pool.example iburst\\n", "/usr/sbin/chronyd
 _AGENT = {"/etc/waagent.conf": _AGENT_CONF, "/usr/sbin/waagent": "", **_units("waagent")}
 _PACKAGES = (
     StandInPackage("WALinuxAgent", _AGENT),
-    StandInPackage("python-azure-agent", _AGENT),
+    # SUSE has the settings of the agent in packages of their own, which it does not require.
+    StandInPackage("python-azure-agent", {"/usr/sbin/waagent": "", **_units("waagent")}),
+    StandInPackage("python-azure-agent-config-server", {"/etc/waagent.conf": _AGENT_CONF}),
     StandInPackage(
         "cloud-init", {"/usr/bin/cloud-init": "", "/usr/sbin/dhclient": "", **_units(*_CLOUD_UNITS)}
     ),

@@ -15,6 +15,7 @@ import pytest
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "linux_prepare"
 SWAP = ROLE / "files" / "azure-temporary-swap"
+SWAP_UNIT = ROLE / "templates" / "azure-temporary-swap.service.j2"
 CLOCK = ROLE / "templates" / "azure-clock.conf.j2"
 
 
@@ -81,6 +82,18 @@ def test_no_swap_file_is_made_on_the_disk_of_the_system_or_where_there_is_no_roo
     fake(programs, "mountpoint", "exit 32")
     (programs / "calls").unlink()
     assert make_swap(programs, tmp_path, 2048) == []
+
+
+@pytest.mark.parametrize(
+    ("mount_point", "unit"),
+    [("/mnt", "mnt.mount"), ("/srv/temporary-disk/a.b", r"srv-temporary\x2ddisk-a.b.mount")],
+)
+def test_swap_waits_for_the_mount_of_the_temporary_disk(mount_point: str, unit: str) -> None:
+    template = jinja2.Environment(autoescape=False).from_string(SWAP_UNIT.read_text())  # noqa: S701
+    text = template.render(linux_prepare_mount_point=mount_point, linux_prepare_swap_mib=1024)
+    awaited = [line.partition("=")[2].split() for line in text.splitlines() if line.startswith("After=")]
+    assert unit in [name for names in awaited for name in names]
+    assert f"ConditionPathIsMountPoint={mount_point}" in text.splitlines()
 
 
 @pytest.mark.parametrize("has_clock", [True, False])
