@@ -26,6 +26,13 @@ options:
         module refuses every other host.
     type: str
     required: true
+  vm_id:
+    description:
+      - Azure's id of the virtual machine (C(vmId)) that the host has to be besides. When something is done to
+        that machine from outside, a mistake in either name is found by it.
+    type: str
+    default: ""
+    version_added: 0.2.0
   accounts:
     description:
       - Accounts to remove, with their homes, mail, crontabs, sudo rules and subordinate ids. The account that
@@ -239,6 +246,7 @@ def main() -> None:
     module = cast("Any", AnsibleModule)(
         argument_spec={
             "confirm": {"type": "str", "required": True},
+            "vm_id": {"type": "str", "default": ""},
             "accounts": names,
             "remove_own_account": {"type": "bool", "default": False},
             "traces_include": names,
@@ -274,6 +282,7 @@ def main() -> None:
             options["refuse_uptime"],
         ),
         free_space=options["free_space"],
+        vm_id=options["vm_id"],
     )
     try:
         planned = plan(order)

@@ -41,6 +41,7 @@ def test_a_machine_whose_connection_is_lost_while_it_is_generalized_is_brought_b
             # Nothing of this machine could be meant by it.
             "linux_generalize_confirm": "another machine",
             "_linux_generalize_confirmed": "another machine",
+            "_linux_generalize_azure_id": "",
             "linux_generalize_backup_result": {"backup": {"name": "before"}},
         },
     }

@@ -9,6 +9,7 @@ What is refused here is the machine that runs the tests.
 from __future__ import annotations
 
 import json
+import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -84,12 +85,28 @@ def test_tag_of_a_build_confirms_only_the_machine_that_has_it(
 
 def test_name_that_was_given_goes_before_the_tag(play: Player, machine: BackedUp, tmp_path: Path) -> None:
     machine.azure.do("PATCH", machine.id, {"tags": {"goldenimage_build": "nightly"}})
-    mark = machine.azure.mark()
     run = generalize(
         play, tmp_path, linux_generalize_vm_id=machine.id, linux_generalize_confirm="some-other-host"
     )
     run.failed_with("confirmation is 'some-other-host'")
-    assert not [each for each in machine.azure.exchanges(mark) if machine.id in each["liveRequest"]["url"]]
+
+
+@pytest.mark.parametrize("rescue", [False, True])
+def test_right_host_with_the_id_of_another_machine_in_azure_is_refused(
+    play: Player, machine: BackedUp, tmp_path: Path, rescue: bool
+) -> None:
+    mark = machine.azure.mark()
+    # Only ever in check mode: it is this very host that is named.
+    run = generalize(
+        play,
+        tmp_path,
+        linux_generalize_vm_id=machine.id,
+        linux_generalize_confirm=platform.node(),
+        linux_generalize_rescue=rescue,
+    )
+    vm_id = machine.body()["properties"]["vmId"]
+    run.failed_with(vm_id, platform.node(), "nothing was changed", "One of both is another machine")
+    assert machine.azure.writes(mark) == []
 
 
 def test_own_tasks_do_not_touch_a_machine_that_is_refused(play: Player, tmp_path: Path) -> None:

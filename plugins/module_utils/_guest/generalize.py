@@ -32,10 +32,10 @@ _NO_LOGIN_ID = (1 << 32) - 1
 class Order(NamedTuple):
     """What the user wants.
 
-    `confirm` must name the host; `accounts` are removed, with `own_account` also the one the session is of;
-    `agent` is whether waagent deprovisions the host; `session_timeout` is how long the last step waits for
-    the session to end, in seconds; a host with one of `signs` is refused; `free_space` is one of
-    :data:`free_space.CHOICES`.
+    `confirm` must name the host, and so must `vm_id`, Azure's id of it, unless it is empty; `accounts` are
+    removed, with `own_account` also the one the session is of; `agent` is whether waagent deprovisions the
+    host; `session_timeout` is how long the last step waits for the session to end, in seconds; a host with
+    one of `signs` is refused; `free_space` is one of :data:`free_space.CHOICES`.
     """
 
     confirm: str
@@ -47,6 +47,7 @@ class Order(NamedTuple):
     session_timeout: float
     signs: Signs = Signs()
     free_space: str = KEEP
+    vm_id: str = ""
 
 
 class Plan(NamedTuple):
@@ -66,6 +67,7 @@ def plan(order: Order) -> Plan:
     root = LiveRoot("/")
     identity = host.identify(Guest(root))
     host.check_confirmed(identity, order.confirm)
+    host.check_vm(identity, order.vm_id)
     host.check_distribution(Guest(root), identity)
     check_root("Generalizing")
     check_not_in_production(order.signs, identity.hostname)

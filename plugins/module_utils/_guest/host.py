@@ -127,6 +127,19 @@ def check_confirmed(identity: Identity, confirm: str) -> None:
         )
 
 
+def check_vm(identity: Identity, vm_id: str) -> None:
+    """Refuse a host that is not the virtual machine with this id in Azure; an empty id is any machine's."""
+    wanted = vm_id.strip().lower()
+    if wanted and wanted not in identity.vm_ids:
+        raise GuestError(
+            "the virtual machine that was named has the id {0} in Azure, and the firmware of this host, "
+            "{1!r}, tells {2}; nothing was changed. One of both is another machine: correct its name, or "
+            "leave the virtual machine out".format(
+                vm_id, identity.hostname, " or ".join(identity.vm_ids) or "none"
+            )
+        )
+
+
 def check_accounts(guest: Guest, names: Sequence[str]) -> None:
     """Refuse names that are no accounts of people; those that do not exist any more are fine."""
     for name in names:

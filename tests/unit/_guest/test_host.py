@@ -42,6 +42,16 @@ def test_azures_id_of_the_machine_confirms_it_in_either_order_of_bytes(told: str
     assert host._vm_ids(str(tmp_path / "missing")) == ()
 
 
+def test_host_that_is_not_the_machine_named_in_azure_is_refused() -> None:
+    identity = IDENTITY._replace(vm_ids=("a1b2c3d4-0102-0304-8506-0708090a0b0c",))
+    host.check_vm(identity, "")
+    host.check_vm(identity, "A1B2C3D4-0102-0304-8506-0708090A0B0C")
+    with pytest.raises(GuestError, match=r"'web1\.example', tells a1b2c3d4.*nothing was changed"):
+        host.check_vm(identity, "a1b2c3d4-0102-0304-8506-0708090a0b0d")
+    with pytest.raises(GuestError, match="tells none"):
+        host.check_vm(IDENTITY, "a1b2c3d4-0102-0304-8506-0708090a0b0d")
+
+
 @pytest.mark.parametrize("confirm", ["web1", "WEB1.example", MACHINE_ID, " web1 "])
 def test_host_named_by_any_of_its_names_is_accepted(confirm: str) -> None:
     host.check_confirmed(IDENTITY, confirm)
