@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from ansible.module_utils.common import sys_info
-from ansible.module_utils.distro import LinuxDistribution
-from ansible.module_utils.facts.system import distribution
 
 from tests.integration.plays import Player
+
+# What setup itself uses, none of it typed.
+sys_info: Any = import_module("ansible.module_utils.common.sys_info")
+distro: Any = import_module("ansible.module_utils.distro")
+distribution: Any = import_module("ansible.module_utils.facts.system.distribution")
 
 _FACTS = ("distribution", "distribution_version", "distribution_major_version", "os_family")
 
@@ -121,7 +124,7 @@ def facts_of(tree: Path, case: Distribution) -> dict[str, str]:
     (etc / "os-release").write_text("\n".join(lines) + "\n")
     for name, text in case.files.items():
         (etc / name).write_text(text)
-    told = LinuxDistribution(include_lsb=False, include_uname=False, root_dir=str(tree))
+    told = distro.LinuxDistribution(include_lsb=False, include_uname=False, root_dir=str(tree))
     exists, content = distribution._file_exists, distribution.get_file_content
     with pytest.MonkeyPatch.context() as patch:
         for name in (
