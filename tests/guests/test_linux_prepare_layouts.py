@@ -147,6 +147,17 @@ def test_sles_is_prepared_with_zypper_wicked_and_a_sudo_for_its_own_password(
     assert "include /usr/etc/chrony.conf\n" in tree.read("/etc/chrony-azure.conf")
 
 
+def test_lvm_no_longer_looks_for_disks_by_serial_numbers(open_layout: OpenTree, tmp_path: Path) -> None:
+    listed = "IDTYPE=sys_wwid IDNAME=naa.600 DEVNAME=/dev/sda3 PVID=x PART=3\n"
+    tree = open_layout(ROCKY, {**ROCKY_FILES, "/etc/lvm/devices/system.devices": listed})
+    prepare = Preparer(tree.inventory_line, tmp_path)
+    foretold = [task.rpartition(" : ")[2] for task in changed(prepare("fstab", check=True))]
+    made = [task.rpartition(" : ")[2] for task in changed(prepare("fstab"))]
+    assert foretold == made == ["Have LVM find its disks by what is on them"]
+    tree.run("test ! -e /etc/lvm/devices/system.devices")
+    assert changed(prepare("fstab")) == []
+
+
 def test_rules_written_by_hand_are_refused_when_they_keep_ssh_out(
     open_layout: OpenTree, tmp_path: Path
 ) -> None:
