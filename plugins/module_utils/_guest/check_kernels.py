@@ -22,10 +22,13 @@ _LATER = {"hv_netvsc": "error", "hv_utils": "warning", "udf": "info"}
 _INITRAMFS = ("/boot/initrd.img-{0}", "/boot/initramfs-{0}.img", "/boot/initrd-{0}", "/boot/initramfs-{0}")
 _IMAGES = ("/boot/vmlinuz-*", "/boot/Image-*", "/boot/vmlinux-*", "/boot/kernel-*")
 _ENTRY_IMAGES = ("/{boot}/*/*/linux", "/{boot}/*/*/vmlinuz")
+_ENTRIES = "/{boot}/loader/entries/*.conf"
 _UNIFIED = ("/boot/efi/EFI/Linux/*.efi", "/efi/EFI/Linux/*.efi", "/boot/EFI/Linux/*.efi")
 _BOOT_DIRECTORIES = ("boot", "efi", "boot/efi")
 _MODULE = re.compile(r"(?:^|/)([^/]+)\.ko(?:\.(?:gz|xz|zst))?$")
 _MAX_LIST = 16 << 20
+_MAX_ENTRY = 1 << 16
+_NAMES = ("linux", "initrd")
 
 
 class Kernel(NamedTuple):
@@ -51,8 +54,24 @@ def kernels(root: RootView) -> List[Kernel]:
                 version = folder.rpartition("/")[2]
                 initramfs = _existing(root, [folder + "/initrd", folder + "/initramfs.img"])
                 found.setdefault(version, Kernel(version, path, initramfs))
+        for kernel in _of_entries(root, "/" + directory):
+            found.setdefault(kernel.version, kernel)
     usable = [kernel for kernel in found.values() if "rescue" not in kernel.version and kernel.version]
     return sorted(usable, key=lambda kernel: _by_age(kernel.version), reverse=True)
+
+
+def _of_entries(root: RootView, top: str) -> Iterator[Kernel]:
+    """Kernels with names that only their entries know: sdbootutil of openSUSE makes them from the content."""
+    for entry in root.glob(_ENTRIES.replace("/{boot}", top)):
+        words = [
+            line.split() for line in root.read(entry, _MAX_ENTRY).decode("utf-8", "replace").splitlines()
+        ]
+        paths = {name: [line[1] for line in words if len(line) > 1 and line[0] == name] for name in _NAMES}
+        for image in paths["linux"]:
+            folder, _slash, name = (top + image).rpartition("/")
+            if name.startswith("linux-") and root.stat(top + image) is not None:
+                initramfs = _existing(root, [top + path for path in paths["initrd"]])
+                yield Kernel(folder.rpartition("/")[2], top + image, initramfs)
 
 
 def _existing(root: RootView, paths: List[str]) -> str:

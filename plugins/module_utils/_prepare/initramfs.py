@@ -173,6 +173,7 @@ class Drivers:
                     )
                 )
             return Plan([], kernels, [], warnings)
+        _refuse_named_by_content(states)
         available = {name for state in kernels for name in state.kernel.modules}
         changes = self._tool.settings([name for name in self._all if name in available])
         return Plan(changes, kernels, [state.kernel for state in states], warnings)
@@ -213,6 +214,21 @@ class Drivers:
             if state is kernels[-1]:
                 raise GuestError(told + "; install a kernel for servers or for Azure. Nothing was changed")
             yield told + "; remove it, so that nobody boots it by mistake"
+
+
+def _refuse_named_by_content(states: Sequence[KernelDrivers]) -> None:
+    for state in states:
+        if state.kernel.is_named_by_content:
+            raise GuestError(
+                "{0} lacks {1} or is out of date, and its name and boot entry are made from its content by "
+                'sdbootutil. Write the line add_drivers+=" {2} " into a file in /etc/dracut.conf.d, have '
+                "sdbootutil make it with 'sdbootutil --no-reuse-initrd add-all-kernels', and run this again. "
+                "Nothing was changed".format(
+                    state.kernel.initramfs,
+                    ", ".join(state.named("missing")) or "nothing",
+                    " ".join(sorted(name for name in state.drivers if _is_module(state.kernel, name))),
+                )
+            )
 
 
 def _tool_of(root: LiveRoot, programs: Programs) -> Optional[_Tool]:

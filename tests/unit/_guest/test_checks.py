@@ -401,3 +401,25 @@ def test_systemd_boot_with_everything_on_the_efi_partition_is_read(tmp_path: Pat
         ("azure-drivers", f"/boot/efi/0123/{VERSION}/initrd", "error", "lacks driver hv_vmbus"),
         ("azure-uefi-loader", "/boot/efi/EFI", "error", "no BOOT/BOOTX64.EFI"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("drivers", "found"),
+    [(EARLY, []), (EARLY[1:], ["lacks driver hv_vmbus"])],
+    ids=["complete", "incomplete"],
+)
+def test_kernel_that_is_named_by_its_content_is_found_through_its_entry(
+    drivers: list[str], found: list[str], tmp_path: Path
+) -> None:
+    top = make_ready(tmp_path / "root")
+    for path in (f"boot/vmlinuz-{VERSION}", INITRD[1:], "boot/grub/grub.cfg"):
+        (top / path).unlink()
+    folder = f"/opensuse-tumbleweed/{VERSION}"
+    image, packed = (f"{folder}/{name}-{'0a' * 20}" for name in ("linux", "initrd"))
+    write(top, "/boot/efi" + image, b"kernel")
+    write(top, "/boot/efi" + packed, initramfs(drivers))
+    entry = f"title openSUSE\nlinux {image}\ninitrd {packed}\noptions {KERNEL_LINE}\n"
+    write(top, "/boot/efi/loader/entries/opensuse-1.conf", entry.encode())
+    items = audit_boot(Guest(LiveRoot(str(top))))
+    assert [item.detail for item in items] == found
+    assert {item.path for item in items} <= {"/boot/efi" + packed}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -147,6 +148,24 @@ def test_initramfs_of_a_boot_loader_entry_is_found_by_its_version(tmp_path: Path
     drivers = Drivers(host.root, host, REQUIRED)
     drivers.carry_out(drivers.plan())
     assert "hv_storvsc" in host.read("/boot/0123abcd/6.8/initrd")
+
+
+def test_initramfs_whose_name_is_made_from_its_content_is_looked_into_and_never_replaced(
+    tmp_path: Path,
+) -> None:
+    host = red_hat(tmp_path)
+    add_kernel(host, "6.17.1-1-default", ALL, [])
+    folder = "/boot/efi/opensuse-tumbleweed/6.17.1-1-default"
+    old, new = (f"{folder}/initrd-{digit * 40}" for digit in "e5")
+    host.write(old, "btrfs")
+    os.utime(tmp_path / old[1:], (1, 1))
+    host.write(new, "btrfs")
+    with pytest.raises(GuestError, match=rf'{new} lacks hv_vmbus.*add_drivers\+=" hv_storvsc.*sdbootutil'):
+        Drivers(host.root, host, REQUIRED, WANTED).plan()
+    host.write(new, "btrfs hv_vmbus hv_storvsc nvme pci_hyperv")
+    plan = Drivers(host.root, host, REQUIRED, WANTED).plan()
+    assert plan.rebuild == []
+    assert set(plan.kernels[0].drivers.values()) == {"included"}
 
 
 def test_newest_kernel_without_a_required_driver_is_refused(tmp_path: Path) -> None:
