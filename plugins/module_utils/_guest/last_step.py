@@ -11,6 +11,7 @@ for it to go away learns that it did not.
 
 import contextlib
 import os
+import traceback
 from typing import List
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest import services
@@ -54,11 +55,14 @@ def main() -> int:
     """Carry out the order; 0 when the host was left without traces."""
     job = read_job()
     write_report("waiting")
-    wait_for_end(job.caller, job.connection, _IDLE_SECONDS, job.session_timeout)
     try:
+        wait_for_end(job.caller, job.connection, _IDLE_SECONDS, job.session_timeout)
         failures = _work(job)
     except (GuestError, OSError) as error:
         failures = [str(error)]
+    except Exception as error:  # noqa: BLE001 (nobody else would say why the host stays on)
+        traceback.print_exc()
+        failures = ["{0}: {1}".format(type(error).__name__, error)]
     if failures:
         write_report("failed", failures)
         _tell_console(failures)

@@ -29,6 +29,7 @@ _KEPT = (
     "systemd-networkd*",
     "systemd-resolved*",
     "networking*",
+    "network.service",
     "NetworkManager*",
     "wpa_supplicant*",
     "ifup@*",
@@ -83,12 +84,31 @@ def close_the_way_in() -> None:
 
 
 def switch_off() -> None:
-    """Write everything to the disks and switch off; in a regular shutdown services would write again."""
+    """Write everything to the disks and switch off; in a regular shutdown services would write again.
+
+    Where systemd does not do it, systemctl does itself. Raises GuestError when nothing does.
+    """
     os.sync()
-    command = ["systemctl", "poweroff", "--force"] if has_systemd() else ["poweroff", "-f"]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
-    if done.returncode:
-        raise GuestError("{0} failed: {1}".format(" ".join(command), done.stderr.decode("utf-8", "replace")))
+    off = ["systemctl", "poweroff", "--force"]
+    commands = [off, [*off, "--force"]] if has_systemd() else [["poweroff", "-f"]]
+    failures = []
+    for command in commands:
+        try:
+            done = subprocess.run(
+                command,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=_STOP_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            failures.append(str(error))
+            continue
+        if not done.returncode:
+            return
+        told = done.stderr.decode("utf-8", "replace").strip()
+        failures.append("{0} failed: {1}".format(" ".join(command), told))
+    raise GuestError("the host cannot be switched off: {0}".format("; ".join(failures)))
 
 
 def _writers() -> List[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -132,6 +133,28 @@ def test_process_number_that_was_used_again_is_another_process() -> None:
     assert session.is_running(myself)
     assert not session.is_running(Process(myself.pid, myself.started + 1))
     assert session.process(2**22 + 1) is None
+
+
+@pytest.mark.usefixtures("state_dir")
+@pytest.mark.parametrize("error", [KeyError("uid"), GuestError("KeyError: 'uid'")])
+def test_every_failure_is_reported(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_job: job.Job) -> list[str]:
+        raise error
+
+    told: list[list[str]] = []
+    monkeypatch.setattr(last_step, "wait_for_end", lambda *_arguments: "idle")
+    monkeypatch.setattr(last_step, "_work", fail)
+    monkeypatch.setattr(last_step, "_tell_console", told.append)
+    job.write_job(ORDER)
+    assert last_step.main() == 1
+    assert json.loads(Path(job.REPORT_FILE).read_text()) == {
+        "phase": "failed",
+        "failures": ["KeyError: 'uid'"],
+    }
+    assert told == [["KeyError: 'uid'"]]
+    assert ("Traceback" in capsys.readouterr().err) == isinstance(error, KeyError)
 
 
 @pytest.mark.usefixtures("state_dir")

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest import services
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 
 WRITERS = ["rsyslog.service", "systemd-journald.socket", "apt-daily.timer", "auditd.service"]
-NEEDED = ["sshd.service", "wickedd.service", "NetworkManager.service", services.UNIT]
+NEEDED = ["sshd.service", "network.service", "wickedd.service", "NetworkManager.service", services.UNIT]
 
 
 @pytest.fixture
@@ -49,3 +52,29 @@ def test_way_in_is_closed_with_everything_that_writes_leases(calls: list[tuple[s
     stopped = {unit for call in calls for unit in call[1:]}
     assert {"ssh.service", "ssh.socket", "sshd.service", "NetworkManager.service"} <= stopped
     assert "wickedd-dhcp4.service" in stopped
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_host_is_switched_off_also_where_systemd_does_not_do_it(
+    hangs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[list[str]] = []
+
+    def run(command: list[str], timeout: float, **_rest: object) -> subprocess.CompletedProcess[bytes]:
+        told.append(command)
+        if len(told) == 1 and hangs:
+            raise subprocess.TimeoutExpired(command, timeout)
+        return subprocess.CompletedProcess(command, int(len(told) == 1), b"", b"no bus")
+
+    monkeypatch.setattr(services, "has_systemd", lambda: True)
+    monkeypatch.setattr(subprocess, "run", run)
+    services.switch_off()
+    assert told == [["systemctl", "poweroff", "--force"], ["systemctl", "poweroff", "--force", "--force"]]
+
+
+def test_host_that_nothing_switches_off_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "has_systemd", lambda: False)
+    failed = subprocess.CompletedProcess([], 1, b"", b"not permitted\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_command, **_rest: failed)
+    with pytest.raises(GuestError, match=r"cannot be switched off: poweroff -f failed: not permitted$"):
+        services.switch_off()
