@@ -15,6 +15,7 @@ description:
   - A new initramfs takes the place of the old one only when it is whole. With C(dracut) it has to have the
     drivers too.
   - Drivers that are part of a kernel need no place in its initramfs.
+  - Lines in C(/etc/modprobe.d) that keep one of the drivers from loading become comments.
 options:
   drivers:
     description:

@@ -120,6 +120,7 @@ TRACES = (
             Remove("/var/lib/netdata/{registry/netdata.public.unique.id,cloud.d/*}"),
             Remove("/var/lib/{grafana-agent,alloy/data}/agent_seed.json"),
             Remove("/var/lib/cmk-agent/registered_connections.json"),
+            Remove("/var/lib/dynatrace/oneagent/agent/config/ruxithost.id"),
             Remove("/var/lib/icinga2/{certs/*,icinga2.state*}"),
             Remove(
                 "/etc/opt/microsoft/azuremonitoragent/config-cache", "/var/opt/microsoft/omsagent/*/state"

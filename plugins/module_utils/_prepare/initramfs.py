@@ -15,6 +15,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes
     make_changes,
     text_of,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.denied_drivers import (
+    allowed_after,
+    plan_allowed,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.kernels import (
     Kernel,
     installed_kernels,
@@ -163,7 +167,10 @@ class Drivers:
                 "distribution's kernel. Nothing was changed"
             )
         warnings = list(self._complaints(kernels))
-        states = [state for state in kernels if state.named("missing") or self._is_stale(state)]
+        allowed = plan_allowed(self._root, self._all)
+        states = [
+            state for state in kernels if state.named("missing") or self._is_stale(state, bool(allowed))
+        ]
         if self._tool is None:
             if states:
                 raise GuestError(
@@ -172,11 +179,11 @@ class Drivers:
                         states[-1].kernel.version, ", ".join(states[-1].named("missing"))
                     )
                 )
-            return Plan([], kernels, [], warnings)
+            return Plan(allowed, kernels, [], warnings)
         _refuse_named_by_content(states)
         available = {name for state in kernels for name in state.kernel.modules}
         changes = self._tool.settings([name for name in self._all if name in available])
-        return Plan(changes, kernels, [state.kernel for state in states], warnings)
+        return Plan(allowed + changes, kernels, [state.kernel for state in states], warnings)
 
     def carry_out(self, plan: Plan) -> List[KernelDrivers]:
         """Do it, one kernel after another, the oldest first; where the drivers are afterwards."""
@@ -186,8 +193,11 @@ class Drivers:
                 self._tool.build(kernel, {name for name in self._all if _is_module(kernel, name)})
         return [self._look(kernel) for kernel in installed_kernels(self._root)]
 
-    def _is_stale(self, state: KernelDrivers) -> bool:
-        return self._rebuild and self._tool is not None and state.kernel.initramfs is not None
+    def _is_stale(self, state: KernelDrivers, rules_change: bool) -> bool:
+        path = state.kernel.initramfs
+        if path is None or self._tool is None:
+            return False
+        return self._rebuild or rules_change or allowed_after(self._root, path)
 
     def _look(self, kernel: Kernel) -> KernelDrivers:
         included: Set[str] = set()

@@ -18,6 +18,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes
     FileChange,
     change_of,
 )
+from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.denied_drivers import plan_allowed
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.renderers import (
     DHCP_CLIENTS,
     has_dhcp_client,
@@ -46,9 +47,7 @@ _SETTING = re.compile(r"^[\s{]*[\"']?(datasource_list|network|datasource)[\"']?\
 # Further in it is a part of another setting, as in system_info.
 _NETWORK = re.compile(r"^(\{\s*)?[\"']?network[\"']?\s*:")
 _DEFAULT_MOUNT_POINT = "/mnt"
-_MODULE_RULES = "/etc/modprobe.d/*.conf"
-# Azure's provisioning medium is a UDF disk; hardened machines forbid its file system.
-_FORBIDDEN = re.compile(r"^\s*(install\s+udf\s+(/usr)?/bin/(true|false)|blacklist\s+udf)\b")
+_MEDIUM = "udf"  # the file system of Azure's provisioning medium, which hardened machines forbid
 
 
 class Provisioning(NamedTuple):
@@ -84,17 +83,13 @@ def plan_provisioning(guest: Guest, wanted: Provisioning) -> List[FileChange]:
             files.update(dict.fromkeys(_INSTALLER_NETWORK))
     elif guest.has_program("cloud-init"):
         files.update({CLOUD_DISABLED: "", CLOUD_FILE: None})
-    for path in guest.root.glob(_MODULE_RULES):
-        lines = guest.lines(path)
-        allowed = ["# " + line if _FORBIDDEN.match(line) else line for line in lines]
-        if allowed != lines:
-            files[path] = joined(allowed)
-    return [
+    changes = [
         change
         for path, text in files.items()
         # A network can have a password, as netplan's wireless ones do.
         for change in change_of(guest.tree, path, text, secret=path in _INSTALLER_NETWORK)
     ]
+    return changes + plan_allowed(guest.tree, [_MEDIUM])
 
 
 def _check(guest: Guest, wanted: Provisioning) -> None:

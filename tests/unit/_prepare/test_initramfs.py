@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
+from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import make_changes
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.initramfs import Drivers
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.kernels import (
     installed_kernels,
@@ -166,6 +167,42 @@ def test_initramfs_whose_name_is_made_from_its_content_is_looked_into_and_never_
     plan = Drivers(host.root, host, REQUIRED, WANTED).plan()
     assert plan.rebuild == []
     assert set(plan.kernels[0].drivers.values()) == {"included"}
+
+
+RULES = "/etc/modprobe.d/hardening.conf"
+DENIED = """\
+# site
+blacklist floppy
+  blacklist hv-vmbus
+install pci_hyperv /bin/false
+install nvme /sbin/modprobe --ignore-install nvme
+options nvme_core io_timeout=30
+"""
+
+
+def test_drivers_that_were_kept_from_loading_may_load_and_the_initramfs_learns_of_it(tmp_path: Path) -> None:
+    host = debian(tmp_path)
+    add_kernel(host, "6.1", ALL, [])
+    drivers = Drivers(host.root, host, REQUIRED, WANTED)
+    drivers.carry_out(drivers.plan())
+    initramfs = tmp_path / "boot/initrd.img-6.1"
+    host.write(RULES, DENIED)
+
+    plan = Drivers(host.root, host, REQUIRED, WANTED).plan()
+    assert [change.path for change in plan.changes] == [RULES]
+    assert [kernel.version for kernel in plan.rebuild] == ["6.1"]
+    make_changes(host.root, plan.changes)
+    assert host.read(RULES) == DENIED.replace("  blacklist hv", "# Not on Azure: blacklist hv").replace(
+        "install pci", "# Not on Azure: install pci"
+    )
+    # A run that ended here has left an initramfs with the old rules.
+    os.utime(initramfs, (1, 1))
+    drivers = Drivers(host.root, host, REQUIRED, WANTED)
+    plan = drivers.plan()
+    assert (plan.changes, [kernel.version for kernel in plan.rebuild]) == ([], ["6.1"])
+    drivers.carry_out(plan)
+    second = Drivers(host.root, host, REQUIRED, WANTED).plan()
+    assert (second.changes, second.rebuild) == ([], [])
 
 
 def test_newest_kernel_without_a_required_driver_is_refused(tmp_path: Path) -> None:
