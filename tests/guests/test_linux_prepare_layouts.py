@@ -173,3 +173,8 @@ def test_rules_written_by_hand_are_refused_when_they_keep_ssh_out(
         rules, NFTABLES.replace("established accept", "established accept\n    tcp dport { 22, 80 } accept")
     )
     assert changed(prepare("firewall")) == []
+    tree.write(rules, 'include "/etc/nftables/*.nft"\n')
+    tree.write("/etc/nftables/main.nft", NFTABLES)
+    prepare("firewall").failed_with(rules, "does not name port 22")
+    tree.write(rules, 'include "nftables/main.nft"\n')
+    prepare("firewall").failed_with(rules, "does not name port 22")

@@ -3,12 +3,15 @@
 
 """Changes of text files: planned first, shown as a diff, then made."""
 
+import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 
 _MAX_TEXT = 4 << 20
+# Options of mounts (mount.cifs(8)) and arguments of kernels that hold a password.
+_PASSWORD = re.compile(r"(?<![A-Za-z])(pass(?:word|wd|phrase)?2?=)[^\s,\"']+")
 
 
 class FileChange(NamedTuple):
@@ -79,4 +82,5 @@ def result_of(changes: Sequence[FileChange], with_diff: bool) -> Dict[str, Any]:
 
 
 def _printable(text: str) -> str:
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return _PASSWORD.sub(r"\1(not shown)", shown)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
-from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import make_changes
+from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.changes import diff_of, make_changes
 from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.device_ids import (
     DeviceIds,
     is_unstable,
@@ -161,3 +161,14 @@ def test_missing_blkid_is_said(tmp_path: Path) -> None:
     host.write("/etc/fstab", "/dev/sda1 / ext4 defaults 0 1\n")
     with pytest.raises(GuestError, match="blkid is not installed"):
         planned(host)
+
+
+def test_passwords_in_a_table_are_not_shown(host: Host) -> None:
+    share = "//nas/share /srv cifs username=web,password=s3cr3t,vers=3 0 0\n"
+    host.write("/etc/fstab", f"/dev/sda1 / ext4 defaults 0 1\n{share}")
+    changes = planned(host).changes
+    shown = str(diff_of(changes))
+    assert "s3cr3t" not in shown
+    assert "username=web,password=(not shown),vers=3" in shown
+    make_changes(host.root, changes)
+    assert host.read("/etc/fstab") == f"UUID=1111-aaaa / ext4 defaults 0 1\n{share}"
