@@ -184,11 +184,14 @@ def check_new_host_keys(guest: Guest, agent: bool) -> None:
         guest.has_program("cloud-init") and guest.root.lstat("/etc/cloud/cloud-init.disabled") is None
     )
     settings = [line.replace(" ", "").lower() for line in guest.lines("/etc/waagent.conf")]
+    # Agents before 2.2.45 are told by the last one; later ones regard it only without the one in front.
+    chosen = any(line.startswith("provisioning.agent=") for line in settings)
     by_agent = (
         agent
         and "provisioning.regeneratesshhostkeypair=n" not in settings
         and "provisioning.agent=cloud-init" not in settings
         and "provisioning.agent=disabled" not in settings
+        and (chosen or "provisioning.enabled=n" not in settings)
     )
     if not (cloud_init or by_agent or any(paths(guest, _KEY_UNITS))):
         raise GuestError(

@@ -152,6 +152,8 @@ def test_agent_that_does_not_run_is_refused(tmp_path: Path, monkeypatch: pytest.
         ({"/etc/waagent.conf": "Provisioning.Agent=waagent\n"}, True, False),
         ({"/etc/waagent.conf": "Provisioning.Agent=cloud-init\n"}, True, True),
         ({"/etc/waagent.conf": "Provisioning.RegenerateSshHostKeyPair=n\n"}, True, True),
+        ({"/etc/waagent.conf": "Provisioning.Enabled=n\nProvisioning.UseCloudInit=y\n"}, True, True),
+        ({"/etc/waagent.conf": "Provisioning.Enabled=n\nProvisioning.Agent=waagent\n"}, True, False),
         ({"/usr/lib/systemd/system/sshd-keygen@.service": ""}, False, False),
         ({"/usr/sbin/sshd-gen-keys-start": ""}, False, False),
     ],
