@@ -55,7 +55,14 @@ DISTRIBUTIONS = {
     "rhel": Distribution(
         _release("Red Hat Enterprise Linux", "rhel", "10.0"),
         {"redhat-release": "Red Hat Enterprise Linux release 10.0 (Coughlan)\n"},
-        ["RedHat"],
+        ["RedHat", "RedHat-10"],
+        "dnf",
+        "WALinuxAgent",
+    ),
+    "alma": Distribution(
+        _release("AlmaLinux", "almalinux", "10.0", ID_LIKE="rhel centos fedora"),
+        {"redhat-release": "AlmaLinux release 10.0 (Purple Lion)\n"},
+        ["RedHat", "RedHat-10"],
         "dnf",
         "WALinuxAgent",
     ),
@@ -204,3 +211,12 @@ def test_what_is_known_about_a_distribution_is_found(name: str, told: dict[str, 
     assert told[name]["files"] == [f"{file}.yml" for file in case.loaded]
     assert told[name]["tool"] == case.tool
     assert case.agent in told[name]["packages"]
+
+
+@pytest.mark.parametrize(
+    ("name", "has"), [("rhel", False), ("alma", False), ("stream", True), ("oracle", True), ("fedora", True)]
+)
+def test_gdisk_is_asked_for_only_where_it_still_exists(
+    name: str, has: bool, told: dict[str, dict[str, Any]]
+) -> None:
+    assert ("gdisk" in told[name]["packages"]) is has
