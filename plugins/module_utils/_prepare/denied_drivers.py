@@ -24,7 +24,8 @@ def plan_allowed(root: LiveRoot, drivers: Collection[str]) -> List[FileChange]:
     for path in root.glob(_RULES):
         lines = (text_of(root, path) or "").splitlines(True)
         allowed = [_MARK + line.lstrip() if _denies(line, drivers) else line for line in lines]
-        changes.extend(change_of(root, path, "".join(allowed)))
+        if allowed != lines:  # there can be a link that leads nowhere
+            changes.extend(change_of(root, path, "".join(allowed)))
     return changes
 
 

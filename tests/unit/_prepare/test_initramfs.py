@@ -187,6 +187,7 @@ def test_drivers_that_were_kept_from_loading_may_load_and_the_initramfs_learns_o
     drivers.carry_out(drivers.plan())
     initramfs = tmp_path / "boot/initrd.img-6.1"
     host.write(RULES, DENIED)
+    (tmp_path / "etc/modprobe.d/gone.conf").symlink_to("nowhere")
 
     plan = Drivers(host.root, host, REQUIRED, WANTED).plan()
     assert [change.path for change in plan.changes] == [RULES]
