@@ -62,6 +62,7 @@ TRACES = (
         (
             Remove("/etc/{passwd,shadow,group,gshadow,subuid,subgid}-"),
             Remove("/var/backups/{passwd,shadow,group,gshadow}.bak*"),
+            Remove("/etc/{passwd,shadow,group,gshadow,subuid,subgid,sudoers}{~,.edit}"),
             Remove("/etc/{passwd,shadow,group,gshadow,subuid,subgid,sudoers}.{orig,old,bak,dpkg-old}"),
             Remove("/etc/{passwd,shadow,group,gshadow,sudoers}.{rpmsave,rpmorig,YaST2save}").on(REDHAT, SUSE),
         ),
