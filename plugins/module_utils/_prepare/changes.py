@@ -10,8 +10,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 
 _MAX_TEXT = 4 << 20
-# Options of mounts (mount.cifs(8)) and arguments of kernels that hold a password.
+# Options of mounts (mount.cifs(8)) and arguments of kernels that hold a password, and settings of wireless
+# networks in interfaces(5) and ifcfg(5).
 _PASSWORD = re.compile(r"(?<![A-Za-z])(pass(?:word|wd|phrase)?2?=)[^\s,\"']+")
+_WIRELESS = re.compile(
+    r"^(\s*(?:wpa|wireless)[-_](?:\w+[-_])*(?:psk|password|passwd|key\w*)\s*[= ]\s*)\S.*$",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 class FileChange(NamedTuple):
@@ -83,4 +88,4 @@ def result_of(changes: Sequence[FileChange], with_diff: bool) -> Dict[str, Any]:
 
 def _printable(text: str) -> str:
     shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return _PASSWORD.sub(r"\1(not shown)", shown)
+    return _WIRELESS.sub(r"\1(not shown)", _PASSWORD.sub(r"\1(not shown)", shown))

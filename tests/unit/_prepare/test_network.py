@@ -257,3 +257,17 @@ def test_virtual_functions_are_left_to_their_cards(host: Host, renderer: str) ->
     assert 'ENV{NM_UNMANAGED}="1"' in rule
     has_link = (host.top / "etc/systemd/network/01-azure-virtual-functions.network").exists()
     assert has_link is (renderer in {"netplan", "networkd"})
+
+
+def test_keys_of_wireless_networks_are_not_shown(host: Host) -> None:
+    wireless = "iface wlan0 inet dhcp\n  wpa-psk s3cr3t one\n  wpa-key-mgmt x\n"
+    host.write("/usr/sbin/dhclient", "")
+    host.write("/etc/network/interfaces", "iface eth0 inet static\n  address 192.0.2.1\n" + wireless)
+    changes = plan_network(Guest(host.root), "ifupdown", False)
+    host.write("/etc/sysconfig/network/ifcfg-eth0", "BOOTPROTO='static'\nWPA_EAP_PASSWORD='s3cr3t'\n")
+    shown = str(diff_of(changes + plan_network(Guest(host.root), "wicked", False)))
+    assert "s3cr3t" not in shown
+    assert "wpa-psk (not shown)" in shown
+    assert "wpa-key-mgmt x" in shown
+    make_changes(host.root, changes)
+    assert host.read("/etc/network/interfaces").startswith(wireless)
