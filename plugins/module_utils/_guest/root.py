@@ -28,6 +28,20 @@ class FileInfo(NamedTuple):
     identity: Tuple[int, int]
 
 
+class Snapshot(NamedTuple):
+    """An earlier state of the guest that its btrfs file system keeps: the subvolume `number`; `path` names it
+    for people."""
+
+    path: str
+    number: int
+    read_only: bool
+
+
+def subvolume_name(path: str) -> str:
+    """What to call the subvolume at a path from the top level, which itself is ""."""
+    return "subvolume {0}".format(path) if path else "the top level"
+
+
 def kind_of(mode: int) -> str:
     """The :class:`FileInfo` kind of a mode."""
     if stat.S_ISREG(mode):
@@ -61,10 +75,20 @@ class RootView:
         """(offset, length) of the parts of a regular file that are not holes, ascending."""
         raise NotImplementedError
 
+    def snapshots(self) -> List[Snapshot]:
+        """The snapshots on the guest's file systems that it has not mounted; those of btrfs are known."""
+        return []
+
     def is_foreign(self, path: str) -> bool:
         """Whether the path lies on a file system that does not become part of an image: memory or network."""
         del path
         return False
+
+    def is_root(self) -> bool:
+        """Whether it looks like the root of a Linux system, and not like one of its other file systems."""
+        return self.stat("/etc") is not None and any(
+            self.lstat(path) is not None for path in ("/etc/os-release", "/usr/lib/os-release", "/etc/passwd")
+        )
 
     def resolve(self, path: str, follow: bool = False) -> Optional[str]:
         """The path without links in front of its last name (and, with `follow`, without one there).

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: The goldenimage.azure authors
+
+"""The subvolumes of a btrfs file system, by the items of its trees: those of a disk file, or those that the
+kernel gives of a mounted one. Facts as for `btrfs_layout`."""
+
+import re
+from typing import Callable, Container, Dict, Iterable, Iterator, List, NamedTuple, Tuple
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.btrfs_layout import (
+    DIRECTORY_ITEM,
+    FIRST_NUMBER,
+    INODE_REFERENCE,
+    ROOT_BACK_REFERENCE,
+    ROOT_ITEM,
+    TOP_LEVEL,
+    Key,
+    Refuse,
+    Root,
+    is_subvolume,
+    parse_entries,
+    parse_inode_reference,
+    parse_reference,
+    parse_root,
+)
+
+ROOT_TREE = 1
+_ROOT_DIRECTORY = 6
+_LAST = (1 << 64) - 1
+_MAX_DEPTH = 256
+# snapper's, which are no snapshots by birth when the system was installed into one or rolled back from it.
+_SNAPPER = re.compile(r"(^|/)\.snapshots/[0-9]+/snapshot$")
+# Layers of containers are snapshots of one another, and none of the guest.
+_LAYERS = re.compile(
+    r"(^|/)(docker/btrfs/subvolumes|containers/storage/btrfs/subvolumes"
+    r"|io\.containerd\.snapshotter\.v1\.btrfs/[a-z]+)/[^/]+$"
+)
+
+ReadItems = Callable[[int, Key, Key], Iterator[Tuple[Key, bytes]]]
+"""The items of a tree between two keys, both included, ascending."""
+
+
+class Subvolume(NamedTuple):
+    """`path` leads to it from the top level, "" for that itself; `parent_uuid` is empty unless it began as a
+    snapshot."""
+
+    number: int
+    path: str
+    parent_uuid: str
+    read_only: bool
+
+
+class _Reference(NamedTuple):
+    parent: int
+    directory: int
+    name: bytes
+
+
+class SubvolumeTable:
+    """All subvolumes: `roots` by number, and the number of the `default` one, which is mounted when none is
+    named."""
+
+    def __init__(self, items: ReadItems, refuse: Refuse) -> None:
+        self._items = items
+        self._refuse = refuse
+        self.roots: Dict[int, Root] = {}
+        self._references: Dict[int, _Reference] = {}
+        self.default = TOP_LEVEL
+        for key, data in items(ROOT_TREE, (0, 0, 0), (_LAST, 255, _LAST)):
+            self._add(key, data)
+        if self.default not in self.roots:
+            refuse("has no subvolume {0}, which is to be mounted by default".format(self.default))
+
+    def _add(self, key: Key, data: bytes) -> None:
+        number, kind, offset = key
+        if kind == ROOT_ITEM and is_subvolume(number):
+            root = parse_root(data, self._refuse)
+            if not root.deleted:
+                self.roots[number] = root
+        elif kind == ROOT_BACK_REFERENCE:
+            directory, name = parse_reference(data, self._refuse)
+            self._references[number] = _Reference(offset, directory, name)
+        elif kind == DIRECTORY_ITEM and number == _ROOT_DIRECTORY:
+            for name, target in parse_entries(data, self._refuse):
+                if name == b"default":
+                    self.default = target[0]
+
+    def all(self) -> List[Subvolume]:
+        """Every subvolume by its number, the top level first."""
+        return [
+            Subvolume(number, self._path(number), root.parent_uuid, root.read_only)
+            for number, root in sorted(self.roots.items())
+        ]
+
+    def is_there(self, number: int, parent: int, directory: int, name: bytes) -> bool:
+        """Whether a subvolume is the one of that name in a directory of its parent: snapshots of the parent
+        have the name alone."""
+        return number in self.roots and self._references.get(number) == (parent, directory, name)
+
+    def _path(self, number: int) -> str:
+        names: List[bytes] = []
+        while number != TOP_LEVEL:
+            found = self._references.get(number)
+            if found is None or len(names) > _MAX_DEPTH:
+                self._refuse("has a subvolume {0} in no directory".format(number))
+            names.append(found.name)
+            number, directory = found.parent, found.directory
+            while directory != FIRST_NUMBER:
+                low, high = (directory, INODE_REFERENCE, 0), (directory, INODE_REFERENCE, _LAST)
+                item = next(self._items(number, low, high), None)
+                if item is None or len(names) > _MAX_DEPTH:
+                    self._refuse("has a directory {0} in no other one".format(directory))
+                directory = item[0][2]
+                names.append(parse_inode_reference(item[1], self._refuse))
+        return b"/".join(reversed(names)).decode("utf-8", "surrogateescape")
+
+
+def snapshots_among(subvolumes: Iterable[Subvolume], mounted: Container[int]) -> List[Subvolume]:
+    """Those that keep an earlier state of the guest: snapshots, except the ones that are mounted, which the
+    guest works with, and layers of containers.
+
+    :param mounted: numbers of subvolumes
+    """
+    return [
+        item
+        for item in subvolumes
+        if item.number not in mounted
+        and (item.parent_uuid or _SNAPPER.search(item.path))
+        and not _LAYERS.search(item.path)
+    ]
