@@ -3,9 +3,9 @@
 
 """A read-only look into a btrfs file system in a disk file: no root, no mount, no kernel.
 
-Every subvolume is a tree of its own; one that lies in a directory of another is entered as the kernel does it.
-The log is not replayed: `needs_recovery` says whether it holds changes that the files do not show yet.
-Damaged structures raise :class:`DiskError`; none makes the reader loop or read without bound.
+Every subvolume is a tree of its own; one in a directory of another is entered as the kernel does it. The log
+is not replayed: `needs_recovery` says whether it holds changes that the files do not show yet. Damaged
+structures raise :class:`DiskError`; none makes the reader loop or read without bound.
 """
 
 import stat

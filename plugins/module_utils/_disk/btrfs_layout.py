@@ -23,8 +23,8 @@ _LABEL_SIZE = 256
 _CHUNKS = 0x32B
 _CHUNKS_SIZE = 2048
 _METADATA_UUID = 0x400
-# Mixed references, default subvolume, mixed groups, LZO, zstd, large nodes, extended references, RAID 5 and 6,
-# skinny metadata, no holes, metadata UUID, RAID 1 with three and four copies; and simple quotas.
+# Mixed references, default subvolume, mixed groups, LZO, zstd, large nodes, extended references, RAID 5 and
+# 6, skinny metadata, no holes, metadata UUID, RAID 1 with three and four copies; and simple quotas.
 _KNOWN_INCOMPATIBLE = 0xFFF | 0x10000
 
 INODE_ITEM, INODE_REFERENCE, DIRECTORY_ITEM, DIRECTORY_INDEX = 1, 12, 84, 96
@@ -33,8 +33,8 @@ TOP_LEVEL = 5
 FIRST_NUMBER = 256
 _LAST_NUMBER = (1 << 64) - 256
 
-# Profiles of chunks that put one byte after the other on the disk, in one or several copies, are those without
-# these: RAID 0, RAID 10, RAID 5, RAID 6.
+# RAID 0, RAID 10, RAID 5, RAID 6: all other profiles of chunks put one byte after the other on the disk, in
+# one or several copies.
 _STRIPED = 1 << 3 | 1 << 6 | 1 << 7 | 1 << 8
 
 INLINE, REGULAR, ALLOCATED = 0, 1, 2
@@ -65,8 +65,8 @@ class BtrfsSuperblock(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """`length` bytes of logical addresses from `start` on; `copies` are the bytes of the disk where they begin,
-    none when they are not whole on it, and `problem` then says why."""
+    """`length` bytes of logical addresses from `start` on; `copies` are the bytes of the disk where they
+    begin, none when they are not whole on it, and `problem` then says why."""
 
     start: int
     length: int

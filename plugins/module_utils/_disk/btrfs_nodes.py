@@ -100,9 +100,7 @@ class Nodes:
 
     def read(self, address: int, length: int) -> bytes:
         """Bytes of data at a logical address."""
-        return b"".join(
-            self._read_disk(copies[0], count) for copies, count in self._places(address, length)
-        )
+        return b"".join(self._read_disk(copies[0], count) for copies, count in self._places(address, length))
 
     def _places(self, address: int, length: int) -> Iterator[Tuple[Tuple[int, ...], int]]:
         """Where each piece of a logical range begins on the disk, once for every copy, and how long it is."""
@@ -131,19 +129,23 @@ class Nodes:
         return node
 
     def _sound_copy(self, address: int, generation: Optional[int]) -> bytes:
+        """A node by the first of its copies that is whole."""
         size = self._layout.node_size
-        for copies, count in self._places(address, size):
-            for copy in copies if count == size else ():
-                data = self._read_disk(copy, size)
-                own, made = struct.unpack_from("<Q24xQ", data, 0x30)
-                if (
-                    own == address
-                    and data[0x20:0x30] == self._layout.nodes_id
-                    and generation in {None, made}
-                    and checksum_matches(data, self._layout.checksum)
-                ):
-                    return data
-        self._refuse("has a damaged tree at address {0}".format(address))
+        copies, whole = next(self._places(address, size))
+        read = (self._read_disk(copy, size) for copy in copies if whole == size)
+        data = next((data for data in read if self._is_sound(data, address, generation)), None)
+        if data is None:
+            self._refuse("has a damaged tree at address {0}".format(address))
+        return data
+
+    def _is_sound(self, data: bytes, address: int, generation: Optional[int]) -> bool:
+        own, made = struct.unpack_from("<Q24xQ", data, 0x30)
+        return (
+            own == address
+            and data[0x20:0x30] == self._layout.nodes_id
+            and generation in {None, made}
+            and checksum_matches(data, self._layout.checksum)
+        )
 
     def _parse(self, data: bytes) -> _Node:
         count, level = struct.unpack_from("<IB", data, 0x60)
@@ -153,14 +155,13 @@ class Nodes:
             self._refuse("has a damaged tree")
         keys: List[Key] = []
         places: List[Tuple[int, int]] = []
+        # Offsets of items count from the end of the header.
+        base = 0 if level else _HEADER
         for number, kind, offset, place, amount in form.iter_unpack(data[_HEADER:end]):
             keys.append((number, kind, offset))
-            if not level:
-                # Offsets of items count from the end of the header.
-                place += _HEADER
-                if place < end or place + amount > len(data):
-                    self._refuse("has a damaged tree")
-            places.append((place, amount))
-        if any(one >= other for one, other in zip(keys, keys[1:])):  # noqa: B905
+            places.append((base + place, amount))
+            if not level and (base + place < end or base + place + amount > len(data)):
+                self._refuse("has a damaged tree")
+        if any(one >= other for one, other in zip(keys, keys[1:])):  # noqa: B905, RUF007
             self._refuse("has a damaged tree")
         return _Node(level, keys, places, b"" if level else data)

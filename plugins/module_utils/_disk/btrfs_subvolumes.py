@@ -68,6 +68,9 @@ class SubvolumeTable:
         self.default = TOP_LEVEL
         for key, data in items(ROOT_TREE, (0, 0, 0), (_LAST, 255, _LAST)):
             self._add(key, data)
+        # What was deleted has lost its name first.
+        for number in set(self.roots) - set(self._references) - {TOP_LEVEL}:
+            del self.roots[number]
         if self.default not in self.roots:
             refuse("has no subvolume {0}, which is to be mounted by default".format(self.default))
 

@@ -38,7 +38,8 @@ class Volume(NamedTuple):
     0 for a disk without partitions, None for a logical volume; `kind` is what it holds ("ext4", "xfs",
     "vfat", "btrfs", "luks2" ...), empty for nothing known; `sources` are the names that fstab(5) may call it
     by, in lower case; `tree` is None when it cannot be read, and `problem` says why if it should be possible
-    (of btrfs it is the subvolume that is mounted when none is named); `swapped` is whether a swap volume holds pages of memory.
+    (of btrfs it is the subvolume that is mounted when none is named); `swapped` is whether a swap volume
+    holds pages of memory.
     """
 
     where: str

@@ -17,6 +17,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.volumes im
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest import subvolumes
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.mounts import read_fstab
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import (
+    SYSTEM_POINTS,
     FileInfo,
     RootView,
     Snapshot,
@@ -56,6 +57,7 @@ class DiskRoot(RootView):
         known: FrozenSet[str] = frozenset(),
         unread: Tuple[Unread, ...] = (),
         swapped: Tuple[str, ...] = (),
+        *,
         old_states: Tuple[Snapshot, ...] = (),
     ) -> None:
         self._mounts = mounts
@@ -163,7 +165,7 @@ def open_disk_root(
     known = frozenset(source for found in volumes for source in found.sources)
     swapped = tuple(found.where for found in others if found.swapped)
     unread = tuple(absent) + tuple(_unread(volumes, mounts))
-    return DiskRoot(mounts, top.sources, known, unread, swapped, tuple(_snapshots(mounts)))
+    return DiskRoot(mounts, top.sources, known, unread, swapped, old_states=tuple(_snapshots(mounts)))
 
 
 def _alone(tree: FileTree) -> DiskRoot:
@@ -223,9 +225,7 @@ def _no_root(
     ).format(reader.path, ", ".join(seen) or "an empty disk")
 
 
-def _fstab_mounts(
-    root: RootView, volumes: List[Volume]
-) -> Iterator[Tuple[str, Optional[FileTree], str]]:
+def _fstab_mounts(root: RootView, volumes: List[Volume]) -> Iterator[Tuple[str, Optional[FileTree], str]]:
     """Mount points and what is there: a tree, or None and why there is none."""
     for entry in read_fstab(root):
         if not entry.point.startswith("/") or entry.point == "/":
@@ -264,9 +264,8 @@ def _same_volume(one: FileTree, other: Optional[FileTree]) -> bool:
 
 
 def _snapshots(mounts: Dict[str, FileTree]) -> Iterator[Snapshot]:
-    trees = [tree for tree in mounts.values() if isinstance(tree, Btrfs)]
-    numbers = {(id(tree.volume), tree.subvolume) for tree in trees}
-    for volume in {id(tree.volume): tree.volume for tree in trees}.values():
-        mounted = [number for owner, number in numbers if owner == id(volume)]
+    trees = {point: tree for point, tree in mounts.items() if isinstance(tree, Btrfs)}
+    for volume in {trees[point].volume for point in SYSTEM_POINTS if point in trees}:
+        mounted = [tree.subvolume for tree in trees.values() if tree.volume is volume]
         for item in snapshots_among(volume.table.all(), mounted):
             yield Snapshot(subvolume_name(item.path), item.number, item.read_only)

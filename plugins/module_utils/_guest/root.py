@@ -12,6 +12,8 @@ import stat
 from typing import Iterator, List, NamedTuple, Optional, Set, Tuple
 
 _MAX_LINKS = 40
+# Where the system and its people are; a file system that is mounted elsewhere may keep snapshots as backups.
+SYSTEM_POINTS = ("/", "/boot", "/home", "/opt", "/root", "/usr", "/var")
 
 
 class GuestError(Exception):
@@ -76,7 +78,7 @@ class RootView:
         raise NotImplementedError
 
     def snapshots(self) -> List[Snapshot]:
-        """The snapshots on the guest's file systems that it has not mounted; those of btrfs are known."""
+        """The snapshots that it has not mounted, on its file systems of btrfs at :data:`SYSTEM_POINTS`."""
         return []
 
     def is_foreign(self, path: str) -> bool:

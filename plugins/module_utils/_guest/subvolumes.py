@@ -23,8 +23,8 @@ View = Callable[[FileTree], RootView]
 
 
 def named(table: SubvolumeTable, options: Sequence[str]) -> Optional[int]:
-    """The subvolume that mount options of fstab(5) name, the default one where they name none; None when there
-    is no such one. As in btrfs(5), its path counts from the top level."""
+    """The subvolume that mount options of fstab(5) name, the default one where they name none; None when
+    there is no such one. As in btrfs(5), its path counts from the top level."""
     values = dict(option.partition("=")[::2] for option in options)
     if "subvol" in values:
         return find(table, values["subvol"])
@@ -43,8 +43,8 @@ def find(table: SubvolumeTable, path: str) -> Optional[int]:
 def roots(volume: BtrfsVolume, view: View) -> List[Subvolume]:
     """The subvolumes that can be the root; one, where that can be told.
 
-    It is the one that is mounted by default, or the one that its own fstab has at "/", as a kernel line has to
-    name it too; failing both, those that are no snapshots.
+    It is the one that is mounted by default, or the one that its own fstab has at "/", which a kernel line
+    has to name too; failing both, those that are no snapshots.
     """
     table = volume.table
     found = {item.number: item for item in table.all() if view(volume.tree(item.number)).is_root()}

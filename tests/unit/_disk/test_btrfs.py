@@ -171,9 +171,7 @@ def test_restore_of_the_programs_of_btrfs_gives_the_same_files(suse: Path, tmp_p
         ["btrfs", "restore", "-r", str(number), str(suse), str(target)], check=True, capture_output=True
     )
     root = volume.tree(number)
-    files = {
-        path: number for path, number in every_file(root) if stat.S_ISREG(root.info(number).mode)
-    }
+    files = {path: number for path, number in every_file(root) if stat.S_ISREG(root.info(number).mode)}
     assert len(files) == 12
     for path, inode in files.items():
         assert root.read(inode, 0, 4 * MIB) == (target / path[1:]).read_bytes(), path
@@ -311,7 +309,9 @@ def test_damage_is_read_rightly_or_refused_quickly(suse: Path, tmp_path: Path) -
     with image.open("r+b", buffering=0) as file:
         used = [place for place in used_sectors(file.fileno()) if place >= SUPERBLOCK]
         for _unused in range(60):
-            hits = [chance.choice(used) + chance.randrange(508) for _again in range(chance.choice((1, 3, 20)))]
+            hits = [
+                chance.choice(used) + chance.randrange(508) for _again in range(chance.choice((1, 3, 20)))
+            ]
             before = [(place, os.pread(file.fileno(), 4, place)) for place in hits]
             for place in hits:
                 damage = chance.choice((b"\0\0\0\0", b"\xff\xff\xff\xff", chance.randbytes(4)))
@@ -364,7 +364,8 @@ def test_host_without_libzstd_is_told_what_to_install(suse: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    "damaged", [b"", b"\x11\0", b"\x16abc", b"\x15abcd\x40\xff\x11\0\0", b"\x15abcd\x20" + bytes(500) + b"\1\0\0"]
+    "damaged",
+    [b"", b"\x11\0", b"\x16abc", b"\x15abcd\x40\xff\x11\0\0", b"\x15abcd\x20" + bytes(500) + b"\1\0\0"],
 )
 def test_damaged_lzo_is_refused(damaged: bytes) -> None:
     # A stream of four literals and its end.
