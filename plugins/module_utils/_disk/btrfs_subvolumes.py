@@ -118,6 +118,11 @@ class SubvolumeTable:
         return b"/".join(reversed(names)).decode("utf-8", "surrogateescape")
 
 
+def is_layer(subvolume: Subvolume) -> bool:
+    """Whether it is a layer of a container, which looks like a system of its own."""
+    return _LAYERS.search(subvolume.path) is not None
+
+
 def snapshots_among(subvolumes: Iterable[Subvolume], mounted: Container[int]) -> List[Subvolume]:
     """Those that keep an earlier state of the guest: snapshots, except the ones that are mounted, which the
     guest works with, and layers of containers.
@@ -129,5 +134,5 @@ def snapshots_among(subvolumes: Iterable[Subvolume], mounted: Container[int]) ->
         for item in subvolumes
         if item.number not in mounted
         and (item.parent_uuid or _SNAPPER.search(item.path))
-        and not _LAYERS.search(item.path)
+        and not is_layer(item)
     ]

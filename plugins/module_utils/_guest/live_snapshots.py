@@ -12,10 +12,12 @@ import errno
 import fcntl
 import os
 import struct
+import time
 from typing import Dict, Iterator, List, NamedTuple, NoReturn, Sequence, Tuple
 
-from ansible_collections.goldenimage.azure.plugins.module_utils._disk.btrfs_layout import Key
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.btrfs_layout import ROOT_ITEM, Key
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.btrfs_subvolumes import (
+    ROOT_TREE,
     SubvolumeTable,
     snapshots_among,
 )
@@ -27,12 +29,14 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root impo
 
 _SEARCH = 0xD0009411  # BTRFS_IOC_TREE_SEARCH
 _DESTROY = 0x5000943F  # BTRFS_IOC_SNAP_DESTROY_V2
+_SYNC = 0x9408  # BTRFS_IOC_SYNC
 _BY_NUMBER = 0x10  # BTRFS_SUBVOL_SPEC_BY_ID
 _ARGUMENTS = 4096
 _SEARCH_KEY = struct.Struct("<7Q4I4Q")
 _FOUND = struct.Struct("<QQQII")
 _LAST = (1 << 64) - 1
 _MANY = 4096
+_FREEING_SECONDS = 300.0
 
 
 class LiveSnapshot(NamedTuple):
@@ -70,7 +74,8 @@ def live_snapshots(
     found: List[LiveSnapshot] = []
     for device, directory in sorted(devices.items()):
         found.extend(_snapshots(directory, [mount for mount in mounts if mount.device == device]))
-    return found
+    # One that lies in another goes first.
+    return sorted(found, key=lambda item: item.snapshot.path, reverse=True)
 
 
 def _btrfs_mounts(mountinfo: str) -> Iterator[_Mount]:
@@ -162,9 +167,10 @@ def _following(key: Key) -> Key:
 
 
 def delete(found: LiveSnapshot) -> None:
-    """Delete a snapshot; the kernel frees its space later.
+    """Delete a snapshot and wait until the kernel has freed its space, as an image would have what is in it
+    otherwise.
 
-    :raises GuestError: it is not empty of other subvolumes, or Linux is older than 5.7
+    :raises GuestError: it has other subvolumes in it, Linux is older than 5.7, or it takes too long
     """
     arguments = struct.pack("<qQQ", 0, 0, _BY_NUMBER).ljust(56, b"\0")
     arguments += struct.pack("<Q", found.snapshot.number)
@@ -175,7 +181,23 @@ def delete(found: LiveSnapshot) -> None:
             if error.errno == errno.EPERM:
                 raise
             raise GuestError(
-                "{0}: cannot be deleted: {1}; use btrfs subvolume delete".format(
-                    found.snapshot.path, error.strerror
-                )
+                "{0}: cannot be deleted: {1}; delete it and subvolumes in it with btrfs subvolume delete, or "
+                "exclude the trace snapshots".format(found.snapshot.path, error.strerror)
             ) from None
+        deadline = time.monotonic() + _FREEING_SECONDS
+        while _is_known(handle, found.snapshot.number):
+            if time.monotonic() > deadline:
+                raise GuestError(
+                    "{0}: was deleted, but the kernel still frees its space; wait until "
+                    "btrfs subvolume sync {1} ends, and run this again".format(
+                        found.snapshot.path, found.directory
+                    )
+                )
+            fcntl.ioctl(handle, _SYNC)  # wakes the kernel's cleaner
+            time.sleep(0.05)
+        fcntl.ioctl(handle, _SYNC)
+
+
+def _is_known(handle: int, number: int) -> bool:
+    low, high = (number, ROOT_ITEM, 0), (number, ROOT_ITEM, _LAST)
+    return next(_items(handle, ROOT_TREE, low, high), None) is not None

@@ -10,6 +10,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.btrfs impo
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.btrfs_subvolumes import (
     Subvolume,
     SubvolumeTable,
+    is_layer,
     snapshots_among,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.file_tree import FileTree
@@ -47,7 +48,11 @@ def roots(volume: BtrfsVolume, view: View) -> List[Subvolume]:
     has to name too; failing both, those that are no snapshots.
     """
     table = volume.table
-    found = {item.number: item for item in table.all() if view(volume.tree(item.number)).is_root()}
+    found = {
+        item.number: item
+        for item in table.all()
+        if not is_layer(item) and view(volume.tree(item.number)).is_root()
+    }
     own = {number: _own_root(volume, view(volume.tree(number))) for number in found}
     default = found.get(table.default)
     if default is not None and (own[default.number] == default.number or own[default.number] not in found):

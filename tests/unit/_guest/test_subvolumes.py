@@ -113,7 +113,7 @@ def test_subvolume_that_does_not_exist_is_refused_with_those_that_do(tmp_path: P
 
 
 @contextlib.contextmanager
-def changed(disk: Path, name: str, tmp_path: Path) -> Iterator[Path]:
+def changed(disk: Path, name: str) -> Iterator[Path]:
     """The top level of a stored layout, to be changed by the kernel; skipped where that cannot be."""
     stored_layout(disk, name)
     with contextlib.ExitStack() as stack:
@@ -122,11 +122,19 @@ def changed(disk: Path, name: str, tmp_path: Path) -> Iterator[Path]:
         except OSError as error:
             pytest.skip(str(error))
         yield point
-    assert tmp_path in disk.parents
 
 
 def without_fstab(top: Path) -> None:
     (top / "root/etc/fstab").unlink()
+
+
+def container(top: Path) -> None:
+    without_fstab(top)
+    layers = top / "root/var/lib/docker/btrfs/subvolumes"
+    layers.mkdir(parents=True)
+    btrfs("subvolume", "create", layers / "0123")
+    (layers / "0123/etc").mkdir()
+    (layers / "0123/etc/passwd").touch()
 
 
 def second_system(top: Path) -> None:
@@ -146,15 +154,16 @@ def missing_mount(top: Path) -> None:
     [
         # The one that is no snapshot.
         (without_fstab, [("snapshots", "subvolume root-before")]),
+        (container, [("snapshots", "subvolume root-before")]),
         (missing_mount, [("snapshots", "subvolume root-before"), ("unread-file-system", "/home")]),
     ],
-    ids=["without-fstab", "missing-mount"],
+    ids=["without-fstab", "container", "missing-mount"],
 )
 def test_what_cannot_be_mounted_does_not_hide_the_root(
     change: Callable[[Path], None], expected: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     disk = tmp_path / "disk.raw"
-    with changed(disk, "fedora", tmp_path) as top:
+    with changed(disk, "fedora") as top:
         change(top)
     assert findings_on(disk)[: len(expected)] == expected
 
@@ -162,7 +171,7 @@ def test_what_cannot_be_mounted_does_not_hide_the_root(
 @needs_root
 def test_two_systems_on_one_volume_need_a_choice(tmp_path: Path) -> None:
     disk = tmp_path / "disk.raw"
-    with changed(disk, "fedora", tmp_path) as top:
+    with changed(disk, "fedora") as top:
         second_system(top)
     with pytest.raises(DiskError, match=r"subvolume root of .* and in subvolume scratch of .* name the"):
         findings_on(disk)
@@ -197,7 +206,7 @@ def test_snapshots_of_a_running_host_are_found_and_deleted_as_in_its_disk(tmp_pa
             top = stack.enter_context(mounted(disk, "rw"))
         except OSError as error:
             pytest.skip(str(error))
-        with bound(disk, top, "/@/.snapshots", top / ".snapshots"):
+        with bound(top, "/@/.snapshots", top / ".snapshots"):
             guest = Guest(LiveRoot(str(top)))
             assert about(audit(guest, traces)) == in_disk
             assert (top / ".snapshots/2/info.xml").exists()
@@ -213,9 +222,8 @@ def test_snapshots_of_a_running_host_are_found_and_deleted_as_in_its_disk(tmp_pa
 
 
 @contextlib.contextmanager
-def bound(disk: Path, top: Path, subvolume: str, point: Path) -> Iterator[None]:
+def bound(top: Path, subvolume: str, point: Path) -> Iterator[None]:
     """Another subvolume of the file system that is mounted at `top`."""
-    del disk
     device = subprocess.run(
         ["findmnt", "--noheadings", "--output", "SOURCE", "--nofsroot", str(top)],
         check=True,
@@ -242,11 +250,33 @@ def test_snapshot_that_no_directory_shows_is_deleted(tmp_path: Path) -> None:
         traces = [trace for trace in selected(Selection()) if trace.id == "snapshots"]
         guest = Guest(LiveRoot(str(root)))
         assert about(audit(guest, traces)) == [("snapshots", "subvolume root-before")]
+        (snapshot,) = guest.root.snapshots()
+        item = f"({snapshot.number} ROOT_ITEM"
+        assert item in btrfs("inspect-internal", "dump-tree", "-t", "root", disk)
         assert remove(guest, traces).failures == []
+        # Its space is free when removal ends, not only its name gone.
+        assert item not in btrfs("inspect-internal", "dump-tree", "-t", "root", disk)
         assert audit(guest, traces) == []
     file = SourceFile(str(disk))
     volume = BtrfsVolume(RawReader(file, file.size), 0, file.size)
     assert [item.path for item in volume.table.all()] == ["", "root", "home", "scratch", "root/nested"]
+
+
+@needs_root
+def test_snapshot_within_a_snapshot_is_deleted_first(tmp_path: Path) -> None:
+    disk = tmp_path / "disk.raw"
+    with changed(disk, "fedora") as top:
+        btrfs("subvolume", "snapshot", "-r", top / "root", top / "root-before/again")
+        traces = [trace for trace in selected(Selection()) if trace.id == "snapshots"]
+        with contextlib.ExitStack() as stack:
+            point = tmp_path / "root"
+            point.mkdir()
+            stack.enter_context(bound(top, "/root", point))
+            guest = Guest(LiveRoot(str(point)))
+            assert [item.path for item in remove(guest, traces).removed] == [
+                "subvolume root-before/again",
+                "subvolume root-before",
+            ]
 
 
 @needs_root
