@@ -58,7 +58,6 @@ class BtrfsSuperblock(NamedTuple):
     root_level: int
     chunk_root: int
     chunk_root_level: int
-    root_directory: int
     has_log: bool
     checksum: int
     chunks: bytes
@@ -104,7 +103,6 @@ class Root(NamedTuple):
 
     address: int
     level: int
-    uuid: str
     parent_uuid: str
     read_only: bool
     deleted: bool
@@ -139,7 +137,7 @@ def parse_superblock(data: bytes, length: int, refuse: Refuse) -> BtrfsSuperbloc
     if not checksum_matches(data, checksum):
         refuse("has a damaged superblock")
     root, chunk_root, log_root = struct.unpack_from("<QQQ", data, 0x50)
-    root_directory, devices = struct.unpack_from("<QQ", data, 0x80)
+    (devices,) = struct.unpack_from("<Q", data, 0x88)
     _sector, node_size = struct.unpack_from("<II", data, 0x90)
     (chunks_size,) = struct.unpack_from("<I", data, 0xA0)
     root_level, chunk_root_level = struct.unpack_from("<BB", data, 0xC6)
@@ -161,7 +159,6 @@ def parse_superblock(data: bytes, length: int, refuse: Refuse) -> BtrfsSuperbloc
         root_level,
         chunk_root,
         chunk_root_level,
-        root_directory,
         bool(log_root),
         checksum,
         data[_CHUNKS : _CHUNKS + chunks_size],
@@ -249,8 +246,9 @@ def parse_root(data: bytes, refuse: Refuse) -> Root:
         refuse("has a damaged subvolume")
     (address,) = struct.unpack_from("<Q", data, 176)
     flags, references = struct.unpack_from("<QI", data, 208)
-    own, parent = (data[247:263], data[263:279]) if len(data) >= 279 else (b"", b"")
-    return Root(address, data[238], _uuid(own), _uuid(parent), bool(flags & 1), not references)
+    parent = data[263:279] if len(data) >= 279 else b""
+    parent_uuid = str(uuid.UUID(bytes=parent)) if any(parent) else ""
+    return Root(address, data[238], parent_uuid, bool(flags & 1), not references)
 
 
 def parse_reference(data: bytes, refuse: Refuse) -> Tuple[int, bytes]:
@@ -274,10 +272,6 @@ def _name(data: bytes, start: int, length: int, refuse: Refuse) -> bytes:
     if not name or len(name) != length:
         refuse("has a damaged name")
     return name
-
-
-def _uuid(data: bytes) -> str:
-    return str(uuid.UUID(bytes=data)) if any(data) else ""
 
 
 def is_subvolume(number: int) -> bool:

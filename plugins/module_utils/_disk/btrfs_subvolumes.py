@@ -27,7 +27,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.btrfs_layo
 ROOT_TREE = 1
 _ROOT_DIRECTORY = 6
 _LAST = (1 << 64) - 1
-_MAX_DEPTH = 256
+_MAX_PATH, _MAX_DEPTH = 4096, 2048
 # snapper's, which are no snapshots by birth when the system was installed into one or rolled back from it.
 _SNAPPER = re.compile(r"(^|/)\.snapshots/[0-9]+/snapshot$")
 # Layers of containers are snapshots of one another, and none of the guest.
@@ -38,6 +38,7 @@ _LAYERS = re.compile(
 
 ReadItems = Callable[[int, Key, Key], Iterator[Tuple[Key, bytes]]]
 """The items of a tree between two keys, both included, ascending."""
+_Place = Tuple[int, int]  # a subvolume and a directory in it
 
 
 class Subvolume(NamedTuple):
@@ -65,6 +66,7 @@ class SubvolumeTable:
         self._refuse = refuse
         self.roots: Dict[int, Root] = {}
         self._references: Dict[int, _Reference] = {}
+        self._paths: Dict[_Place, bytes] = {(TOP_LEVEL, FIRST_NUMBER): b""}
         self.default = TOP_LEVEL
         for key, data in items(ROOT_TREE, (0, 0, 0), (_LAST, 255, _LAST)):
             self._add(key, data)
@@ -91,7 +93,12 @@ class SubvolumeTable:
     def all(self) -> List[Subvolume]:
         """Every subvolume by its number, the top level first."""
         return [
-            Subvolume(number, self._path(number), root.parent_uuid, root.read_only)
+            Subvolume(
+                number,
+                self._path((number, FIRST_NUMBER)).decode("utf-8", "surrogateescape"),
+                root.parent_uuid,
+                root.read_only,
+            )
             for number, root in sorted(self.roots.items())
         ]
 
@@ -100,22 +107,36 @@ class SubvolumeTable:
         have the name alone."""
         return number in self.roots and self._references.get(number) == (parent, directory, name)
 
-    def _path(self, number: int) -> str:
-        names: List[bytes] = []
-        while number != TOP_LEVEL:
-            found = self._references.get(number)
-            if found is None or len(names) > _MAX_DEPTH:
-                self._refuse("has a subvolume {0} in no directory".format(number))
-            names.append(found.name)
-            number, directory = found.parent, found.directory
-            while directory != FIRST_NUMBER:
-                low, high = (directory, INODE_REFERENCE, 0), (directory, INODE_REFERENCE, _LAST)
-                item = next(self._items(number, low, high), None)
-                if item is None or len(names) > _MAX_DEPTH:
-                    self._refuse("has a directory {0} in no other one".format(directory))
-                directory = item[0][2]
-                names.append(parse_inode_reference(item[1], self._refuse))
-        return b"/".join(reversed(names)).decode("utf-8", "surrogateescape")
+    def _path(self, place: _Place) -> bytes:
+        """The way from the top level to a directory."""
+        steps: List[Tuple[_Place, bytes]] = []
+        while place not in self._paths:
+            if len(steps) > _MAX_DEPTH:
+                self._refuse("has a directory {0} that is not below the top level".format(place[1]))
+            above, name = self._above(place)
+            steps.append((place, name))
+            place = above
+        path = self._paths[place]
+        for below, name in reversed(steps):
+            path = path + b"/" + name if path else name
+            if len(path) > _MAX_PATH:
+                self._refuse("has a subvolume at a path of more than {0} bytes".format(_MAX_PATH))
+            self._paths[below] = path
+        return path
+
+    def _above(self, place: _Place) -> Tuple[_Place, bytes]:
+        """The directory that has another one, or the subvolume that it is the top of, and its name there."""
+        subvolume, directory = place
+        if directory == FIRST_NUMBER:
+            found = self._references.get(subvolume)
+            if found is None:
+                self._refuse("has a subvolume {0} in no directory".format(subvolume))
+            return (found.parent, found.directory), found.name
+        low, high = (directory, INODE_REFERENCE, 0), (directory, INODE_REFERENCE, _LAST)
+        item = next(self._items(subvolume, low, high), None)
+        if item is None:
+            self._refuse("has a directory {0} in no other one".format(directory))
+        return (subvolume, item[0][2]), parse_inode_reference(item[1], self._refuse)
 
 
 def is_layer(subvolume: Subvolume) -> bool:

@@ -76,7 +76,9 @@ def _sources() -> Dict[str, str]:
             continue
         sources[name] = _source(name)
         for node in ast.walk(ast.parse(sources[name])):
-            origin = str(node.module) if isinstance(node, ast.ImportFrom) else ""
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            origin = str(node.module)
             if origin.rpartition(".")[0] == _PACKAGES:
                 waiting.extend("{0}.{1}".format(origin, alias.name) for alias in node.names)
             elif origin.startswith(_PACKAGES + "."):

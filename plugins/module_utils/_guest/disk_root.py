@@ -185,7 +185,7 @@ def _roots(found: Volume, tree: FileTree, wanted: Optional[str]) -> Iterator[_Ca
             yield _Candidate(where, found, volume.tree(item.number))
     else:
         number = subvolumes.find(volume.table, wanted)
-        if number is not None:
+        if number is not None and _alone(volume.tree(number)).is_root():
             yield _Candidate(found.where, found, volume.tree(number))
 
 
@@ -215,7 +215,7 @@ def _no_root(
             for item in found.tree.volume.table.all()
             if item.path
         ]
-        return "{0}: has no subvolume {1}; it has {2}".format(
+        return "{0}: no Linux root file system found in subvolume {1}; there are {2}".format(
             reader.path, subvolume, ", ".join(paths) or "none"
         )
     seen = ["{0} ({1})".format(found.where, found.problem or found.kind or "empty") for found in volumes]

@@ -106,10 +106,11 @@ def test_subvolume_of_a_partition_is_mounted_by_its_partition(tmp_path: Path) ->
     assert mounts_of(disk) == mounts_of(volume)
 
 
-def test_subvolume_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wanted", ["gone", "home"])
+def test_subvolume_without_a_root_is_refused_with_those_there_are(wanted: str, tmp_path: Path) -> None:
     disk = stored_layout(tmp_path / "disk.raw", "fedora")
-    with pytest.raises(DiskError, match="has no subvolume gone; it has root, home, scratch, root/nested"):
-        findings_on(disk, "gone")
+    with pytest.raises(DiskError, match=f"found in subvolume {wanted}; there are root, home, scratch, root/"):
+        findings_on(disk, wanted)
 
 
 @contextlib.contextmanager
