@@ -25,7 +25,7 @@ description:
   - What of a disk was not looked at is a finding C(unread-file-system); a swap volume that holds memory is
     one of C(swap-volume).
   - To look into an initramfs or a file of btrfs that is packed with zstd, the host that the task runs on
-    needs libzstd.
+    needs libzstd; for the latter Python 3.14 is enough.
   - File contents are never shown.
 options:
   disk:

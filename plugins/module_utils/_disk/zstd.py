@@ -6,7 +6,8 @@ managers and systemd bring along."""
 
 import ctypes
 import ctypes.util
-from typing import Callable, Iterator, Optional
+import importlib
+from typing import Any, Callable, Iterator, Optional
 
 _PIECE = 1 << 20
 
@@ -32,6 +33,14 @@ def find_library(name: str, soname: str) -> Optional[ctypes.CDLL]:
         except OSError:
             continue
     return None
+
+
+def _standard_module() -> Any:
+    """The module of the standard library; None where it is older than Python 3.14, or was built without."""
+    try:
+        return importlib.import_module("compression.zstd")
+    except ImportError:
+        return None
 
 
 def _libzstd() -> ctypes.CDLL:
@@ -65,6 +74,12 @@ def unpack_frame(packed: bytes, limit: int) -> bytes:
 
     :raises ZstdError: damage, or no library for it on this host
     """
+    standard = _standard_module()
+    if standard is not None:
+        try:
+            return bytes(standard.ZstdDecompressor().decompress(packed, limit))
+        except standard.ZstdError as error:
+            raise ZstdError("the zstd stream is damaged: {0}".format(error)) from None
     waiting = [packed]
     found = b""
     for piece in _pieces(lambda _limit: waiting.pop() if waiting else b"", limit, True):

@@ -31,6 +31,7 @@ _SEARCH = 0xD0009411  # BTRFS_IOC_TREE_SEARCH
 _DESTROY = 0x5000943F  # BTRFS_IOC_SNAP_DESTROY_V2
 _SYNC = 0x9408  # BTRFS_IOC_SYNC
 _BY_NUMBER = 0x10  # BTRFS_SUBVOL_SPEC_BY_ID
+_NO_FLAG = 1 << 63  # none that Linux knows, so that nothing is done
 _ARGUMENTS = 4096
 _SEARCH_KEY = struct.Struct("<7Q4I4Q")
 _FOUND = struct.Struct("<QQQII")
@@ -40,12 +41,13 @@ _FREEING_SECONDS = 300.0
 
 
 class LiveSnapshot(NamedTuple):
-    """A snapshot, a directory of the host that lies on its file system, and the path where the host sees it;
-    empty where it does not."""
+    """A snapshot, a directory of the host that lies on its file system, the path where the host sees it
+    (empty where it does not), and the names of subvolumes in it that are no snapshots."""
 
     snapshot: Snapshot
     directory: str
     visible: str
+    inner: Tuple[str, ...]
 
 
 class _Mount(NamedTuple):
@@ -104,9 +106,16 @@ def _snapshots(directory: str, mounts: List[_Mount]) -> Iterator[LiveSnapshot]:
             raise GuestError("{0}: the btrfs file system {1}".format(directory, problem))
 
         table = SubvolumeTable(lambda tree, low, high: _items(handle, tree, low, high), refuse)
-        for item in snapshots_among(table.all(), {mount.subvolume for mount in mounts}):
+        every = table.all()
+        snapshots = snapshots_among(every, {mount.subvolume for mount in mounts})
+        for item in snapshots:
             described = Snapshot(subvolume_name(item.path), item.number, item.read_only)
-            yield LiveSnapshot(described, directory, _visible("/" + item.path, mounts))
+            inner = [
+                subvolume_name(other.path)
+                for other in every
+                if other.path.startswith(item.path + "/") and other not in snapshots
+            ]
+            yield LiveSnapshot(described, directory, _visible("/" + item.path, mounts), tuple(inner))
 
 
 def _visible(path: str, mounts: List[_Mount]) -> str:
@@ -166,17 +175,35 @@ def _following(key: Key) -> Key:
     return (number, kind + 1, 0) if kind < 255 else (number + 1, 0, 0)
 
 
+def obstacles(found: LiveSnapshot) -> Iterator[str]:
+    """What would keep even root from deleting a snapshot."""
+    for name in found.inner:
+        yield "{0} has {1} in it (btrfs subvolume delete)".format(found.snapshot.path, name)
+    with _opened(found.directory) as handle:
+        try:
+            fcntl.ioctl(handle, _DESTROY, bytearray(_destroy_arguments(_NO_FLAG, 0)))
+        except OSError as error:
+            if error.errno == errno.ENOTTY:
+                yield "{0} cannot be deleted by Linux before 5.7 (btrfs subvolume delete)".format(
+                    found.snapshot.path
+                )
+
+
+def _destroy_arguments(flags: int, number: int) -> bytes:
+    return (struct.pack("<qQQ", 0, 0, flags).ljust(56, b"\0") + struct.pack("<Q", number)).ljust(
+        _ARGUMENTS, b"\0"
+    )
+
+
 def delete(found: LiveSnapshot) -> None:
     """Delete a snapshot and wait until the kernel has freed its space, as an image would have what is in it
     otherwise.
 
     :raises GuestError: it has other subvolumes in it, Linux is older than 5.7, or it takes too long
     """
-    arguments = struct.pack("<qQQ", 0, 0, _BY_NUMBER).ljust(56, b"\0")
-    arguments += struct.pack("<Q", found.snapshot.number)
     with _opened(found.directory) as handle:
         try:
-            fcntl.ioctl(handle, _DESTROY, bytearray(arguments.ljust(_ARGUMENTS, b"\0")))
+            fcntl.ioctl(handle, _DESTROY, bytearray(_destroy_arguments(_BY_NUMBER, found.snapshot.number)))
         except OSError as error:
             if error.errno == errno.EPERM:
                 raise

@@ -13,7 +13,9 @@ import shutil
 import stat
 import struct
 import subprocess
+import sys
 import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -356,12 +358,30 @@ def read_or_refuse(image: Path) -> bool:
 
 def test_host_without_libzstd_is_told_what_to_install(suse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zstd, "find_library", lambda *_names: None)
+    monkeypatch.setattr(zstd, "_standard_module", lambda: None)
     volume = open_volume(suse)
     root = volume.tree(volume.table.default)
     numbers = root.names(root.root())
     assert root.read(numbers["lzo-long"], 0, MIB) == NUMBERS
     with pytest.raises(DiskError, match="no libzstd to unpack it; install its package"):
         root.read(numbers["zstd-long"], 0, MIB)
+
+
+def test_standard_library_unpacks_zstd_where_it_can(suse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Decompressor:
+        def decompress(self, data: bytes, max_length: int) -> bytes:
+            # The frame is unpacked before the program complains of the zeros behind it.
+            unpacked = subprocess.run(["zstd", "-dcq"], input=data, capture_output=True, check=False).stdout
+            return unpacked[:max_length]
+
+    module = types.ModuleType("compression.zstd")
+    vars(module).update(ZstdDecompressor=Decompressor, ZstdError=ValueError)
+    monkeypatch.setitem(sys.modules, "compression", types.ModuleType("compression"))
+    monkeypatch.setitem(sys.modules, "compression.zstd", module)
+    monkeypatch.setattr(zstd, "find_library", lambda *_names: None)
+    volume = open_volume(suse)
+    root = volume.tree(volume.table.default)
+    assert root.read(root.names(root.root())["zstd-long"], 0, MIB) == NUMBERS
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,15 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.btrfs_subv
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.open import open_disk
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.raw import RawReader
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskError, SourceFile
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest import (
+    live_snapshots as live_snapshots_module,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.audit import Finding, audit
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.disk_root import open_disk_root
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_root import LiveRoot
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_snapshots import live_snapshots
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.obstacles import check_removable
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.removal import remove
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.traces import (
@@ -281,17 +285,31 @@ def test_snapshot_within_a_snapshot_is_deleted_first(tmp_path: Path) -> None:
 
 
 @needs_root
-def test_snapshot_with_another_subvolume_in_it_is_said_not_to_be_deleted(tmp_path: Path) -> None:
+def test_linux_that_cannot_delete_snapshots_is_refused_before_anything_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_snapshots_module, "_DESTROY", 0x500094FE)  # as unknown as that was once
+    with changed(tmp_path / "disk.raw", "fedora") as top, pytest.raises(GuestError, match=r"before 5\.7"):
+        check_removable(LiveRoot(str(top)), ["subvolume root-before"])
+
+
+@needs_root
+def test_snapshot_with_another_subvolume_in_it_is_refused_before_anything_changes(tmp_path: Path) -> None:
     disk = tmp_path / "disk.raw"
     stored_layout(disk, "fedora")
     with contextlib.ExitStack() as stack:
         try:
             with mounted(disk) as top:
+                check_removable(LiveRoot(str(top)), ["subvolume root-before"])
                 btrfs("subvolume", "create", top / "root-before/inner")
             root = stack.enter_context(mounted(disk, "subvol=root"))
         except OSError as error:
             pytest.skip(str(error))
         traces = [trace for trace in selected(Selection()) if trace.id == "snapshots"]
+        with pytest.raises(
+            GuestError, match=r"root-before has subvolume root-before/inner in it.*nothing was changed"
+        ):
+            check_removable(LiveRoot(str(root)), ["subvolume root-before"])
         (failure,) = remove(Guest(LiveRoot(str(root))), traces).failures
     assert "subvolume root-before: cannot be deleted" in failure
     assert "btrfs subvolume delete" in failure
