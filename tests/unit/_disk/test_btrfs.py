@@ -184,7 +184,8 @@ def test_restore_of_the_programs_of_btrfs_gives_the_same_files(suse: Path, tmp_p
 def mounted(image: Path) -> Iterator[Path]:
     with contextlib.ExitStack() as stack:
         try:
-            point = stack.enter_context(btrfs_samples.mounted(image))
+            # The kernel's own commits would empty the log that a test looks for.
+            point = stack.enter_context(btrfs_samples.mounted(image, "subvolid=5,commit=300"))
         except OSError as error:
             pytest.skip(str(error))
         yield point
