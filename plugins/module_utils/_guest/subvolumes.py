@@ -7,6 +7,7 @@ import stat
 from typing import Callable, Collection, Iterator, List, Optional, Sequence
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.btrfs import Btrfs, BtrfsVolume
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.btrfs_layout import TOP_LEVEL
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.btrfs_subvolumes import (
     Subvolume,
     SubvolumeTable,
@@ -30,8 +31,8 @@ def named(table: SubvolumeTable, options: Sequence[str]) -> Optional[int]:
     if "subvol" in values:
         return find(table, values["subvol"])
     if "subvolid" in values:
-        number = int(values["subvolid"], 0) if values["subvolid"].isalnum() else 0
-        return number if number in table.roots else None
+        number = int(values["subvolid"]) if values["subvolid"].isdigit() else -1
+        return (number or TOP_LEVEL) if number in table.roots or not number else None
     return table.default
 
 

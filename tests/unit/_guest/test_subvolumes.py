@@ -32,6 +32,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_snap
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.obstacles import check_removable
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.removal import remove
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.subvolumes import named
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.traces import (
     Selection,
     audited,
@@ -171,6 +172,28 @@ def test_what_cannot_be_mounted_does_not_hide_the_root(
     with changed(disk, "fedora") as top:
         change(top)
     assert findings_on(disk)[: len(expected)] == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [
+        ([], 260),
+        (["rw", "subvol=/@/home"], 257),
+        (["subvol=@/home/", "subvolid=257"], 257),
+        (["subvolid=258"], 258),
+        (["subvolid=0"], 5),
+        (["subvol=/"], 5),
+        (["subvolid=x"], None),
+        (["subvolid=999"], None),
+        (["subvol=/gone"], None),
+    ],
+)
+def test_mount_options_name_subvolumes_as_the_kernel_has_them(
+    options: list[str], number: int | None, tmp_path: Path
+) -> None:
+    file = SourceFile(str(stored_layout(tmp_path / "disk.raw", "suse")))
+    table = BtrfsVolume(RawReader(file, file.size), 0, file.size).table
+    assert named(table, options) == number
 
 
 @needs_root
