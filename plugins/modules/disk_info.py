@@ -176,7 +176,7 @@ disk:
             V(md_raid), V(bitlocker).
           type: str
         label:
-          description: Its label; empty without one, and for btrfs and NTFS, where it is not read.
+          description: Its label; empty without one, and for NTFS, where it is not read.
           type: str
         uuid:
           description: Its UUID or serial number.

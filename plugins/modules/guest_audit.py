@@ -15,11 +15,17 @@ description:
     begin with C(azure-).
   - Looks into a disk file without being root and without mounting it, into a tree that is mounted
     somewhere, or at the running host. All three are judged by their files alone.
-  - Of a disk, ext2, ext3, ext4, XFS and FAT are read, also on linear and striped logical volumes of LVM2;
-    the root file system, those its C(fstab) mounts, and the EFI system partition. Others, and encrypted
-    disks, have to be mounted and given as O(root). What of a disk was not looked at is a finding
-    C(unread-file-system); a swap volume that holds memory is one of C(swap-volume).
-  - To look into an initramfs that is packed with zstd, the host that the task runs on needs libzstd.
+  - Of a disk, ext2, ext3, ext4, XFS, btrfs and FAT are read, also on linear and striped logical volumes of
+    LVM2; the root file system, those its C(fstab) mounts, and the EFI system partition. Others, and encrypted
+    disks, have to be mounted and given as O(root).
+  - Of btrfs, the subvolume that is mounted by default is the root, or the one that its own C(fstab) has at
+    C(/), and the subvolumes that C(fstab) mounts are looked at where it mounts them. Snapshots that are not
+    mounted are findings C(snapshots); on a running host only root can list them. Of a file system on several
+    devices one is enough where everything is on it, as with RAID 1.
+  - What of a disk was not looked at is a finding C(unread-file-system); a swap volume that holds memory is
+    one of C(swap-volume).
+  - To look into an initramfs or a file of btrfs that is packed with zstd, the host that the task runs on
+    needs libzstd; for the latter Python 3.14 is enough.
   - File contents are never shown.
 options:
   disk:
@@ -33,6 +39,12 @@ options:
   volume:
     description:
       - Logical volume with the root file system as C(group/name), needed only when more than one could be it.
+    type: str
+    version_added: 0.2.0
+  subvolume:
+    description:
+      - Subvolume of btrfs with the root file system, as its path from the top level, such as C(@) or C(root).
+        Needed only when more than one could be it.
     type: str
     version_added: 0.2.0
   root:
@@ -201,7 +213,7 @@ def look(options: Dict[str, Any]) -> List[Finding]:
     if options["disk"] is None:
         return look_at(LiveRoot(options["root"] or "/"))
     with open_disk(options["disk"], allow_unpartitioned=True) as reader:
-        return look_at(open_disk_root(reader, options["partition"], options["volume"]))
+        return look_at(open_disk_root(reader, options["partition"], options["volume"], options["subvolume"]))
 
 
 def summary(findings: List[Finding]) -> str:
@@ -219,6 +231,7 @@ def main() -> None:
             "disk": {"type": "path"},
             "partition": {"type": "int"},
             "volume": {"type": "str"},
+            "subvolume": {"type": "str"},
             "root": {"type": "path"},
             "look_for": {
                 "type": "list",
@@ -233,7 +246,7 @@ def main() -> None:
             "fail_on": {"type": "str", "choices": ["error", "warning", "info", "never"], "default": "error"},
         },
         mutually_exclusive=[("disk", "root"), ("partition", "volume")],
-        required_by={"partition": ["disk"], "volume": ["disk"]},
+        required_by={"partition": ["disk"], "volume": ["disk"], "subvolume": ["disk"]},
         supports_check_mode=True,
     )
     options = dict(module.params)

@@ -18,6 +18,9 @@ description:
   - When something is left, the last step keeps the host on and says what on its console and in
     C(/run/goldenimage-generalize/report.json). So a host that goes away is proof, and one that stays is not
     generalized. O(power_off=false) leaves the closed SSH port as the sign of success.
+  - Snapshots of btrfs keep the system as it was. Those on the file systems of C(/), C(/boot), C(/home),
+    C(/opt), C(/root), C(/usr) and C(/var) are deleted, whoever made them; V(snapshots) in O(traces_exclude)
+    keeps them. What is mounted stays, also the root where it is a snapshot itself, as on openSUSE.
   - The role P(goldenimage.azure.linux_generalize#role) runs this module and waits for the host to go away.
 options:
   confirm:

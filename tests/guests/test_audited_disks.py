@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""The audit of real Debian systems in disk files: plain, on logical volumes, on XFS, in every format."""
+"""The audit of real Debian systems in disk files: plain, on LVM, on XFS and btrfs, in every format."""
 
 from __future__ import annotations
 
@@ -112,23 +112,26 @@ def test_root_on_a_logical_volume_is_audited_like_a_partition(disk: Path, tmp_pa
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
-def test_root_on_xfs_is_audited_like_the_mounted_tree(disk: Path, tmp_path: Path) -> None:
-    on_xfs = tmp_path / "xfs.img"
-    with on_xfs.open("wb") as file:
+@pytest.mark.parametrize(("kind", "options"), [("xfs", "rw"), ("btrfs", "rw,compress=zstd:1")])
+def test_root_on_another_file_system_is_audited_like_the_mounted_tree(
+    kind: str, options: str, disk: Path, tmp_path: Path
+) -> None:
+    image = tmp_path / "other.img"
+    with image.open("wb") as file:
         file.truncate(SIZE_MIB * MIB)
-    run_program(["mkfs.xfs", "-q", str(on_xfs)])
+    run_program([f"mkfs.{kind}", "-q", str(image)])
     with ExitStack() as stack:
         source = stack.enter_context(
             mounted(root_partition(disk, tmp_path / "root.img"), "ext4", "ro,noload")
         )
-        target = stack.enter_context(mounted(on_xfs, "xfs", "rw"))
+        target = stack.enter_context(mounted(image, kind, options))
         run_program(["cp", "-a", f"{source}/.", str(target)])
         # A tree knows nothing of the ids of disks, so that only they may differ.
         (target / "etc/fstab").unlink()
         shutil.rmtree(target / "boot/grub")
         guest = Guest(LiveRoot(str(target)))
         expected = audit(guest, audited([], [])), audit_boot(guest)
-    found = findings_without_partitions(on_xfs)
+    found = findings_without_partitions(image)
     assert found == expected
     assert expected[0], "a tree that was just built has some"
 

@@ -19,7 +19,7 @@ class Node(NamedTuple):
 
 
 class FileTree:
-    """One file system. `kind` is "ext4", "xfs" or "vfat"; `uuid` is in the spelling of blkid(8);
+    """One file system. `kind` is "ext4", "xfs", "btrfs" or "vfat"; `uuid` is in the spelling of blkid(8);
     `needs_recovery` is whether a journal holds changes that the files do not show yet."""
 
     kind = ""

@@ -7,6 +7,7 @@ import struct
 import uuid
 from typing import Callable, Dict, NamedTuple, Optional
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk import btrfs_layout
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.fat import Fat
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskError, DiskReader
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.signatures import (
@@ -20,7 +21,6 @@ _EXT_JOURNAL = 0x4
 _EXT4_INCOMPATIBLE = 0xFFFFFFFF & ~0x1F
 # sparse_super, large_file and btree_dir are older.
 _EXT4_READ_ONLY = 0xFFFFFFFF & ~0x7
-_BTRFS = 0x10000
 _BITLOCKER = b"-FVE-FS-"
 
 
@@ -43,6 +43,8 @@ def identify(reader: DiskReader, offset: int, length: int) -> Optional[FileSyste
         return None
     if name in {"FAT", "FAT32"}:
         return _fat(reader, offset, length)
+    if name == "btrfs":
+        return _btrfs(reader, offset, length)
     described = _DESCRIBED.get(name)
     # Every structure is at a fixed place; padding spares each of them a look at the partition's end.
     return described(head + bytes(HEAD_SIZE - len(head))) if described else FileSystem(name.lower(), "", "")
@@ -77,9 +79,10 @@ def _xfs(head: bytes) -> FileSystem:
     return FileSystem("xfs", _text(head[108:120]), _uuid(head[32:48]))
 
 
-def _btrfs(head: bytes) -> FileSystem:
-    # The label lies in the 64 KiB after the head; it is not worth a larger head for every partition.
-    return FileSystem("btrfs", "", _uuid(head[_BTRFS + 32 : _BTRFS + 48]))
+def _btrfs(reader: DiskReader, offset: int, length: int) -> FileSystem:
+    place = btrfs_layout.SUPERBLOCK_OFFSET
+    head = reader.read(offset + place, min(length - place, btrfs_layout.SUPERBLOCK_SIZE))
+    return FileSystem("btrfs", btrfs_layout.superblock_label(head).strip(), _uuid(head[32:48]))
 
 
 def _ntfs(head: bytes) -> FileSystem:
@@ -122,7 +125,6 @@ def _iso(head: bytes) -> FileSystem:
 _DESCRIBED: Dict[str, Callable[[bytes], FileSystem]] = {
     "ext4": _ext,
     "XFS": _xfs,
-    "btrfs": _btrfs,
     "NTFS": _ntfs,
     "exFAT": _exfat,
     "LUKS": _luks,

@@ -5,6 +5,7 @@
 
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.btrfs import open_btrfs
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.ext4 import Ext4
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.fat import Fat
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.file_tree import (
@@ -36,8 +37,9 @@ class Volume(NamedTuple):
     `where` names it for people ("partition 3", "logical volume vg/root"); `number` is its partition's number,
     0 for a disk without partitions, None for a logical volume; `kind` is what it holds ("ext4", "xfs",
     "vfat", "btrfs", "luks2" ...), empty for nothing known; `sources` are the names that fstab(5) may call it
-    by, in lower case; `tree` is None when it cannot be read, and `problem` says why if it should be possible;
-    `swapped` is whether a swap volume holds pages of memory.
+    by, in lower case; `tree` is None when it cannot be read, and `problem` says why if it should be possible
+    (of btrfs it is the subvolume that is mounted when none is named); `swapped` is whether a swap volume
+    holds pages of memory.
     """
 
     where: str
@@ -169,4 +171,5 @@ def _open_ext4(reader: DiskReader, offset: int, length: int) -> FileTree:
 _OPENERS: Dict[str, Callable[[DiskReader, int, int], FileTree]] = {
     **dict.fromkeys(_EXT, _open_ext4),
     "xfs": Xfs,
+    "btrfs": open_btrfs,
 }

@@ -26,7 +26,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.job impor
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.services import UNIT, has_systemd
 
-_PACKAGE = "ansible_collections.goldenimage.azure.plugins.module_utils._guest"
+_PACKAGES = "ansible_collections.goldenimage.azure.plugins.module_utils"
 _PROGRAM_DIR = STATE_DIR + "/program"
 _START_SECONDS = 30.0
 
@@ -55,10 +55,10 @@ def start(job: Job) -> None:
 
 def _write_program() -> str:
     shutil.rmtree(_PROGRAM_DIR, ignore_errors=True)
-    directory = os.path.join(_PROGRAM_DIR, *_PACKAGE.split("."))
-    os.makedirs(directory)
     for name, source in _sources().items():
-        with open(os.path.join(directory, name.rpartition(".")[2] + ".py"), "w", encoding="utf-8") as file:
+        path = os.path.join(_PROGRAM_DIR, *name.split(".")) + ".py"
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
             file.write(source)
     entry = os.path.join(_PROGRAM_DIR, "last_step.py")
     with open(entry, "w", encoding="utf-8") as file:
@@ -76,10 +76,13 @@ def _sources() -> Dict[str, str]:
             continue
         sources[name] = _source(name)
         for node in ast.walk(ast.parse(sources[name])):
-            if isinstance(node, ast.ImportFrom) and node.module == _PACKAGE:
-                waiting.extend("{0}.{1}".format(_PACKAGE, alias.name) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_PACKAGE + "."):
-                waiting.append(str(node.module))
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            origin = str(node.module)
+            if origin.rpartition(".")[0] == _PACKAGES:
+                waiting.extend("{0}.{1}".format(origin, alias.name) for alias in node.names)
+            elif origin.startswith(_PACKAGES + "."):
+                waiting.append(origin)
     return sources
 
 

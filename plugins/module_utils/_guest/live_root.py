@@ -8,12 +8,19 @@ import errno
 import os
 import stat
 import tempfile
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterable, Iterator, List, Optional, Tuple
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.live_snapshots import (
+    delete,
+    live_snapshots,
+    obstacles,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import (
+    SYSTEM_POINTS,
     FileInfo,
     GuestError,
     RootView,
+    Snapshot,
     kind_of,
 )
 
@@ -87,6 +94,25 @@ class LiveRoot(RootView):
                     raise
                 position = os.lseek(file.fileno(), start, os.SEEK_HOLE)
                 yield start, position - start
+
+    def snapshots(self) -> List[Snapshot]:
+        return [found.snapshot for found in live_snapshots(self._prefix, SYSTEM_POINTS)]
+
+    def snapshot_obstacles(self, names: Iterable[str]) -> Iterator[str]:
+        """What would keep even root from deleting the snapshots of these :class:`Snapshot` paths."""
+        wanted = set(names)
+        for found in live_snapshots(self._prefix, SYSTEM_POINTS):
+            if found.snapshot.path in wanted:
+                yield from obstacles(found)
+
+    def delete_snapshot(self, name: str) -> None:
+        """Delete the snapshot of that :class:`Snapshot` path; of snapper's, what it noted of it goes too."""
+        for found in live_snapshots(self._prefix, SYSTEM_POINTS):
+            if found.snapshot.path == name:
+                delete(found)
+                folder = found.visible.rpartition("/")[0]
+                if folder.startswith(self._prefix + "/") and folder.split("/")[-2] == ".snapshots":
+                    self.remove(folder[len(self._prefix) :])
 
     def is_foreign(self, path: str) -> bool:
         return any(path == mount or path.startswith(mount + "/") for mount in self._foreign_mounts)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""What would keep even root from removing a trace: attributes of files, see ioctl_iflags(2), and file systems
-that are mounted read-only. Removing half of the traces and stopping there can cost the way in, so this is
-asked before anything changes."""
+"""What would keep even root from removing a trace: attributes of files, see ioctl_iflags(2), file systems
+that are mounted read-only, and subvolumes in snapshots. Removing half of the traces and stopping there can
+cost the way in, so this is asked before anything changes."""
 
 import fcntl
+import itertools
 import os
 import stat
 import struct
@@ -23,15 +24,16 @@ _SHOWN = 5
 def check_removable(root: LiveRoot, paths: Iterable[str]) -> None:
     """Refuse when one of these paths, or something below it, could not be removed."""
     found: List[str] = []
-    for path in paths:
-        for obstacle in _obstacles(root.on_host(path)):
-            if obstacle not in found:
-                found.append(obstacle)
+    wanted = list(paths)
+    each = [_obstacles(root.on_host(path)) for path in wanted] + [root.snapshot_obstacles(wanted)]
+    for obstacle in itertools.chain.from_iterable(each):
+        if obstacle not in found:
+            found.append(obstacle)
     if found:
         more = "" if len(found) <= _SHOWN else " and {0} more".format(len(found) - _SHOWN)
         raise GuestError(
             "some traces cannot be removed: {0}{1}; nothing was changed. Take the attribute away with "
-            "chattr or mount the file system writable, or exclude the traces".format(
+            "chattr, delete the subvolumes or mount the file system writable, or exclude the traces".format(
                 "; ".join(found[:_SHOWN]), more
             )
         )

@@ -215,6 +215,20 @@ class Logs(Place):
             guest.tree.truncate(hit.path)
 
 
+class Snapshots(Place):
+    """Earlier states of the system's file systems, see :meth:`RootView.snapshots`."""
+
+    what = "deleted, unless it is mounted, as a root that is a snapshot itself is"
+    patterns = ("snapshots of btrfs on the file systems of /, /boot, /home, /opt, /root, /usr and /var",)
+
+    def find(self, guest: Guest) -> Iterator[Hit]:
+        for found in guest.root.snapshots():
+            yield Hit(found.path, "snapshot, read-only" if found.read_only else "snapshot")
+
+    def clean(self, guest: Guest, hit: Hit) -> None:
+        guest.tree.delete_snapshot(hit.path)
+
+
 class SwapContents(Place):
     """Pages of memory in swap files. The first page, which mkswap wrote, stays."""
 

@@ -12,6 +12,8 @@ import stat
 from typing import Iterator, List, NamedTuple, Optional, Set, Tuple
 
 _MAX_LINKS = 40
+# Where the system and its people are; a file system that is mounted elsewhere may keep snapshots as backups.
+SYSTEM_POINTS = ("/", "/boot", "/home", "/opt", "/root", "/usr", "/var")
 
 
 class GuestError(Exception):
@@ -26,6 +28,20 @@ class FileInfo(NamedTuple):
     size: int
     uid: int
     identity: Tuple[int, int]
+
+
+class Snapshot(NamedTuple):
+    """An earlier state of the guest that its btrfs file system keeps: the subvolume `number`; `path` names it
+    for people."""
+
+    path: str
+    number: int
+    read_only: bool
+
+
+def subvolume_name(path: str) -> str:
+    """What to call the subvolume at a path from the top level, which itself is ""."""
+    return "subvolume {0}".format(path) if path else "the top level"
 
 
 def kind_of(mode: int) -> str:
@@ -61,10 +77,20 @@ class RootView:
         """(offset, length) of the parts of a regular file that are not holes, ascending."""
         raise NotImplementedError
 
+    def snapshots(self) -> List[Snapshot]:
+        """The snapshots that it has not mounted, on its file systems of btrfs at :data:`SYSTEM_POINTS`."""
+        return []
+
     def is_foreign(self, path: str) -> bool:
         """Whether the path lies on a file system that does not become part of an image: memory or network."""
         del path
         return False
+
+    def is_root(self) -> bool:
+        """Whether it looks like the root of a Linux system, and not like one of its other file systems."""
+        return self.stat("/etc") is not None and any(
+            self.lstat(path) is not None for path in ("/etc/os-release", "/usr/lib/os-release", "/etc/passwd")
+        )
 
     def resolve(self, path: str, follow: bool = False) -> Optional[str]:
         """The path without links in front of its last name (and, with `follow`, without one there).

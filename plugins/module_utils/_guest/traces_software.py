@@ -9,7 +9,12 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.distribut
     REDHAT,
     SUSE,
 )
-from ansible_collections.goldenimage.azure.plugins.module_utils._guest.places import Logs, Remove, Truncate
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.places import (
+    Logs,
+    Remove,
+    Snapshots,
+    Truncate,
+)
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.trace import Trace
 
 _LOGIN_RECORDS = (
@@ -33,6 +38,12 @@ TRACES = (
             Remove("/.goldenimage-*", "~/.goldenimage-*", "~/.config/git/.goldenimage-*"),
         ),
         last=True,
+    ),
+    Trace(
+        "snapshots",
+        "Snapshots of the file system",
+        "They keep earlier states whole, with every host key, password and id that was removed since.",
+        (Snapshots(),),
     ),
     Trace(
         "login-records",

@@ -9,11 +9,16 @@ called where they are; lz4 is simple enough to be unpacked here when they are no
 
 import bz2
 import ctypes
-import ctypes.util
 import lzma
 import struct
 import zlib
-from typing import Callable, Iterator, Optional, Tuple, Union
+from typing import Callable, Iterator, Tuple, Union
+
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk.zstd import (
+    ZstdError,
+    find_library,
+    unpack_stream,
+)
 
 _PIECE = 1 << 20
 _LZ4_BLOCK = 8 << 20
@@ -73,56 +78,16 @@ def _standard(packing: str, read: Read) -> Iterator[bytes]:
             raise UnpackError("its {0} stream is damaged: {1}".format(packing, error)) from None
 
 
-class _Buffer(ctypes.Structure):
-    """ZSTD_inBuffer and ZSTD_outBuffer, which have the same members (zstd.h)."""
-
-    _fields_ = [("data", ctypes.c_void_p), ("size", ctypes.c_size_t), ("position", ctypes.c_size_t)]
-
-
-def _library(name: str, *soname: str) -> Optional[ctypes.CDLL]:
-    for candidate in (*soname, ctypes.util.find_library(name)):
-        try:
-            if candidate:
-                return ctypes.CDLL(candidate)
-        except OSError:
-            continue
-    return None
-
-
 def _zstd(read: Read) -> Iterator[bytes]:
-    library = _library("zstd", "libzstd.so.1")
-    if library is None:
-        raise UnpackError("it is packed with zstd, and this host has no libzstd to unpack it")
-    library.ZSTD_createDStream.restype = ctypes.c_void_p
-    library.ZSTD_decompressStream.restype = ctypes.c_size_t
-    library.ZSTD_decompressStream.argtypes = [
-        ctypes.c_void_p,
-        ctypes.POINTER(_Buffer),
-        ctypes.POINTER(_Buffer),
-    ]
-    library.ZSTD_isError.argtypes = [ctypes.c_size_t]
-    library.ZSTD_freeDStream.argtypes = [ctypes.c_void_p]
-    stream = library.ZSTD_createDStream()
-    space = ctypes.create_string_buffer(_PIECE)
     try:
-        while True:
-            packed = read(_PIECE)
-            if not packed:
-                return
-            source = _Buffer(ctypes.cast(ctypes.c_char_p(packed), ctypes.c_void_p), len(packed), 0)
-            while source.position < source.size:
-                target = _Buffer(ctypes.cast(space, ctypes.c_void_p), _PIECE, 0)
-                state = library.ZSTD_decompressStream(stream, ctypes.byref(target), ctypes.byref(source))
-                if library.ZSTD_isError(state):
-                    raise UnpackError("its zstd stream is damaged")
-                yield space.raw[: target.position]
-    finally:
-        library.ZSTD_freeDStream(stream)
+        yield from unpack_stream(read)
+    except ZstdError as error:
+        raise UnpackError("it is packed with zstd, and {0}".format(error)) from None
 
 
 def _lz4(read: Read) -> Iterator[bytes]:
     """The "legacy" frame of the kernel's tools: the magic number, then blocks with their packed sizes."""
-    library = _library("lz4", "liblz4.so.1")
+    library = find_library("lz4", "liblz4.so.1")
     _exactly(read, 4)
     while True:
         head = _exactly(read, 4)

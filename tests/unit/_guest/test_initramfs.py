@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ansible_collections.goldenimage.azure.plugins.module_utils._disk import zstd as zstd_module
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest import unpack
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.initramfs import (
     InitramfsError,
@@ -85,7 +86,8 @@ def test_damage_is_said(packer: Callable[[bytes], bytes], tmp_path: Path) -> Non
 
 def test_host_without_the_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = zstd(cpio(NAMES))
-    monkeypatch.setattr(unpack, "_library", lambda *_names: None)
+    for module in (unpack, zstd_module):
+        monkeypatch.setattr(module, "find_library", lambda *_names: None)
     with pytest.raises(InitramfsError, match="packed with zstd, and this host has no libzstd"):
         names_in(tmp_path, packed)
     assert names_in(tmp_path, lz4_of_literals(cpio(NAMES, bytes(20)))) == NAMES
