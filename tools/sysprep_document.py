@@ -53,6 +53,7 @@ _PHASES = (
         "by the earlier run: back to the backup",
     ),
     ("complete", "success is noted", "it is generalized"),
+    ("setup", "a machine made of the image starts for the first time", "yes: the image is to be made anew"),
 )
 
 

@@ -92,7 +92,8 @@ _value:
       description:
         - V(start), V(validate-cleanup), V(validate-generalize), V(cleanup-internal), V(cleanup-external),
           V(generalize-internal), V(generalize-external), their likes of C(specialize), V(refused) where an
-          earlier run does not let this one start, V(complete), or V(unknown).
+          earlier run does not let this one start, V(setup) where Windows Setup failed when a machine made of the
+          image first started, V(complete), or V(unknown).
       type: str
     phase_basis:
       description: V(log), V(usual) where this cause mostly strikes and the log does not say more, or empty.

@@ -96,6 +96,14 @@ def _registry_denied(key: str, value: str) -> tuple[Message, ...]:
     )
 
 
+def _first_start() -> tuple[Message, ...]:
+    """How Windows Setup begins on a machine made of the image."""
+    return (
+        Message(INFO, "[windeploy.exe] WinDeploy.exe launched with command-line []...", 0, 0, ""),
+        Message(INFO, "[windeploy.exe] Launching [C:\\Windows\\system32\\oobe\\setup.exe]...", 0, 1, ""),
+    )
+
+
 _SAID_OPK = "Sysprep_Clean_Validate_Opk:"
 
 FAILURES = (
@@ -324,6 +332,62 @@ FAILURES = (
                 ERROR,
                 "WinMain:Windows could not parse or process unattend answer file "
                 "[C:\\Windows\\Panther\\unattend.xml].",
+            ),
+        ),
+    ),
+    Failure(
+        "answer file with a setting that fails",
+        "answer-file-not-applied",
+        "setup",
+        "yes",
+        UNDEPLOYABLE,
+        (
+            *_first_start(),
+            Message(
+                ERROR,
+                "[windeploy.exe] Windows could not parse or process unattend answer file "
+                "[C:\\Windows\\Panther\\unattend.xml] for pass [specialize]. The settings specified in the "
+                "answer file cannot be applied. The error was detected while processing settings for "
+                "component [Microsoft-Windows-Shell-Setup].",
+                0,
+                4,
+                "",
+            ),
+        ),
+    ),
+    Failure(
+        "answer file for the first start with an unknown setting",
+        "answer-file-invalid",
+        "setup",
+        "yes",
+        UNDEPLOYABLE,
+        (
+            *_first_start(),
+            Message(
+                ERROR,
+                "[windeploy.exe] Windows could not parse or process the unattend answer file for pass "
+                "[oobeSystem]. A component or setting specified in the answer file does not exist.",
+                0,
+                4,
+                "",
+            ),
+        ),
+    ),
+    Failure(
+        "account with a poor password",
+        "password-against-policy",
+        "setup",
+        "yes",
+        UNDEPLOYABLE,
+        (
+            *_first_start(),
+            Message(ERROR, "[audit.exe] Unable to enable local account [Owner]; hr = 0x800708C5", 0, 2, ""),
+            Message(
+                ERROR,
+                "[windeploy.exe] Failure occured during online installation; hr = 0x80004005",
+                0,
+                1,
+                "",
             ),
         ),
     ),

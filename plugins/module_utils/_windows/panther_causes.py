@@ -41,7 +41,7 @@ _LICENSING = frozenset({"slc.dll", "sppc.dll"})
 _DSC = frozenset({"dsccore.dll"})
 _AGENT = frozenset({"vmagentdisabler.dll"})
 _MSDTC = frozenset({"msdtcprx.dll"})
-_PRIVILEGES = saying(r"^ValidatePrivileges:")
+_PRIVILEGES = saying(r"^Validate(Privileges|User):")
 
 _SPECIFIC = (
     Cause(
@@ -59,7 +59,11 @@ _SPECIFIC = (
         ),
         source=f"{_LEARN}/deployment/sysprep-fails-remove-or-update-store-apps",
         rules=(
-            Rule(message=saying(r"\bPackage\b.{0,300}?\binstalled for a user,? but not provisioned\b")),
+            Rule(
+                message=saying(
+                    r"(\bPackage\b.{0,300}?\b|\b(is|was) )installed for a user,? but not provisioned\b"
+                )
+            ),
             Rule(
                 message=saying(r"\b(Failed to remove apps for the current user|RemoveAllApps)\b"),
                 codes=shortened(0x80073CF2),
@@ -233,6 +237,8 @@ _SPECIFIC = (
                 kind=lambda line: bool(registry_action_in(line)),
                 message=saying(r"\\Windows Advanced Threat Protection\b"),
             ),
+            # The value that identifies a machine to the service; nothing else has it.
+            Rule(message=saying(r"\bError from Reg\w+ for value senseGuid\b")),
             Rule(message=saying(r"\bError in executing action for Windows-Sense\w*")),
         ),
         usual_phase=f"{GENERALIZE}-internal",

@@ -17,7 +17,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._windows import 
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther_advice import (
     BY_EARLIER_RUN,
     NO,
+    PARTLY,
     UNSURE,
+    YES,
     next_step,
     summary,
     was_changed,
@@ -63,6 +65,7 @@ def diagnose(logs: Logs, image_state: object = None) -> dict[str, Any]:
     """
     used, left_out = _of_one_folder(logs)
     runs = runs_of({name: read_lines(content, name) for name, content in used.items()})
+    runs = _refusals_first(runs)
     state = states.known_state(image_state) or _state_in(runs[-1:])
     if not runs:
         return _result(Run((), "whole-log"), state, [], list(used), left_out)
@@ -129,6 +132,23 @@ def _of_one_folder(logs: Logs) -> tuple[dict[str, str | Sequence[str]], list[str
     chosen = min(ours, key=lambda folder: (len(folder), folder)) if ours else ""
     used = {name: content for name, content in named.items() if folders[name] == chosen}
     return used, [name for name in named if name not in used]
+
+
+def _refusals_first(runs: list[Run]) -> list[Run]:
+    """The runs in an order that explains them, where a quotation has no times.
+
+    A run is refused because an earlier one stopped while it changed the machine. Where that one is quoted
+    as well and its cause is known, it is what must be told, in whatever order people have quoted them.
+    """
+    if any(run.began for run in runs):
+        return runs
+    refused = [run for run in runs if any(map(events.refuses, run.lines))]
+    others = [run for run in runs if run not in refused]
+    if not refused or not others:
+        return runs
+    told = _brief(others[-1])
+    explains = told["cause"] not in (UNKNOWN, NONE) and told["machine_changed"] in (PARTLY, YES)
+    return [*refused, *others] if explains else runs
 
 
 def _state_in(runs: Iterable[Run]) -> str:

@@ -23,9 +23,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther
 START, REFUSED, COMPLETE, UNKNOWN = "start", "refused", "complete", "unknown"
 VALIDATE_CLEANUP, VALIDATE_GENERALIZE = "validate-cleanup", "validate-generalize"
 CLEANUP, GENERALIZE, SPECIALIZE = "cleanup", "generalize", "specialize"
+#: Windows Setup, when a machine made of the image starts for the first time.
+SETUP = "setup"
 
 # Message numbers.
 HALTING, NOT_RUNNING, DIALOG_CLOSED = 0xF0070, 0xF0073, 0xF0043
+# "Hit failure while": generalize, cleanup, validation.
+_LAST_ERRORS = frozenset({0xF00A8, 0xF00AE, 0xF00D8})
 
 _LIBRARY = r"(?P<path>[^',;\n]+?\.(?:dll|exe))"
 _BY_METHOD = rf"'(?P<function>\w+)' (?:from|in) {_LIBRARY}"
@@ -54,7 +58,7 @@ _FAILING = re.compile(
     r"\bfail(?:ed|ure)\b|\berror (?:in|from|occurred|while)\b|\bERROR:|\bhalting\b"
     r"|\bnot provisioned for all\b|\bNot running DLLs\b|\binvalid state\b|\brequires? a (?:re)?boot\b"
     r"|\bcannot\b|\bcould not\b|\bunable to\b|\bwill not run\b"
-    r"|\bdoes not have\b|\breturned FALSE\b|\bdwRet = (?!0x0+\b|0\b)|\bhr = 0x[89c]",
+    r"|\bdoes not have\b|\breturned FALSE\b|\bMalformed command line\b|\bBitLocker is on\b|\bdwRet = (?!0x0+\b|0\b)|\bhr = 0x[89c]",
     re.IGNORECASE,
 )
 
@@ -65,7 +69,13 @@ _PROCESSES = re.compile(
     re.IGNORECASE,
 )
 _ACTIONS = re.compile(rf"\bSysprepSession::(?P<how>Validate|Execute)\w*\b.*\\{_KIND}\.xml\b", re.IGNORECASE)
-_ENTRYPOINT = re.compile(rf"\\Setup\\Sysprep(?P<side>External)?\\{_KIND}\b", re.IGNORECASE)
+_ENTRYPOINT = re.compile(rf"\\Setup\\+Sysprep(?P<side>External)?\\+{_KIND}\b", re.IGNORECASE)
+# Programs of Windows Setup, and answer file passes that are not Sysprep's.
+_IN_SETUP = re.compile(
+    r"\[(?:windeploy|oobeldr|msoobe|audit)\.exe\]"
+    r"|\bfor pass \[(?:windowsPE|offlineServicing|specialize|auditSystem|auditUser|oobeSystem)\]",
+    re.IGNORECASE,
+)
 _PHASE_NUMBER = re.compile(r"\baction file for phase (?P<number>[13])\b", re.IGNORECASE)
 _OPTION = re.compile(r"\bcommand line option '(?P<option>\w+)'", re.IGNORECASE)
 _KINDS = {"3": CLEANUP, "1": GENERALIZE}
@@ -130,12 +140,12 @@ def lacks_function(line: Line) -> bool:
 
 def halts(line: Line) -> bool:
     """Whether Sysprep says here that it gives up after a provider has failed."""
-    return line.id == HALTING or bool(_HALTS.search(line.text))
+    return line.id == HALTING or line.id in _LAST_ERRORS or bool(_HALTS.search(line.text))
 
 
 def ends_in_failure(line: Line) -> bool:
     """Whether this is the last error of a run."""
-    return bool(_ENDS.search(line.text))
+    return line.id in _LAST_ERRORS or bool(_ENDS.search(line.text))
 
 
 def refuses(line: Line) -> bool:
@@ -179,6 +189,8 @@ def phase_in(line: Line, before: str) -> str:
         return REFUSED
     if tags_success(line):
         return COMPLETE
+    if _IN_SETUP.search(line.text):
+        return SETUP
     for pattern in (_PREVALIDATES, _PROCESSES, _ENTRYPOINT, _ACTIONS):
         match = pattern.search(line.text)
         if match:
