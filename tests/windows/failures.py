@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tests.windows.first_starts import POOR_PASSWORD, SETTING_FAILS, SETTING_UNKNOWN
 from tests.windows.sysprep_logs import (
     APPX,
     APPX_REMOVAL,
@@ -93,14 +94,6 @@ def _registry_denied(key: str, value: str) -> tuple[Message, ...]:
         Message(ERROR, f"ActionPlatform::DeleteValue: {denied}", 0, 2),
         Message(ERROR, "SysprepSession::ExecuteAction: Failed during deleteValue operation; dwRet = 0x5"),
         *session_failed("generalize", "Execute", "0x5"),
-    )
-
-
-def _first_start() -> tuple[Message, ...]:
-    """How Windows Setup begins on a machine made of the image."""
-    return (
-        Message(INFO, "[windeploy.exe] WinDeploy.exe launched with command-line []...", 0, 0, ""),
-        Message(INFO, "[windeploy.exe] Launching [C:\\Windows\\system32\\oobe\\setup.exe]...", 0, 1, ""),
     )
 
 
@@ -341,19 +334,7 @@ FAILURES = (
         "setup",
         "yes",
         UNDEPLOYABLE,
-        (
-            *_first_start(),
-            Message(
-                ERROR,
-                "[windeploy.exe] Windows could not parse or process unattend answer file "
-                "[C:\\Windows\\Panther\\unattend.xml] for pass [specialize]. The settings specified in the "
-                "answer file cannot be applied. The error was detected while processing settings for "
-                "component [Microsoft-Windows-Shell-Setup].",
-                0,
-                4,
-                "",
-            ),
-        ),
+        SETTING_FAILS,
     ),
     Failure(
         "answer file for the first start with an unknown setting",
@@ -361,17 +342,7 @@ FAILURES = (
         "setup",
         "yes",
         UNDEPLOYABLE,
-        (
-            *_first_start(),
-            Message(
-                ERROR,
-                "[windeploy.exe] Windows could not parse or process the unattend answer file for pass "
-                "[oobeSystem]. A component or setting specified in the answer file does not exist.",
-                0,
-                4,
-                "",
-            ),
-        ),
+        SETTING_UNKNOWN,
     ),
     Failure(
         "account with a poor password",
@@ -379,17 +350,7 @@ FAILURES = (
         "setup",
         "yes",
         UNDEPLOYABLE,
-        (
-            *_first_start(),
-            Message(ERROR, "[audit.exe] Unable to enable local account [Owner]; hr = 0x800708C5", 0, 2, ""),
-            Message(
-                ERROR,
-                "[windeploy.exe] Failure occured during online installation; hr = 0x80004005",
-                0,
-                1,
-                "",
-            ),
-        ),
+        POOR_PASSWORD,
     ),
     Failure(
         "dialog closed",

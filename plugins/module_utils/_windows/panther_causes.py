@@ -26,6 +26,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther
     START,
     VALIDATE_CLEANUP,
     VALIDATE_GENERALIZE,
+    by_sysprep,
     fails,
     halts,
     provider_fails,
@@ -61,7 +62,7 @@ _SPECIFIC = (
         rules=(
             Rule(
                 message=saying(
-                    r"(\bPackage\b.{0,300}?\b|\b(is|was) )installed for a user,? but not provisioned\b"
+                    r"(\bPackage\b.{0,300}?\b|\b(is|was) )installed for a user,?\W{1,12}but not provisioned\b"
                 )
             ),
             Rule(
@@ -128,7 +129,9 @@ _SPECIFIC = (
         ),
         source="https://learn.microsoft.com/azure/virtual-machines/windows/prepare-for-upload-vhd-image",
         rules=(
-            Rule(message=saying(r"\bupdates?\b.{0,40}\brequires? a (re)?(boot|start)\b")),
+            Rule(message=saying(r"\bone or more Windows updates\b.{0,40}\brequires? a (re)?(boot|start)\b")),
+            # Other programs say as much while an image is built, and the restart follows.
+            Rule(kind=by_sysprep, message=saying(r"\bupdates?\b.{0,40}\brequires? a (re)?(boot|start)\b")),
             Rule(message=saying(r"\bSysprep_Clean_Validate_Opk\b.*\brequires? a (re)?(boot|start)\b")),
         ),
         modules=_OPK,
@@ -320,7 +323,7 @@ _SPECIFIC = (
         ),
         rules=(
             Rule(
-                message=saying(r"^ParseCommands:|\bunable to parse command-?line\b"),
+                message=saying(r"^ParseCommands:|\bunable to parse command-?line arguments to sysprep\b"),
                 kind=fails,
             ),
         ),

@@ -228,7 +228,7 @@ GENERAL_CAUSES = (
         ),
         source="Error 2245 (0x8c5), NERR_PasswordTooShort of lmerr.h",
         usual_phase=SETUP,
-        rules=(Rule(kind=fails, codes=shortened(0x800708C5)),),
+        rules=(Rule(kind=fails, codes=shortened(0x800708C5), phases=frozenset({SETUP})),),
         stated=False,
         general=True,
     ),

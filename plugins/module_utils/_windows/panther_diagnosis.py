@@ -161,12 +161,23 @@ def _cause_of(story: Story, state: str) -> _Verdict:
     setting = Setting(story.provider, story.phase)
     # What ends a run at its start is no cause where providers were run after it.
     possible = [cause for cause in CAUSES if not (story.halted and cause.usual_phase == events.START)]
-    for general in (False, True):
-        for line in story.failure:
-            for cause in possible:
-                if cause.general == general and cause.explains(line, setting):
-                    return _Verdict(cause, line)
+    for lines in _telling(story):
+        for general in (False, True):
+            for line in lines:
+                for cause in possible:
+                    if cause.general == general and cause.explains(line, setting):
+                        return _Verdict(cause, line)
     return _Verdict(_hung(story, state), None)
+
+
+def _telling(story: Story) -> list[list[Line]]:
+    """The lines that may show the cause, those first that have the form of a log's. A console has errors of
+    other programs as well, which count not at all where the log itself says what failed.
+    """
+    logged = [line for line in story.failure if events.is_logged(line)]
+    if any(events.halts(line) or events.provider_fails(line) for line in logged):
+        return [logged]
+    return [logged, [line for line in story.failure if not events.is_logged(line)]]
 
 
 def _hung(story: Story, state: str) -> Cause | None:

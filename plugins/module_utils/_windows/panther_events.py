@@ -46,7 +46,12 @@ _SUCCEEDS = re.compile(r"\bsuccessfully executed '", re.IGNORECASE)
 _FAILS = re.compile(r"\bfailure occurred while executing\b", re.IGNORECASE)
 _HALTS = re.compile(r"halting sysprep execution|\bWinMain:\s?Hit failure while\b", re.IGNORECASE)
 _ENDS = re.compile(r"\bWinMain:\s?Hit failure while\b|\bdialog box returned FALSE\b", re.IGNORECASE)
-_REFUSES = re.compile(r"\bNot running DLLs\b|\bmachine is in an invalid state\b", re.IGNORECASE)
+# "The virtual machine is in an invalid state" is said by hypervisors and clouds, for other reasons.
+_REFUSES = re.compile(
+    r"\bNot running DLLs\b|\bRun\w*Dlls\b.*\bmachine is in an invalid state\b"
+    r"|\bmachine is in an invalid state\b.*(?:\brecorded state\b|\b0x(?:8007)?0*1f\b)",
+    re.IGNORECASE,
+)
 _TAGGED = re.compile(r"\bFCreateTagFile:\s?Successfully created tag file\b", re.IGNORECASE)
 _REGISTRY_ACTION = re.compile(
     r"\bActionPlatform::(?P<action>\w+): Error from Reg\w+(?: (?:for|on) value (?P<value>.+?))?"
@@ -56,9 +61,10 @@ _REGISTRY_ACTION = re.compile(
 # Failing, where a line does not say its level.
 _FAILING = re.compile(
     r"\bfail(?:ed|ure)\b|\berror (?:in|from|occurred|while)\b|\bERROR:|\bhalting\b"
-    r"|\bnot provisioned for all\b|\bNot running DLLs\b|\binvalid state\b|\brequires? a (?:re)?boot\b"
+    r"|\bnot provisioned\b|\bNot running DLLs\b|\binvalid state\b|\brequires? a (?:re)?boot\b"
     r"|\bcannot\b|\bcould not\b|\bunable to\b|\bwill not run\b"
-    r"|\bdoes not have\b|\breturned FALSE\b|\bMalformed command line\b|\bBitLocker is on\b|\bdwRet = (?!0x0+\b|0\b)|\bhr = 0x[89c]",
+    r"|\bdoes not have\b|\breturned FALSE\b|\bMalformed command line\b|\bBitLocker is on\b"
+    r"|\bdwRet = (?!0x0+\b|0\b)|\bhr = 0x[89c]",
     re.IGNORECASE,
 )
 
@@ -155,6 +161,16 @@ def refuses(line: Line) -> bool:
 
 def tags_success(line: Line) -> bool:
     return bool(_TAGGED.search(line.text))
+
+
+def is_logged(line: Line) -> bool:
+    """Whether the line has anything of the form of a log's: a level, a number or a component."""
+    return bool(line.level or line.id or line.component)
+
+
+def by_sysprep(line: Line) -> bool:
+    """Whether Sysprep or one of its providers wrote the line, as far as it says so."""
+    return line.component == "SYSPRP"
 
 
 def fails(line: Line) -> bool:

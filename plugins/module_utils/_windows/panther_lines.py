@@ -43,9 +43,10 @@ _FORMS = tuple(
         rf"{_ISO}\s*,\s*{_LEVEL}[ \t:]*{_ID}?{_COMPONENT}?{_TEXT}",
         rf"{_US} : DTC Install error = (?P<dtc>-?\d{{1,10}}), {_TEXT}",
         rf"{_US}\s+{_COMPONENT}?{_SHOWN_ID}?{_TEXT}",
-        rf"(?:^|[\s,>|])\W{{0,3}}{_LEVEL}[ \t:]*{_ID}?(?P<component>SYSPRP)\b\s*{_TEXT}",
-        rf"(?:^|[\s,>|])\W{{0,3}}{_LEVEL}[ \t:]*{_ID}{_TEXT}",
-        rf"(?:^|[\s,>|])\W{{0,3}}{_LEVEL}[ \t]+(?P<text>\[\w+\.exe\].*)$",
+        rf"(?:^|[\s,>|:])\W{{0,3}}{_LEVEL}[ \t:]*{_ID}?(?P<component>SYSPRP)\b\s*{_TEXT}",
+        rf"(?:^|[\s,>|:])\W{{0,3}}{_LEVEL}[ \t:]*{_ID}{_TEXT}",
+        rf"(?:^|[\s,>|:])\W{{0,3}}{_LEVEL}[ \t]+(?P<text>\[\w+\.exe\].*)$",
+        rf"(?:^|[\s,>|:])\W{{0,3}}{_LEVEL}[ \t]{{4,}}(?P<text>[A-Z].*)$",
         rf"\b(?P<component>SYSPRP)\b\s+{_SHOWN_ID}{_TEXT}",
         rf"{_ID}?\b(?P<component>SYSPRP)\b\s+{_TEXT}",
         rf"{_ID}{_TEXT}",
@@ -57,7 +58,7 @@ _HEAD = re.compile(
     r"|\d\d-\d\d-\d{4} \d\d:\d\d:\d\d\.\d{3}\s+SYSPRP\b"
     r"|\b(?:Info|Warning|Error)[ \t]+(?:\[0x[0-9a-fA-F]{5,8}\][ \t]*)?SYSPRP\b"
 )
-_ESCAPED_BREAK = re.compile(r"(?:\\r)?\\n$")
+_ESCAPED_END = re.compile(r"\\n$")
 # What ConvertTo-Json of Windows PowerShell and web pages make of a few characters.
 _PLAIN = {
     "&lt;": "<",
@@ -131,7 +132,7 @@ def read_lines(text: str | Iterable[str], log: str = "setupact.log") -> list[Lin
         if not row.strip():
             joined = _MOST_ROWS
             continue
-        for raw in _messages_in(row):
+        for raw in (part for piece in row.split("\\r\\n") for part in _messages_in(piece)):
             line = _headed(raw, log, number)
             if line is None and found and joined < _MOST_ROWS and not _MESSAGE.match(raw.strip()):
                 found[-1] = _continued(found[-1], raw.strip())
@@ -147,7 +148,7 @@ def _messages_in(row: str) -> Iterator[str]:
     plain = _ESCAPED.sub(lambda match: _PLAIN[match[0]], row.replace("\0", ""))
     inner = [match.start() for match in _HEAD.finditer(plain)][1:]
     for begin, end in pairwise([0, *inner, len(plain)]):
-        part = _ESCAPED_BREAK.sub("", plain[begin:end].rstrip()).rstrip()[:_LONGEST]
+        part = _ESCAPED_END.sub("", plain[begin:end].rstrip()).rstrip()[:_LONGEST]
         if part.strip():
             yield part
 

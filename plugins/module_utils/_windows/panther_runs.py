@@ -29,7 +29,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther
 _BEGINNING = re.compile(
     r"Beginning of a new sysprep run|\bWinDeploy\.exe launched with command-line\b", re.IGNORECASE
 )
-_RULER = re.compile(r"^[=\s]*$")
+_WORDLESS = re.compile(r"^\W*$")
 # Generalizing takes minutes, an hour at most on what is slow; nobody waits longer for a line.
 LONGEST_PAUSE = timedelta(hours=2)
 
@@ -73,7 +73,7 @@ def _is_beginning(line: Line) -> bool:
 
 
 def _says_something(line: Line) -> bool:
-    return bool(line.id) or not _RULER.match(line.text)
+    return bool(line.id) or not _WORDLESS.match(line.text)
 
 
 def _by_marker(lines: list[Line]) -> list[Run]:
