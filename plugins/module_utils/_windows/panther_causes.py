@@ -113,6 +113,8 @@ _SPECIFIC = (
         rules=(
             Rule(codes=frozenset({0x80310039})),
             Rule(message=saying(r"\bBitLocker-Sysprep: BitLocker is on\b")),
+            # The code's name in winerror.h, as people look it up.
+            Rule(message=saying(r"\bFVE_E_NOT_DECRYPTED\b")),
             Rule(kind=provider_fails, modules=_BITLOCKER, codes=shortened(0x80310039)),
         ),
         modules=_BITLOCKER,

@@ -63,7 +63,7 @@ _FAILING = re.compile(
     r"\bfail(?:ed|ure)\b|\berror (?:in|from|occurred|while)\b|\bERROR:|\bhalting\b"
     r"|\bnot provisioned\b|\bNot running DLLs\b|\binvalid state\b|\brequires? a (?:re)?boot\b"
     r"|\bcannot\b|\bcould not\b|\bunable to\b|\bwill not run\b"
-    r"|\bdoes not have\b|\breturned FALSE\b|\bMalformed command line\b|\bBitLocker is on\b"
+    r"|\bdoes not have\b|\breturned FALSE\b|\bMalformed command line\b|\bBitLocker is on\b|\bFVE_E_\w"
     r"|\bdwRet = (?!0x0+\b|0\b)|\bhr = 0x[89c]",
     re.IGNORECASE,
 )

@@ -103,6 +103,7 @@ def test_a_last_error_without_its_text_belongs_to_the_run() -> None:
     [
         ("Sysprep: Error from RegDeleteValueW for value senseGuid", "defender-for-endpoint"),
         ("SYSPRP BitLocker-Sysprep: BitLocker is on for the OS volume.", "bitlocker-on"),
+        ("# for hex 0x80310039 / decimal -2144272327: FVE_E_NOT_DECRYPTED winerror.h", "bitlocker-on"),
         ("SYSPRP ParseCommands:Malformed command line detected", "wrong-options"),
         ("Error SYSPRP ValidateUser:User does not have the privileges", "not-administrator"),
         (
