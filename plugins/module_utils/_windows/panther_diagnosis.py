@@ -43,7 +43,7 @@ SUCCEEDED, FAILED, UNFINISHED, NO_RUN = "succeeded", "failed", "unfinished", "no
 
 Logs: TypeAlias = "str | Sequence[str] | Mapping[str, str | Sequence[str]]"
 
-_PACKAGE = re.compile(r"\bPackage (?P<name>\S.{0,290}?) (?:was )?installed for a user", re.IGNORECASE)
+_PACKAGE = re.compile(r"\bPackage (?P<name>\S.{0,290}?) (?:(?:was|is) )?installed for a user", re.IGNORECASE)
 _MOST_LINES = 12
 _LAST_LINES = 5
 _MOST_EARLIER = 5
@@ -235,7 +235,9 @@ def _evidence(story: Story, run: Run, verdict: _Verdict) -> list[Line]:
 
 def _packages(story: Story) -> list[str]:
     found = (match["name"] for line in story.failure for match in _PACKAGE.finditer(line.text))
-    return list(dict.fromkeys(name for name in found if name.lower() != "was"))
+    # People set names in bold or as code.
+    names = (name.strip("*`\"'") for name in found)
+    return list(dict.fromkeys(name for name in names if name.lower() not in ("", "was", "is")))
 
 
 def _registry(story: Story) -> list[dict[str, str]]:

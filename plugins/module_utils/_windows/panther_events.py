@@ -164,8 +164,8 @@ def tags_success(line: Line) -> bool:
 
 
 def is_logged(line: Line) -> bool:
-    """Whether the line has anything of the form of a log's: a level, a number or a component."""
-    return bool(line.level or line.id or line.component)
+    """Whether the line has anything of the form of a log's: a time, a level, a number or a component."""
+    return bool(line.time or line.level or line.id or line.component)
 
 
 def by_sysprep(line: Line) -> bool:

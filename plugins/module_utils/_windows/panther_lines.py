@@ -83,9 +83,7 @@ _ESCAPED = re.compile("|".join(map(re.escape, _PLAIN)))
 # How a message begins: "WinMain:Hit", "ActionPlatform::LaunchModule: ...", "Package ...", or another
 # program's line.
 _NAME = r"(?=[\w.-]*(?:[a-z][A-Z]|[A-Z]{3}|[_.-]|\d)|\w+::)[A-Za-z_][\w.-]*(?:::\w*)*"
-_MESSAGE = re.compile(
-    rf"^(?:{_NAME} ?:(?![\\/])|Package\s|\d{{4}}-\d\d-\d\d[ T]|==> |\[(?!gle=)[A-Za-z])"
-)
+_MESSAGE = re.compile(rf"^(?:{_NAME} ?:(?![\\/])|Package\s|\d{{4}}-\d\d-\d\d[ T]|==> |\[(?!gle=)[A-Za-z])")
 
 
 class Line(NamedTuple):

@@ -142,6 +142,8 @@ def test_packages_and_registry_values_are_named() -> None:
     assert diagnose(render(by_cause["appx-per-user"].messages))["packages"] == [
         "Contoso.Notes_1.2.3.0_x64__0123456789abc"
     ]
+    bold = "Error SYSPRP Package **A.B_1_x64__c is installed for a user, but not provisioned for all users**."
+    assert diagnose([bold])["packages"] == ["A.B_1_x64__c"]
     (action,) = diagnose(render(by_cause["registry-protected"].messages))["registry"]
     assert (action["key"], action["value"]) == ("HKEY_LOCAL_MACHINE\\Software\\Contoso\\Guard", "MachineId")
     found = diagnose(render(by_cause["external-provider-failed"].messages))
