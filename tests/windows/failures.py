@@ -298,6 +298,14 @@ FAILURES = (
         (*_executed("generalize"), *failed(_BCD, "generalize", "Execute", "0x422")),
     ),
     Failure(
+        "service of another provider does not run",
+        "service-unreachable",
+        "generalize-internal",
+        "yes",
+        UNDEPLOYABLE,
+        (*_executed("generalize"), *failed(_BCD, "generalize", "Execute", "0xc0020017")),
+    ),
+    Failure(
         "no space",
         "disk-full",
         "generalize-internal",

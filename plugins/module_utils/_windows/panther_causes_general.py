@@ -120,6 +120,19 @@ GENERAL_CAUSES = (
         general=True,
     ),
     Cause(
+        id="service-unreachable",
+        title="A service that a provider asks does not run",
+        explanation="The provider called a service of Windows, and nothing answered: no RPC server.",
+        remedy=(
+            "Go back to the backup where the machine was changed already. Find the services that were "
+            "disabled or removed on this machine (a hardening?), and let the provider's start again."
+        ),
+        source="0xc0020017, RPC_NT_SERVER_UNAVAILABLE; error 1722 (0x6ba), RPC_S_SERVER_UNAVAILABLE",
+        rules=(Rule(kind=provider_fails, codes=frozenset({0xC0020017}) | shortened(0x800706BA)),),
+        stated=False,
+        general=True,
+    ),
+    Cause(
         id="disk-full",
         title="The system volume is full",
         explanation="A provider had no space left to write: error 112.",

@@ -59,11 +59,13 @@ _NAMES = {
     0x80073CF2: ("ERROR_INSTALL_INVALID_PACKAGE", "app package not acceptable"),
     0x80073CFA: ("ERROR_REMOVE_FAILED", "app package could not be removed"),
     0x80073D02: ("ERROR_PACKAGES_IN_USE", "app package in use"),
+    0x800706BA: ("RPC_S_SERVER_UNAVAILABLE", "service does not answer"),
     0x800708C5: ("NERR_PasswordTooShort", "password against the policy"),
     0x80080005: ("CO_E_SERVER_EXEC_FAILURE", "COM server did not start in time"),
     0x800F0975: ("", "updates or servicing use reserved storage"),
     0x80310039: ("FVE_E_NOT_DECRYPTED", "volume not fully decrypted"),
     0xC000000D: ("STATUS_INVALID_PARAMETER", "invalid parameter"),
+    0xC0020017: ("RPC_NT_SERVER_UNAVAILABLE", "service does not answer"),
     0xC004D307: ("", "number of licensing rearms used up"),
 }
 
