@@ -70,6 +70,7 @@ def validating(kind: str) -> Iterator[Message]:
 
 def executing(kind: str) -> Iterator[Message]:
     """The beginning of the work of Windows' own providers of `cleanup` or `generalize`."""
+    yield Message(INFO, f"WinMain:Processing '{kind}' internal provider request.", 0, 1)
     yield from _session("Execute", kind)
 
 
@@ -117,6 +118,8 @@ def registered(provider: Provider, kind: str, side: str) -> Iterator[Message]:
     """A provider that is registered in the registry is found. `side`: "" for Windows' own, External for
     others'.
     """
+    if side:
+        yield Message(INFO, f"WinMain:Processing '{kind}' external provider request.", 0, 1)
     key = f"SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Setup\\SysPrep{side}\\{kind.capitalize()}"
     what = f"will try to launch '{provider.path},{provider.function}'"
     yield Message(INFO, f"RunRegistryDlls:Found entrypoint in registry at {key}\\{{1}}; {what}", 0x0F008B, 1)

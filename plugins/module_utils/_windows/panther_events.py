@@ -71,7 +71,7 @@ _FAILING = re.compile(
 _KIND = r"(?P<kind>cleanup|generalize|specialize)"
 _PREVALIDATES = re.compile(rf"\bpre-?valid\w*\b.{{0,20}}?\b{_KIND}\b", re.IGNORECASE)
 _PROCESSES = re.compile(
-    rf"\bprocess\w*\b.{{0,20}}?\b{_KIND}\b'?(?: (?P<side>internal|external))?.{{0,5}} providers",
+    rf"\bprocess\w*\b.{{0,20}}?\b{_KIND}\b'?(?: (?P<side>internal|external))?.{{0,5}} provider",
     re.IGNORECASE,
 )
 _ACTIONS = re.compile(rf"\bSysprepSession::(?P<how>Validate|Execute)\w*\b.*\\{_KIND}\.xml\b", re.IGNORECASE)
