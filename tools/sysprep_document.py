@@ -23,7 +23,9 @@ _INTRODUCTION = (
 
 What the filter `panther_diagnosis`, the playbook `diagnose_sysprep.yml` and the role `windows_generalize`
 know of Sysprep's failures. They read `setupact.log` and `setuperr.log` of
-`%WINDIR%\\System32\\Sysprep\\Panther`.
+`%WINDIR%\\System32\\Sysprep\\Panther`, and those that Windows Setup writes to
+`%WINDIR%\\Panther\\UnattendGC` when a machine made of the image starts for the first time; be it as files, as
+people quote them, or as web pages and tools hand them on.
 
 - Only the **last run** counts. `setuperr.log` keeps errors of earlier runs, in an image of the Marketplace
   those of Microsoft's own.
@@ -53,6 +55,7 @@ _PHASES = (
         "by the earlier run: back to the backup",
     ),
     ("complete", "success is noted", "it is generalized"),
+    ("setup", "a machine made of the image starts for the first time", "yes: the image is to be made anew"),
 )
 
 

@@ -13,7 +13,8 @@ description:
   - Reads the logs that Sysprep writes to C(%WINDIR%\System32\Sysprep\Panther) and says what ended the last
     run, in which phase, whether the machine was changed by then, and what to do.
   - Takes C(setupact.log) and C(setuperr.log) as Windows writes them, as Configuration Manager shows them,
-    and as people quote them.
+    as people quote them, and as web pages and tools hand them on, in one row or escaped as HTML or JSON. Logs
+    of Windows Setup at a first start, in C(%WINDIR%\Panther\UnattendGC), are taken as well.
   - Errors that good images have as well are told apart, and never are a cause. Codes that lost their upper
     half on the way to the last line are restored.
   - Where no rule fits, the cause is C(unknown), and the lines that matter are returned. The known causes are
@@ -92,7 +93,8 @@ _value:
       description:
         - V(start), V(validate-cleanup), V(validate-generalize), V(cleanup-internal), V(cleanup-external),
           V(generalize-internal), V(generalize-external), their likes of C(specialize), V(refused) where an
-          earlier run does not let this one start, V(complete), or V(unknown).
+          earlier run does not let this one start, V(setup) where Windows Setup failed when a machine made of
+          the image first started, V(complete), or V(unknown).
       type: str
     phase_basis:
       description: V(log), V(usual) where this cause mostly strikes and the log does not say more, or empty.

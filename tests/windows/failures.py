@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tests.windows.first_starts import POOR_PASSWORD, SETTING_FAILS, SETTING_UNKNOWN
 from tests.windows.sysprep_logs import (
     APPX,
     APPX_REMOVAL,
@@ -297,6 +298,14 @@ FAILURES = (
         (*_executed("generalize"), *failed(_BCD, "generalize", "Execute", "0x422")),
     ),
     Failure(
+        "service of another provider does not run",
+        "service-unreachable",
+        "generalize-internal",
+        "yes",
+        UNDEPLOYABLE,
+        (*_executed("generalize"), *failed(_BCD, "generalize", "Execute", "0xc0020017")),
+    ),
+    Failure(
         "no space",
         "disk-full",
         "generalize-internal",
@@ -326,6 +335,30 @@ FAILURES = (
                 "[C:\\Windows\\Panther\\unattend.xml].",
             ),
         ),
+    ),
+    Failure(
+        "answer file with a setting that fails",
+        "answer-file-not-applied",
+        "setup",
+        "yes",
+        UNDEPLOYABLE,
+        SETTING_FAILS,
+    ),
+    Failure(
+        "answer file for the first start with an unknown setting",
+        "answer-file-invalid",
+        "setup",
+        "yes",
+        UNDEPLOYABLE,
+        SETTING_UNKNOWN,
+    ),
+    Failure(
+        "account with a poor password",
+        "password-against-policy",
+        "setup",
+        "yes",
+        UNDEPLOYABLE,
+        POOR_PASSWORD,
     ),
     Failure(
         "dialog closed",

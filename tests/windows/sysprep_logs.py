@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 """Writes logs in the forms that Sysprep's are found in: by Windows, by Configuration Manager, on a console,
-as quotations.
+as quotations, on web pages, in the answers of tools.
 
 A log is a list of messages; each form renders the same messages. They were written by hand after the
 documented formats, not captured on a Windows.
@@ -9,6 +9,8 @@ documented formats, not captured on a Windows.
 
 from __future__ import annotations
 
+import html
+import json
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -68,6 +70,7 @@ def validating(kind: str) -> Iterator[Message]:
 
 def executing(kind: str) -> Iterator[Message]:
     """The beginning of the work of Windows' own providers of `cleanup` or `generalize`."""
+    yield Message(INFO, f"WinMain:Processing '{kind}' internal provider request.", 0, 1)
     yield from _session("Execute", kind)
 
 
@@ -115,6 +118,8 @@ def registered(provider: Provider, kind: str, side: str) -> Iterator[Message]:
     """A provider that is registered in the registry is found. `side`: "" for Windows' own, External for
     others'.
     """
+    if side:
+        yield Message(INFO, f"WinMain:Processing '{kind}' external provider request.", 0, 1)
     key = f"SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Setup\\SysPrep{side}\\{kind.capitalize()}"
     what = f"will try to launch '{provider.path},{provider.function}'"
     yield Message(INFO, f"RunRegistryDlls:Found entrypoint in registry at {key}\\{{1}}; {what}", 0x0F008B, 1)
@@ -239,6 +244,26 @@ def _quoted(messages: Iterable[Message], began: datetime) -> Iterator[str]:
         yield from textwrap.wrap(row, 100, break_long_words=False, break_on_hyphens=False)
 
 
+def _one_row(messages: Iterable[Message], began: datetime) -> Iterator[str]:
+    yield " ".join(_windows(messages, began))
+
+
+def _web_page(messages: Iterable[Message], began: datetime) -> Iterator[str]:
+    for row in _windows(messages, began):
+        yield f"<p>{html.escape(row)}</p>"
+
+
+def _typeset(messages: Iterable[Message], began: datetime) -> Iterator[str]:
+    for row in _undated(messages, began):
+        opened = "\u2018".join(row.split(" '")) if " '" in row else row
+        yield opened.replace("\u2018", " \u2018").replace("'", "\u2019")
+
+
+def _json(messages: Iterable[Message], began: datetime) -> Iterator[str]:
+    text = json.dumps("".join(f"{row}\r\n" for row in _windows(messages, began)))
+    yield f'"content": {text},'.replace("'", "\\u0027")
+
+
 #: How messages become rows, by the name of the form.
 FORMS: dict[str, Callable[[Iterable[Message], datetime], Iterator[str]]] = {
     "windows": _windows,
@@ -246,6 +271,10 @@ FORMS: dict[str, Callable[[Iterable[Message], datetime], Iterator[str]]] = {
     "undated": _undated,
     "console": _console,
     "quoted": _quoted,
+    "one-row": _one_row,
+    "web-page": _web_page,
+    "typeset": _typeset,
+    "json": _json,
 }
 
 

@@ -29,7 +29,7 @@ def _benign(name: str, pattern: str, reason: str) -> Benign:
 BENIGN = (
     _benign(
         "defender-wmi",
-        r"\bMRTGeneralize\b:?\d* ?-?:? ?(ERROR: )?Failed (ConnectServer|DeleteInstance)\b",
+        r"\bMRTGeneralize\b:?\d* ?-?:? ?((ERROR|WARNING): )?Failed (ConnectServer|DeleteInstance)\b",
         "The step of the malicious software removal tool cannot reach Defender's WMI classes, and goes on.",
     ),
     _benign(

@@ -26,6 +26,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther
     START,
     VALIDATE_CLEANUP,
     VALIDATE_GENERALIZE,
+    by_sysprep,
     fails,
     halts,
     provider_fails,
@@ -41,7 +42,7 @@ _LICENSING = frozenset({"slc.dll", "sppc.dll"})
 _DSC = frozenset({"dsccore.dll"})
 _AGENT = frozenset({"vmagentdisabler.dll"})
 _MSDTC = frozenset({"msdtcprx.dll"})
-_PRIVILEGES = saying(r"^ValidatePrivileges:")
+_PRIVILEGES = saying(r"^Validate(Privileges|User):")
 
 _SPECIFIC = (
     Cause(
@@ -59,7 +60,11 @@ _SPECIFIC = (
         ),
         source=f"{_LEARN}/deployment/sysprep-fails-remove-or-update-store-apps",
         rules=(
-            Rule(message=saying(r"\bPackage\b.{0,300}?\binstalled for a user,? but not provisioned\b")),
+            Rule(
+                message=saying(
+                    r"(\bPackage\b.{0,300}?\b|\b(is|was) )installed for a user,?\W{1,12}but not provisioned\b"
+                )
+            ),
             Rule(
                 message=saying(r"\b(Failed to remove apps for the current user|RemoveAllApps)\b"),
                 codes=shortened(0x80073CF2),
@@ -108,6 +113,8 @@ _SPECIFIC = (
         rules=(
             Rule(codes=frozenset({0x80310039})),
             Rule(message=saying(r"\bBitLocker-Sysprep: BitLocker is on\b")),
+            # The code's name in winerror.h, as people look it up.
+            Rule(message=saying(r"\bFVE_E_NOT_DECRYPTED\b")),
             Rule(kind=provider_fails, modules=_BITLOCKER, codes=shortened(0x80310039)),
         ),
         modules=_BITLOCKER,
@@ -124,7 +131,9 @@ _SPECIFIC = (
         ),
         source="https://learn.microsoft.com/azure/virtual-machines/windows/prepare-for-upload-vhd-image",
         rules=(
-            Rule(message=saying(r"\bupdates?\b.{0,40}\brequires? a (re)?(boot|start)\b")),
+            Rule(message=saying(r"\bone or more Windows updates\b.{0,40}\brequires? a (re)?(boot|start)\b")),
+            # Other programs say as much while an image is built, and the restart follows.
+            Rule(kind=by_sysprep, message=saying(r"\bupdates?\b.{0,40}\brequires? a (re)?(boot|start)\b")),
             Rule(message=saying(r"\bSysprep_Clean_Validate_Opk\b.*\brequires? a (re)?(boot|start)\b")),
         ),
         modules=_OPK,
@@ -233,6 +242,8 @@ _SPECIFIC = (
                 kind=lambda line: bool(registry_action_in(line)),
                 message=saying(r"\\Windows Advanced Threat Protection\b"),
             ),
+            # The value that identifies a machine to the service; nothing else has it.
+            Rule(message=saying(r"\bError from Reg\w+ for value senseGuid\b")),
             Rule(message=saying(r"\bError in executing action for Windows-Sense\w*")),
         ),
         usual_phase=f"{GENERALIZE}-internal",
@@ -314,7 +325,7 @@ _SPECIFIC = (
         ),
         rules=(
             Rule(
-                message=saying(r"^ParseCommands:|\bunable to parse command-?line\b"),
+                message=saying(r"^ParseCommands:|\bunable to parse command-?line arguments to sysprep\b"),
                 kind=fails,
             ),
         ),

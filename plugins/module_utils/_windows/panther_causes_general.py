@@ -14,8 +14,10 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther
     CLEANUP,
     DIALOG_CLOSED,
     GENERALIZE,
+    SETUP,
     START,
     cannot_load,
+    fails,
     halts,
     lacks_function,
     provider_fails,
@@ -118,6 +120,19 @@ GENERAL_CAUSES = (
         general=True,
     ),
     Cause(
+        id="service-unreachable",
+        title="A service that a provider asks does not run",
+        explanation="The provider called a service of Windows, and nothing answered: no RPC server.",
+        remedy=(
+            "Go back to the backup where the machine was changed already. Find the services that were "
+            "disabled or removed on this machine (a hardening?), and let the provider's start again."
+        ),
+        source="0xc0020017, RPC_NT_SERVER_UNAVAILABLE; error 1722 (0x6ba), RPC_S_SERVER_UNAVAILABLE",
+        rules=(Rule(kind=provider_fails, codes=frozenset({0xC0020017}) | shortened(0x800706BA)),),
+        stated=False,
+        general=True,
+    ),
+    Cause(
         id="disk-full",
         title="The system volume is full",
         explanation="A provider had no space left to write: error 112.",
@@ -175,11 +190,33 @@ GENERAL_CAUSES = (
         general=True,
     ),
     Cause(
+        id="answer-file-not-applied",
+        title="A setting of the answer file could not be applied",
+        explanation=(
+            "The answer file could be read, but a component of Windows did not succeed in what it is told "
+            "there: a command that failed, a domain that was not joined, a name that is not allowed."
+        ),
+        remedy=(
+            "The message names the component, and UnattendGC\\setupact.log in Panther what it did last. "
+            "Mend that setting, or delete the file; on Azure an image brings none of its own."
+        ),
+        source="https://learn.microsoft.com/azure/virtual-machines/generalize",
+        usual_phase=SETUP,
+        rules=(
+            Rule(
+                message=saying(
+                    r"\banswer file\b.{0,120}\bsettings? specified in the answer file cannot be applied\b"
+                )
+            ),
+        ),
+        general=True,
+    ),
+    Cause(
         id="answer-file-invalid",
-        title="The answer file cannot be read",
+        title="The answer file is not valid",
         explanation=(
             "Windows found an answer file that it does not understand, perhaps one left over in Panther or "
-            "Sysprep."
+            "Sysprep: it is no XML, or names a component or setting that does not exist or comes twice."
         ),
         remedy="Delete it; on Azure an image brings none of its own.",
         source="https://learn.microsoft.com/azure/virtual-machines/generalize",
@@ -189,6 +226,23 @@ GENERAL_CAUSES = (
                 message=saying(r"\bcould not parse or process\b.{0,20}\bunattend\w*\b.{0,10}\banswer file\b")
             ),
         ),
+        general=True,
+    ),
+    Cause(
+        id="password-against-policy",
+        title="A password is against the password policy",
+        explanation=(
+            "Windows Setup could not enable an account, mostly the built-in Administrator, because its "
+            "password is empty, too short or too simple for the policy of the image: error 2245."
+        ),
+        remedy=(
+            "Loosen the password policy of the image, or give the account a password that meets it; on "
+            "Azure leave the built-in Administrator disabled."
+        ),
+        source="Error 2245 (0x8c5), NERR_PasswordTooShort of lmerr.h",
+        usual_phase=SETUP,
+        rules=(Rule(kind=fails, codes=shortened(0x800708C5), phases=frozenset({SETUP})),),
+        stated=False,
         general=True,
     ),
     Cause(

@@ -23,7 +23,7 @@ _NUMBER = r"(?P<number>0x-?[0-9a-fA-F]{1,10}|-?\d{1,10}\b(?![a-fA-F])|[0-9a-fA-F
 _TOKENS = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"\b(?:dwRet|hr|HRESULT|GLE|Err|Status|rc)\s*[:=]\s*{_NUMBER}",
+        rf"\b(?:dwRet|hr|HRESULT|GLE|Err|[Ss]tatus|rc)\s*[:=]\s*{_NUMBER}",
         rf"(?i)\berror code\s*:?\s*{_NUMBER}",
         rf"\bthread was {_NUMBER}",
         r":\s*(?P<number>0x[0-9a-fA-F]{8})\b",
@@ -42,7 +42,10 @@ _NAMES = {
     0x80070005: ("ERROR_ACCESS_DENIED", "access denied"),
     0x8007000D: ("ERROR_INVALID_DATA", "invalid data"),
     0x8007000E: ("ERROR_OUTOFMEMORY", "out of memory"),
-    0x8007001F: ("ERROR_GEN_FAILURE", "the recorded state of an earlier run does not allow it"),
+    0x8007001F: (
+        "ERROR_GEN_FAILURE",
+        "a device failed, or, where no library was run, the recorded state of an earlier run forbids it",
+    ),
     0x80070032: ("ERROR_NOT_SUPPORTED", "request not supported"),
     0x80070057: ("ERROR_INVALID_PARAMETER", "invalid parameter"),
     0x80070070: ("ERROR_DISK_FULL", "disk full"),
@@ -56,10 +59,13 @@ _NAMES = {
     0x80073CF2: ("ERROR_INSTALL_INVALID_PACKAGE", "app package not acceptable"),
     0x80073CFA: ("ERROR_REMOVE_FAILED", "app package could not be removed"),
     0x80073D02: ("ERROR_PACKAGES_IN_USE", "app package in use"),
+    0x800706BA: ("RPC_S_SERVER_UNAVAILABLE", "service does not answer"),
+    0x800708C5: ("NERR_PasswordTooShort", "password against the policy"),
     0x80080005: ("CO_E_SERVER_EXEC_FAILURE", "COM server did not start in time"),
     0x800F0975: ("", "updates or servicing use reserved storage"),
     0x80310039: ("FVE_E_NOT_DECRYPTED", "volume not fully decrypted"),
     0xC000000D: ("STATUS_INVALID_PARAMETER", "invalid parameter"),
+    0xC0020017: ("RPC_NT_SERVER_UNAVAILABLE", "service does not answer"),
     0xC004D307: ("", "number of licensing rearms used up"),
 }
 

@@ -17,7 +17,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._windows import 
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther_advice import (
     BY_EARLIER_RUN,
     NO,
+    PARTLY,
     UNSURE,
+    YES,
     next_step,
     summary,
     was_changed,
@@ -41,7 +43,7 @@ SUCCEEDED, FAILED, UNFINISHED, NO_RUN = "succeeded", "failed", "unfinished", "no
 
 Logs: TypeAlias = "str | Sequence[str] | Mapping[str, str | Sequence[str]]"
 
-_PACKAGE = re.compile(r"\bPackage (?P<name>\S.{0,290}?) (?:was )?installed for a user", re.IGNORECASE)
+_PACKAGE = re.compile(r"\bPackage (?P<name>\S.{0,290}?) (?:(?:was|is) )?installed for a user", re.IGNORECASE)
 _MOST_LINES = 12
 _LAST_LINES = 5
 _MOST_EARLIER = 5
@@ -63,6 +65,7 @@ def diagnose(logs: Logs, image_state: object = None) -> dict[str, Any]:
     """
     used, left_out = _of_one_folder(logs)
     runs = runs_of({name: read_lines(content, name) for name, content in used.items()})
+    runs = _refusals_first(runs)
     state = states.known_state(image_state) or _state_in(runs[-1:])
     if not runs:
         return _result(Run((), "whole-log"), state, [], list(used), left_out)
@@ -131,6 +134,23 @@ def _of_one_folder(logs: Logs) -> tuple[dict[str, str | Sequence[str]], list[str
     return used, [name for name in named if name not in used]
 
 
+def _refusals_first(runs: list[Run]) -> list[Run]:
+    """The runs in an order that explains them, where a quotation has no times.
+
+    A run is refused because an earlier one stopped while it changed the machine. Where that one is quoted
+    as well and its cause is known, it is what must be told, in whatever order people have quoted them.
+    """
+    if any(run.began for run in runs):
+        return runs
+    refused = [run for run in runs if any(map(events.refuses, run.lines))]
+    others = [run for run in runs if run not in refused]
+    if not refused or not others:
+        return runs
+    told = _brief(others[-1])
+    explains = told["cause"] not in (UNKNOWN, NONE) and told["machine_changed"] in (PARTLY, YES)
+    return [*refused, *others] if explains else runs
+
+
 def _state_in(runs: Iterable[Run]) -> str:
     """What a console that polls ImageState has left between the lines."""
     lines = (line for run in runs for line in reversed(run.lines))
@@ -141,12 +161,23 @@ def _cause_of(story: Story, state: str) -> _Verdict:
     setting = Setting(story.provider, story.phase)
     # What ends a run at its start is no cause where providers were run after it.
     possible = [cause for cause in CAUSES if not (story.halted and cause.usual_phase == events.START)]
-    for general in (False, True):
-        for line in story.failure:
-            for cause in possible:
-                if cause.general == general and cause.explains(line, setting):
-                    return _Verdict(cause, line)
+    for lines in _telling(story):
+        for general in (False, True):
+            for line in lines:
+                for cause in possible:
+                    if cause.general == general and cause.explains(line, setting):
+                        return _Verdict(cause, line)
     return _Verdict(_hung(story, state), None)
+
+
+def _telling(story: Story) -> list[list[Line]]:
+    """The lines that may show the cause, those first that have the form of a log's. A console has errors of
+    other programs as well, which count not at all where the log itself says what failed.
+    """
+    logged = [line for line in story.failure if events.is_logged(line)]
+    if any(events.halts(line) or events.provider_fails(line) for line in logged):
+        return [logged]
+    return [logged, [line for line in story.failure if not events.is_logged(line)]]
 
 
 def _hung(story: Story, state: str) -> Cause | None:
@@ -204,7 +235,9 @@ def _evidence(story: Story, run: Run, verdict: _Verdict) -> list[Line]:
 
 def _packages(story: Story) -> list[str]:
     found = (match["name"] for line in story.failure for match in _PACKAGE.finditer(line.text))
-    return list(dict.fromkeys(name for name in found if name.lower() != "was"))
+    # People set names in bold or as code.
+    names = (name.strip("*`\"'") for name in found)
+    return list(dict.fromkeys(name for name in names if name.lower() not in ("", "was", "is")))
 
 
 def _registry(story: Story) -> list[dict[str, str]]:

@@ -23,9 +23,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther
 START, REFUSED, COMPLETE, UNKNOWN = "start", "refused", "complete", "unknown"
 VALIDATE_CLEANUP, VALIDATE_GENERALIZE = "validate-cleanup", "validate-generalize"
 CLEANUP, GENERALIZE, SPECIALIZE = "cleanup", "generalize", "specialize"
+#: Windows Setup, when a machine made of the image starts for the first time.
+SETUP = "setup"
 
 # Message numbers.
 HALTING, NOT_RUNNING, DIALOG_CLOSED = 0xF0070, 0xF0073, 0xF0043
+# "Hit failure while": generalize, cleanup, validation.
+_LAST_ERRORS = frozenset({0xF00A8, 0xF00AE, 0xF00D8})
 
 _LIBRARY = r"(?P<path>[^',;\n]+?\.(?:dll|exe))"
 _BY_METHOD = rf"'(?P<function>\w+)' (?:from|in) {_LIBRARY}"
@@ -42,7 +46,12 @@ _SUCCEEDS = re.compile(r"\bsuccessfully executed '", re.IGNORECASE)
 _FAILS = re.compile(r"\bfailure occurred while executing\b", re.IGNORECASE)
 _HALTS = re.compile(r"halting sysprep execution|\bWinMain:\s?Hit failure while\b", re.IGNORECASE)
 _ENDS = re.compile(r"\bWinMain:\s?Hit failure while\b|\bdialog box returned FALSE\b", re.IGNORECASE)
-_REFUSES = re.compile(r"\bNot running DLLs\b|\bmachine is in an invalid state\b", re.IGNORECASE)
+# "The virtual machine is in an invalid state" is said by hypervisors and clouds, for other reasons.
+_REFUSES = re.compile(
+    r"\bNot running DLLs\b|\bRun\w*Dlls\b.*\bmachine is in an invalid state\b"
+    r"|\bmachine is in an invalid state\b.*(?:\brecorded state\b|\b0x(?:8007)?0*1f\b)",
+    re.IGNORECASE,
+)
 _TAGGED = re.compile(r"\bFCreateTagFile:\s?Successfully created tag file\b", re.IGNORECASE)
 _REGISTRY_ACTION = re.compile(
     r"\bActionPlatform::(?P<action>\w+): Error from Reg\w+(?: (?:for|on) value (?P<value>.+?))?"
@@ -52,20 +61,27 @@ _REGISTRY_ACTION = re.compile(
 # Failing, where a line does not say its level.
 _FAILING = re.compile(
     r"\bfail(?:ed|ure)\b|\berror (?:in|from|occurred|while)\b|\bERROR:|\bhalting\b"
-    r"|\bnot provisioned for all\b|\bNot running DLLs\b|\binvalid state\b|\brequires? a (?:re)?boot\b"
+    r"|\bnot provisioned\b|\bNot running DLLs\b|\binvalid state\b|\brequires? a (?:re)?boot\b"
     r"|\bcannot\b|\bcould not\b|\bunable to\b|\bwill not run\b"
-    r"|\bdoes not have\b|\breturned FALSE\b|\bdwRet = (?!0x0+\b|0\b)|\bhr = 0x[89c]",
+    r"|\bdoes not have\b|\breturned FALSE\b|\bMalformed command line\b|\bBitLocker is on\b|\bFVE_E_\w"
+    r"|\bdwRet = (?!0x0+\b|0\b)|\bhr = 0x[89c]",
     re.IGNORECASE,
 )
 
 _KIND = r"(?P<kind>cleanup|generalize|specialize)"
 _PREVALIDATES = re.compile(rf"\bpre-?valid\w*\b.{{0,20}}?\b{_KIND}\b", re.IGNORECASE)
 _PROCESSES = re.compile(
-    rf"\bprocess\w*\b.{{0,20}}?\b{_KIND}\b'?(?: (?P<side>internal|external))?.{{0,5}} providers",
+    rf"\bprocess\w*\b.{{0,20}}?\b{_KIND}\b'?(?: (?P<side>internal|external))?.{{0,5}} provider",
     re.IGNORECASE,
 )
 _ACTIONS = re.compile(rf"\bSysprepSession::(?P<how>Validate|Execute)\w*\b.*\\{_KIND}\.xml\b", re.IGNORECASE)
-_ENTRYPOINT = re.compile(rf"\\Setup\\Sysprep(?P<side>External)?\\{_KIND}\b", re.IGNORECASE)
+_ENTRYPOINT = re.compile(rf"\\Setup\\+Sysprep(?P<side>External)?\\+{_KIND}\b", re.IGNORECASE)
+# Programs of Windows Setup, and answer file passes that are not Sysprep's.
+_IN_SETUP = re.compile(
+    r"\[(?:windeploy|oobeldr|msoobe|audit)\.exe\]"
+    r"|\bfor pass \[(?:windowsPE|offlineServicing|specialize|auditSystem|auditUser|oobeSystem)\]",
+    re.IGNORECASE,
+)
 _PHASE_NUMBER = re.compile(r"\baction file for phase (?P<number>[13])\b", re.IGNORECASE)
 _OPTION = re.compile(r"\bcommand line option '(?P<option>\w+)'", re.IGNORECASE)
 _KINDS = {"3": CLEANUP, "1": GENERALIZE}
@@ -130,12 +146,12 @@ def lacks_function(line: Line) -> bool:
 
 def halts(line: Line) -> bool:
     """Whether Sysprep says here that it gives up after a provider has failed."""
-    return line.id == HALTING or bool(_HALTS.search(line.text))
+    return line.id == HALTING or line.id in _LAST_ERRORS or bool(_HALTS.search(line.text))
 
 
 def ends_in_failure(line: Line) -> bool:
     """Whether this is the last error of a run."""
-    return bool(_ENDS.search(line.text))
+    return line.id in _LAST_ERRORS or bool(_ENDS.search(line.text))
 
 
 def refuses(line: Line) -> bool:
@@ -145,6 +161,16 @@ def refuses(line: Line) -> bool:
 
 def tags_success(line: Line) -> bool:
     return bool(_TAGGED.search(line.text))
+
+
+def is_logged(line: Line) -> bool:
+    """Whether the line has anything of the form of a log's: a time, a level, a number or a component."""
+    return bool(line.time or line.level or line.id or line.component)
+
+
+def by_sysprep(line: Line) -> bool:
+    """Whether Sysprep or one of its providers wrote the line, as far as it says so."""
+    return line.component == "SYSPRP"
 
 
 def fails(line: Line) -> bool:
@@ -179,6 +205,8 @@ def phase_in(line: Line, before: str) -> str:
         return REFUSED
     if tags_success(line):
         return COMPLETE
+    if _IN_SETUP.search(line.text):
+        return SETUP
     for pattern in (_PREVALIDATES, _PROCESSES, _ENTRYPOINT, _ACTIONS):
         match = pattern.search(line.text)
         if match:

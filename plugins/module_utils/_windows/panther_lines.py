@@ -5,11 +5,13 @@
 Forms that occur, each also behind a console's own prefix:
 
 - `2025-01-31 10:20:30, Error      [0x0f0082] SYSPRP text`, the bracket being optional;
-- the same without a time, as people quote it;
+- the same without a time, as people quote it, or by a program of Windows Setup, `[windeploy.exe] text`;
 - `01-31-2025 10:20:30.000 SYSPRP 983152 (0xf0070) text`, as Configuration Manager shows it, without a level;
 - `01-31-2025 10:20 : DTC Install error = 0, text`, of %WINDIR%\\DtcInstall.log.
 
 What follows without any of these is the rest of the line before it, unless it begins as a message does.
+Web pages and tools hand a log on in one row, escaped as HTML or JSON does, or with typographic quotes; that
+is undone.
 Source of names and places: Microsoft, "Deployment Troubleshooting and Log Files".
 """
 
@@ -18,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import pairwise
 from typing import NamedTuple
 
 INFO, WARNING, ERROR, UNSAID = "info", "warning", "error", ""
@@ -39,18 +42,48 @@ _FORMS = tuple(
     for pattern in (
         rf"{_ISO}\s*,\s*{_LEVEL}[ \t:]*{_ID}?{_COMPONENT}?{_TEXT}",
         rf"{_US} : DTC Install error = (?P<dtc>-?\d{{1,10}}), {_TEXT}",
-        rf"{_US}\s+{_COMPONENT}{_SHOWN_ID}?{_TEXT}",
-        rf"(?:^|[\s,>|])\W{{0,3}}{_LEVEL}[ \t:]*{_ID}?(?P<component>SYSPRP)\b\s*{_TEXT}",
-        rf"(?:^|[\s,>|])\W{{0,3}}{_LEVEL}[ \t:]*{_ID}{_TEXT}",
+        rf"{_US}\s+{_COMPONENT}?{_SHOWN_ID}?{_TEXT}",
+        rf"(?:^|[\s,>|:])\W{{0,3}}{_LEVEL}[ \t:]*{_ID}?(?P<component>SYSPRP)\b\s*{_TEXT}",
+        rf"(?:^|[\s,>|:])\W{{0,3}}{_LEVEL}[ \t:]*{_ID}{_TEXT}",
+        rf"(?:^|[\s,>|:])\W{{0,3}}{_LEVEL}[ \t]+(?P<text>\[\w+\.exe\].*)$",
+        rf"(?:^|[\s,>|:])\W{{0,3}}{_LEVEL}[ \t]{{4,}}(?P<text>[A-Z].*)$",
         rf"\b(?P<component>SYSPRP)\b\s+{_SHOWN_ID}{_TEXT}",
         rf"{_ID}?\b(?P<component>SYSPRP)\b\s+{_TEXT}",
         rf"{_ID}{_TEXT}",
     )
 )
+# The heads by which messages that stand in one row are told apart.
+_HEAD = re.compile(
+    r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\s*,\s*(?:Info|Warning|Error|Fatal|Perf)\b"
+    r"|\d\d-\d\d-\d{4} \d\d:\d\d:\d\d\.\d{3}\s+SYSPRP\b"
+    r"|\b(?:Info|Warning|Error)[ \t]+(?:\[0x[0-9a-fA-F]{5,8}\][ \t]*)?SYSPRP\b"
+)
+_ESCAPED_END = re.compile(r"\\n$")
+# What ConvertTo-Json of Windows PowerShell and web pages make of a few characters.
+_PLAIN = {
+    "&lt;": "<",
+    "&gt;": ">",
+    "&amp;": "&",
+    "&quot;": '"',
+    "&apos;": "'",
+    "&#39;": "'",
+    "&#x27;": "'",
+    "&nbsp;": " ",
+    "\\u0026": "&",
+    "\\u0027": "'",
+    "\\u003c": "<",
+    "\\u003e": ">",
+    "\u00a0": " ",
+    "\u2018": "'",
+    "\u2019": "'",
+    "\u201c": '"',
+    "\u201d": '"',
+}
+_ESCAPED = re.compile("|".join(map(re.escape, _PLAIN)))
 # How a message begins: "WinMain:Hit", "ActionPlatform::LaunchModule: ...", "Package ...", or another
 # program's line.
 _NAME = r"(?=[\w.-]*(?:[a-z][A-Z]|[A-Z]{3}|[_.-]|\d)|\w+::)[A-Za-z_][\w.-]*(?:::\w*)*"
-_MESSAGE = re.compile(rf"^(?:{_NAME} ?:(?![\\/])|Package\s|\d{{4}}-\d\d-\d\d[ T])")
+_MESSAGE = re.compile(rf"^(?:{_NAME} ?:(?![\\/])|Package\s|\d{{4}}-\d\d-\d\d[ T]|==> |\[(?!gle=)[A-Za-z])")
 
 
 class Line(NamedTuple):
@@ -96,19 +129,32 @@ def read_lines(text: str | Iterable[str], log: str = "setupact.log") -> list[Lin
     found: list[Line] = []
     joined = 0
     for number, row in enumerate(rows, 1):
-        raw = row.replace("\0", "").rstrip()[:_LONGEST]
-        if not raw.strip():
+        if not row.strip():
             joined = _MOST_ROWS
             continue
-        line = _headed(raw, log, number)
-        if line is None and found and joined < _MOST_ROWS and not _MESSAGE.match(raw.strip()):
-            last = found[-1]
-            found[-1] = last._replace(text=f"{last.text} {raw.strip()}", raw=f"{last.raw}\n{raw.strip()}")
-            joined += 1
-            continue
-        found.append(line or Line(log, number, None, UNSAID, 0, "", raw.strip(), raw))
-        joined = 1
+        for raw in (part for piece in row.split("\\r\\n") for part in _messages_in(piece)):
+            line = _headed(raw, log, number)
+            if line is None and found and joined < _MOST_ROWS and not _MESSAGE.match(raw.strip()):
+                found[-1] = _continued(found[-1], raw.strip())
+                joined += 1
+                continue
+            found.append(line or Line(log, number, None, UNSAID, 0, "", raw.strip(), raw))
+            joined = 1
     return found
+
+
+def _messages_in(row: str) -> Iterator[str]:
+    """The parts of a row that begin with a head of a message; mostly the row as it is."""
+    plain = _ESCAPED.sub(lambda match: _PLAIN[match[0]], row.replace("\0", ""))
+    inner = [match.start() for match in _HEAD.finditer(plain)][1:]
+    for begin, end in pairwise([0, *inner, len(plain)]):
+        part = _ESCAPED_END.sub("", plain[begin:end].rstrip()).rstrip()[:_LONGEST]
+        if part.strip():
+            yield part
+
+
+def _continued(line: Line, row: str) -> Line:
+    return line._replace(text=f"{line.text} {row}", raw=f"{line.raw}\n{row}")
 
 
 def rows_of(line: Line) -> Iterator[Line]:

@@ -16,15 +16,20 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther_benign import benign_reason
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther_events import (
     ends_in_failure,
     fails,
     halts,
+    refuses,
 )
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther_lines import Line
 
-_BEGINNING = re.compile(r"Beginning of a new sysprep run", re.IGNORECASE)
-_RULER = re.compile(r"^[=\s]+$")
+# Sysprep's, and that of Windows Setup at a first start, whose logs may be handed in as well.
+_BEGINNING = re.compile(
+    r"Beginning of a new sysprep run|\bWinDeploy\.exe launched with command-line\b", re.IGNORECASE
+)
+_WORDLESS = re.compile(r"^\W*$")
 # Generalizing takes minutes, an hour at most on what is slow; nobody waits longer for a line.
 LONGEST_PAUSE = timedelta(hours=2)
 
@@ -67,11 +72,15 @@ def _is_beginning(line: Line) -> bool:
     return bool(_BEGINNING.search(line.text))
 
 
+def _says_something(line: Line) -> bool:
+    return bool(line.id) or not _WORDLESS.match(line.text)
+
+
 def _by_marker(lines: list[Line]) -> list[Run]:
     starts = [number for number, line in enumerate(lines) if _is_beginning(line)]
     edges = [0, *starts, len(lines)]
     parts = (lines[begin:end] for begin, end in pairwise(edges))
-    runs = [Run(tuple(line for line in part if not _RULER.match(line.text)), BY_MARKER) for part in parts]
+    runs = [Run(tuple(filter(_says_something, part)), BY_MARKER) for part in parts]
     return [run for run in runs if run.lines]
 
 
@@ -79,16 +88,19 @@ def _by_pause(lines: list[Line]) -> list[Run]:
     parts: list[list[Line]] = [[]]
     last: datetime | None = None
     halted = ended = False
-    for line in lines:
+    for line in filter(_says_something, lines):
         # A clock that was set back breaks a run no less than a pause.
         paused = bool(line.time and last and abs(line.time - last) > LONGEST_PAUSE)
+        failing = fails(line) and benign_reason(line) is None
         # A run gives up once. After its last error, the next one is another run's.
-        again = fails(line) and (ended or (halted and not halts(line)))
+        again = failing and (ended or (halted and not halts(line)))
         if paused or again:
             parts.append([])
             halted = ended = False
-        halted = halted or halts(line)
-        ended = ended or ends_in_failure(line)
+        if failing:
+            # No library is run after a refusal, so what fails then is another run's.
+            halted = halted or halts(line) or refuses(line)
+            ended = ended or ends_in_failure(line)
         last = line.time or last
         parts[-1].append(line)
     cut = BY_GUESS if len(parts) > 1 else WHOLE

@@ -142,6 +142,8 @@ def test_packages_and_registry_values_are_named() -> None:
     assert diagnose(render(by_cause["appx-per-user"].messages))["packages"] == [
         "Contoso.Notes_1.2.3.0_x64__0123456789abc"
     ]
+    bold = "Error SYSPRP Package **A.B_1_x64__c is installed for a user, but not provisioned for all users**."
+    assert diagnose([bold])["packages"] == ["A.B_1_x64__c"]
     (action,) = diagnose(render(by_cause["registry-protected"].messages))["registry"]
     assert (action["key"], action["value"]) == ("HKEY_LOCAL_MACHINE\\Software\\Contoso\\Guard", "MachineId")
     found = diagnose(render(by_cause["external-provider-failed"].messages))
@@ -220,3 +222,12 @@ def test_no_log_is_no_run_and_no_success(logs: object) -> None:
 def test_a_log_that_stops_after_its_beginning_says_nothing() -> None:
     found = diagnose(render(list(beginning())))
     assert (found["outcome"], found["cause"], found["machine_changed"]) == ("unfinished", "unknown", "no")
+
+
+@pytest.mark.parametrize("kind", ["cleanup", "generalize"])
+@pytest.mark.parametrize("side", ["internal", "external"])
+def test_a_log_that_ends_where_providers_begin_tells_the_phase(kind: str, side: str) -> None:
+    found = diagnose(
+        [f"2025-11-03 09:15:00, Info SYSPRP WinMain:Processing '{kind}' {side} provider request."]
+    )
+    assert (found["outcome"], found["cause"], found["phase"]) == ("unfinished", "unknown", f"{kind}-{side}")

@@ -40,6 +40,8 @@ from hypothesis import strategies as st
         ("Error [0x0f0073] SYSPRP what", None, ERROR, 0xF0073, "SYSPRP"),
         ("<Date> <Time>, Error [0x0f0073] SYSPRP what", None, ERROR, 0xF0073, "SYSPRP"),
         ("> Date/Time, Error SYSPRP what", None, ERROR, 0, "SYSPRP"),
+        ("&lt;Date&gt; &lt;Time&gt;, Error [0x0f0073] SYSPRP what", None, ERROR, 0xF0073, "SYSPRP"),
+        ("setupact.log:12:Error SYSPRP what", None, ERROR, 0, "SYSPRP"),
         ("Error:SYSPRP what", None, ERROR, 0, "SYSPRP"),
         ("[0x0f0073] SYSPRP what", None, UNSAID, 0xF0073, "SYSPRP"),
         ("SYSPRP what", None, UNSAID, 0, "SYSPRP"),
@@ -53,6 +55,40 @@ def test_a_row_is_read_in_every_form(
     (line,) = read_lines(row)
     assert line.time == (datetime(2025, 11, 3, *time) if time else None)
     assert (line.level, line.id, line.component, line.text) == (level, number, component, "what")
+
+
+def test_messages_in_one_row_are_told_apart() -> None:
+    first = "2025-11-03 09:15:01, Info SYSPRP one"
+    rows = [
+        f"{first} 2025-11-03 09:15:02, Error      [0x0f0082] SYSPRP two",
+        f"{first}\\r\\n2025-11-03 09:15:02, Error      [0x0f0082] SYSPRP two",
+        f"{first}\\n2025-11-03 09:15:02, Error      [0x0f0082] SYSPRP two\\n",
+        "Info SYSPRP one Error [0x0f0082] SYSPRP two",
+        "11-03-2025 09:15:01.000 SYSPRP one 11-03-2025 09:15:02.000 SYSPRP 983170 (0xf0082) two",
+    ]
+    for row in rows:
+        assert [(line.id, line.text) for line in read_lines(row)] == [(0, "one"), (0xF0082, "two")], row
+
+
+def test_characters_that_pages_and_tools_escape_are_read_as_they_were() -> None:
+    wanted = "executing 'a.dll' & <b>"
+    for text in (
+        "executing &#39;a.dll&#39; &amp; &lt;b&gt;",
+        "executing \\u0027a.dll\\u0027 \\u0026 \\u003cb\\u003e",
+        "executing \u2018a.dll\u2019 & <b>",
+    ):
+        (line,) = read_lines(f"2025-11-03 09:15:01, Error SYSPRP {text}")
+        assert line.text == wanted
+    (line,) = read_lines("2025-11-03 09:15:01, Error SYSPRP C:\\new\\rows")
+    assert line.text == "C:\\new\\rows"
+
+
+@pytest.mark.parametrize(
+    "head", ["2025-11-03 09:15:01, Error                        ", "Error ", "11-03-2025 09:15:01.000 "]
+)
+def test_lines_of_windows_setup_are_read_with_the_program_that_wrote_them(head: str) -> None:
+    (line,) = read_lines(f"{head}[windeploy.exe] what")
+    assert line.text == "[windeploy.exe] what"
 
 
 def test_last_error_on_the_next_row_belongs_to_the_message() -> None:
