@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from tests.unit._windows.healthy import (
     Answers,
     absent,
     denied,
+    multi_session,
     package,
     provisioned,
     server,
@@ -48,7 +50,11 @@ def _found(changes: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
     return [(finding.name, finding.severity) for finding in _judged(_with(changes)).findings]
 
 
-@pytest.mark.parametrize("answers", [server(), workstation()], ids=["server", "workstation"])
+@pytest.mark.parametrize(
+    "answers",
+    [server(), workstation(), multi_session()],
+    ids=["server", "workstation", "multi-session"],
+)
 def test_nothing_speaks_against_a_healthy_machine(answers: Answers) -> None:
     assert _judged(answers) == Preflight("BUILD", (), ())
 
@@ -324,9 +330,15 @@ def test_a_role_says_that_it_was_last_stated_for_2012(build: int, stated: bool) 
     assert ("Last stated for Windows Server 2012" in role.evidence) is not stated
 
 
-def test_a_client_is_not_asked_for_server_roles() -> None:
-    answers = _with({"features": {"installed": ["DHCP"]}}, workstation())
+@pytest.mark.parametrize("client", [workstation, multi_session])
+def test_a_client_is_not_asked_for_server_roles(client: Callable[[], Answers]) -> None:
+    answers = _with({"features": {"installed": ["DHCP"]}}, client())
     assert _judged(answers).findings == ()
+
+
+def test_a_server_that_cannot_name_its_roles_is_no_client() -> None:
+    answers = _with({"features": {"available": False}})
+    assert "server-role:unknown" in {finding.name for finding in _judged(answers).stopping}
 
 
 def test_each_state_of_the_image_has_its_own_meaning() -> None:
