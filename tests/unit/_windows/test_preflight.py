@@ -283,6 +283,7 @@ _CASES: list[tuple[dict[str, dict[str, Any]], list[tuple[str, str]]]] = [
         [("appx:unknown", "unknown")],
     ),
     ({"appx": {"available": False}}, [("appx:unknown", "unknown")]),
+    ({"appx": {"available": False}, "services": {"AppXSvc": NO_SERVICE}}, []),
     ({"appx_staging": {"names": ["Some.Tool_1.0"]}}, [("appx-staging", "warning")]),
 ]
 
