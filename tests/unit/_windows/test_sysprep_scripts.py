@@ -75,6 +75,14 @@ def test_an_old_tag_is_cleared_away_so_that_one_that_is_there_is_new() -> None:
     )
 
 
+def test_the_logs_that_sysprep_writes_are_cleared_away_so_that_no_earlier_run_passes_for_this_one() -> None:
+    cleared = _SCRIPTS["clear"].content.decode("ascii")
+    collected = _SCRIPTS["panther"].content.decode("ascii")
+    for name in ("setupact.log", "setuperr.log"):
+        assert f"'{name}'" in collected
+        assert f"'System32\\Sysprep\\Panther\\{name}'" in cleared
+
+
 def test_only_the_script_that_clears_removes_anything_and_not_in_check_mode() -> None:
     removing = [name for name, script in _SCRIPTS.items() if "Remove-Item" in script.commands()]
     assert removing == ["clear"]
