@@ -44,7 +44,12 @@ _NEXT = {
     DAMAGED: "Go back to the backup; running Sysprep again on this machine does not repair it.",
     HALF_WAY: "Go back to the backup; running Sysprep again on this machine does not repair it.",
     REFUSED: "The machine is as it was: remove the cause and run Sysprep again.",
-    RUNNING: "Wait. Do not restart or capture the machine.",
+    # A process of a session over WinRM or SSH ends with the session, and no task outlives its own.
+    RUNNING: (
+        "Look whether sysprep.exe or SetupHost.exe is there still: Windows may have ended it with the "
+        "session that started it. As long as one is, wait; once none is and the marks of success are not "
+        "there, go back to the backup. Do not restart or capture the machine."
+    ),
     SILENT: "Do not capture the machine. Read the marks on it, or on its disk, before anything else.",
 }
 

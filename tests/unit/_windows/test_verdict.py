@@ -98,6 +98,8 @@ def test_as_long_as_it_works_it_is_running(state: str, program: str) -> None:
     for answers in (generalized(), with_state(state)):
         answers["sysprep"]["value"]["running"] = [program]
         assert (judge(answers)["verdict"], judge(answers)["overdue"]) == ("running", False)
+        # The session that started it is gone when this is read, and it may have gone with it.
+        assert "Windows may have ended it with the session" in judge(answers)["next_step"]
         answers["sysprep"]["value"]["deadline_passed"] = True
         assert judge(answers)["overdue"]
         assert "The deadline has passed." in judge(answers)["msg"]
