@@ -109,7 +109,16 @@ def test_a_machine_is_prepared_and_a_second_run_changes_nothing(
         assert machine.registry[_place(environment, name)] == ("expandstring", "%SystemRoot%\\TEMP")
     assert scripts.boot["{bootmgr}", "bootems"] == "yes"
     assert scripts.boot["{default}", "recoveryenabled"] == "no"
-    assert scripts.firewall == {"PlatformAddress": "168.63.129.16", "RemoteDesktopPort": 3389}
+    for element in ("device", "osdevice"):
+        assert scripts.boot["{default}", element] == "partition=%SystemDrive%"
+    assert scripts.firewall == {
+        "PlatformAddress": "168.63.129.16",
+        "RemoteDesktopPort": 3389,
+        "RemoteDesktopRule": "RemoteDesktop-3389-In",
+    }
+    # A firewall that is switched on before anything may pass would shut Ansible out.
+    opened = [call.name for call in machine.calls].index("win_firewall") - 1
+    assert "RemoteDesktopPort" in machine.calls[opened].arguments.get("parameters", {})
 
     machine.calls.clear()
     second = windows.role(_ROLE, windows_prepare_page_file=True).succeeded()
