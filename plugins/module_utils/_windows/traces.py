@@ -238,6 +238,8 @@ TRACES: tuple[Trace, ...] = (
                     "%ProgramData%\\Microsoft\\Windows\\WER\\ReportArchive\\*",
                     "%ProgramData%\\Microsoft\\Windows\\WER\\ReportQueue\\*",
                     "~\\AppData\\Local\\CrashDumps\\*",
+                    # Where role windows_prepare has them.
+                    "%SystemDrive%\\CrashDumps\\*",
                 )
             ),
         ),

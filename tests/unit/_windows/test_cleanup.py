@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.goldenimage.azure.plugins.filter import (
     windows_trace_places,
@@ -28,6 +30,9 @@ _TEMPORARY, _WINLOGON = (
 )
 _HISTORY = "~\\AppData\\Roaming\\Microsoft\\Windows\\PowerShell\\PSReadLine\\*"
 _HTTP = Session(transport="http")
+
+
+_ROLES = Path(__file__).parents[3] / "roles"
 
 
 def _judged(answers: object, **options: Any) -> dict[str, Any]:
@@ -234,3 +239,11 @@ def test_ids_are_told_apart_and_every_pattern_has_a_base() -> None:
 def test_a_machine_without_event_logs_has_not_been_looked_at() -> None:
     judged = _judged(clean(event_logs={"listed": 0, "with_records": []}))
     assert (_state(judged, "event-logs"), judged["stops"]) == ("unknown", [])
+
+
+def test_dumps_are_looked_for_where_role_windows_prepare_has_them() -> None:
+    prepared = yaml.safe_load((_ROLES / "windows_prepare" / "vars" / "main.yml").read_text(encoding="utf-8"))
+    (folder,) = [
+        value["data"] for value in prepared["_windows_prepare_dump_values"] if value["name"] == "DumpFolder"
+    ]
+    assert folder.replace("C:", "%SystemDrive%") + "\\*" in places("files")

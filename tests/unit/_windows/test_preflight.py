@@ -357,6 +357,12 @@ def test_a_package_names_the_command_that_removes_it_and_its_accounts() -> None:
     assert "builder" in finding.evidence
 
 
+def test_an_answer_file_that_the_registry_names_is_not_said_to_be_removed() -> None:
+    (finding,) = _judged(_with({"leftovers": {"unattend_file": there("C:\\a.xml")}})).findings
+    assert "The role leaves it" in finding.remedy
+    assert "the role does so" not in finding.remedy
+
+
 def test_findings_are_told_the_gravest_first() -> None:
     findings = _judged(
         _with(
