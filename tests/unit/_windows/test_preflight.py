@@ -363,6 +363,15 @@ def test_an_answer_file_that_the_registry_names_is_not_said_to_be_removed() -> N
     assert "the role does so" not in finding.remedy
 
 
+def test_nobody_is_told_to_disable_the_account_of_the_session() -> None:
+    # Azure gives the built-in administrator the name of the account that a machine is made with.
+    account = server()["accounts"]["value"]["built_in_administrator"][0]
+    enabled = {**account, "enabled": True, "password_expires": True}
+    (finding,) = _judged(_with({"accounts": {"built_in_administrator": [enabled]}})).findings
+    assert finding.remedy.startswith("Let its password never expire")
+    assert "unless it is the one that Ansible logs on with" in finding.remedy
+
+
 def test_findings_are_told_the_gravest_first() -> None:
     findings = _judged(
         _with(
