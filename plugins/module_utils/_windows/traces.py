@@ -65,7 +65,8 @@ TRACES: tuple[Trace, ...] = (
                 (
                     "~\\AppData\\Roaming\\Microsoft\\Windows\\PowerShell\\PSReadLine\\*",
                     "~\\Documents\\PowerShell_transcript.*",
-                    "~\\Documents\\*\\PowerShell_transcript.*",
+                    # In the day's folder. Not "*": nobody may look into Windows' own links there (My Music).
+                    "~\\Documents\\20??????\\PowerShell_transcript.*",
                 )
             ),
         ),
