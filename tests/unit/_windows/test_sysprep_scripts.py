@@ -12,6 +12,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.unit._windows.powershell import Script
 from tests.unit._windows.supervised import REPORTED, reported
@@ -64,6 +65,13 @@ def test_sysprep_is_started_in_one_place_once() -> None:
     assert text.count("Start-Process") == 1
     condition = "if (-not $report.as_system -and $report.running.Count -eq 0) {"
     assert text.index(condition) < text.index("Start-Process") < text.index("Wait-Sysprep")
+
+
+def test_a_broken_connection_does_not_have_ansible_start_sysprep_again() -> None:
+    tasks = yaml.safe_load((_FILES.parent / "tasks" / "sysprep.yml").read_text(encoding="utf-8"))
+    (steps,) = [task["block"] for task in tasks if "block" in task]
+    (run,) = [step for step in steps if "_windows_generalize_run_script" in str(step)]
+    assert run["vars"] == {"ansible_ssh_retries": 0}
 
 
 def test_an_old_tag_is_cleared_away_so_that_one_that_is_there_is_new() -> None:
