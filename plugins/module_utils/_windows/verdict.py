@@ -54,6 +54,10 @@ _NEXT = {
 }
 
 
+#: Azure's words for a machine that does not run.
+_OFF = ("stopped", "deallocated")
+
+
 class _Run(NamedTuple):
     """What the collector `sysprep` tells; None for each thing that it does not."""
 
@@ -79,10 +83,12 @@ def judge(collected: object, power: object = None) -> dict[str, Any]:
         said.append(f"Azure says that the machine is {power}, which proves nothing.")
     if verdict == RUNNING and run.overdue:
         said.append("The deadline has passed.")
+    if verdict == SUCCESS and power not in _OFF:
+        said.append(_power_off_trouble(facts))
     said.append(_advice(verdict, diagnosis))
     return {
         "verdict": verdict,
-        "msg": " ".join(said),
+        "msg": " ".join(filter(None, said)),
         "next_step": _NEXT[verdict],
         "overdue": verdict == RUNNING and run.overdue,
         "markers": [marker._asdict() for marker in markers.each],
@@ -122,6 +128,17 @@ def _phases(facts: Facts) -> list[str]:
         return [f"{each.name('state')} after {each.count('seconds')} s" for each in states_seen]
     except UnknownFactError:
         return []
+
+
+def _power_off_trouble(facts: Facts) -> str:
+    """Why the machine may not power off by itself; "" where it was told to."""
+    try:
+        if facts.of("power_off").flag("scheduled"):
+            return ""
+        why = "Windows did not take the order to power off"
+    except UnknownFactError as error:
+        why = str(error)
+    return f"It may not power off by itself: {why}. Power it off then, and do not restart it."
 
 
 def _judge(markers: Markers, run: _Run, diagnosis: Mapping[str, Any] | None) -> tuple[str, str]:
