@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 """The connection ends at each step of role windows_generalize, in each way: the role ends by its deadline,
-never takes the end for a verdict, and never starts Sysprep a second time."""
+never takes the end for a verdict, and never starts Sysprep a second time. And it knows which one it has."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from tests.integration.plays import CHECKOUT, Player
 from tests.integration.windows import WindowsPlayer, windows_player
 from tests.integration.windows_sysprep import ROLE, SupervisedMachine
 from tests.unit._windows.traced import clean
@@ -105,3 +108,34 @@ def test_a_machine_that_falls_silent_and_comes_back_is_judged_by_its_marks(
     )
     done.succeeded()
     assert machine.steps == list(_SCRIPTS)
+
+
+def test_the_transport_is_told_as_ansible_s_connection_plugins_take_it(tmp_path: Path) -> None:
+    psrp, winrm = {"ansible_connection": "psrp"}, {"ansible_connection": "winrm"}
+    hosts: dict[str, dict[str, Any]] = {
+        "https-by-default": psrp,
+        "http-by-port": {**psrp, "ansible_port": 5985},
+        "http-by-own-port": {**psrp, "ansible_psrp_port": 5985},
+        "http-by-own-port-first": {**psrp, "ansible_psrp_port": 5985, "ansible_port": 5986},
+        "https-by-other-s-port": {**psrp, "ansible_winrm_port": 5985},
+        "https-by-protocol": {**psrp, "ansible_psrp_protocol": "https", "ansible_port": 5985},
+        "http-of-winrm": {**winrm, "ansible_winrm_port": 5985},
+        "http-by-scheme": {**winrm, "ansible_winrm_scheme": "http"},
+        "https-of-winrm": winrm,
+        "ssh": {"ansible_connection": "ssh", "ansible_port": 5985},
+    }
+    inventory = tmp_path / "inventory.json"
+    inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+    told = {"ansible.builtin.debug": {"msg": "{{ _windows_generalize_transport }}"}}
+    play = {
+        "hosts": "all",
+        "gather_facts": False,
+        "vars_files": [str(CHECKOUT / "roles" / ROLE / "vars" / "main.yml")],
+        "tasks": [told],
+    }
+    playbook = tmp_path / "playbook.yml"
+    playbook.write_text(yaml.safe_dump([play]), encoding="utf-8")
+    done = Player(tmp_path, {})(playbook, env={"ANSIBLE_INVENTORY": str(inventory)}).succeeded()
+    assert {result.host: result.msg for result in done.results} == {
+        name: name.partition("-")[0] for name in hosts
+    }

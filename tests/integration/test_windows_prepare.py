@@ -103,9 +103,22 @@ def test_a_machine_is_prepared_and_a_second_run_changes_nothing(
     assert cdrom_policy not in machine.registry
     memory = "SYSTEM\\CurrentControlSet\\Control\\Session Manager\\Memory Management"
     assert machine.registry[_place(memory, "PagingFiles")] == ("multistring", ["D:\\pagefile.sys"])
+    # As plain text, Windows would look for a folder of that very name.
+    environment = "SYSTEM\\CurrentControlSet\\Control\\Session Manager\\Environment"
+    for name in ("TEMP", "TMP"):
+        assert machine.registry[_place(environment, name)] == ("expandstring", "%SystemRoot%\\TEMP")
     assert scripts.boot["{bootmgr}", "bootems"] == "yes"
     assert scripts.boot["{default}", "recoveryenabled"] == "no"
-    assert scripts.firewall == {"PlatformAddress": "168.63.129.16", "RemoteDesktopPort": 3389}
+    for element in ("device", "osdevice"):
+        assert scripts.boot["{default}", element] == "partition=%SystemDrive%"
+    assert scripts.firewall == {
+        "PlatformAddress": "168.63.129.16",
+        "RemoteDesktopPort": 3389,
+        "RemoteDesktopRule": "RemoteDesktop-3389-In",
+    }
+    # A firewall that is switched on before anything may pass would shut Ansible out.
+    opened = [call.name for call in machine.calls].index("win_firewall") - 1
+    assert "RemoteDesktopPort" in machine.calls[opened].arguments.get("parameters", {})
 
     machine.calls.clear()
     second = windows.role(_ROLE, windows_prepare_page_file=True).succeeded()
@@ -126,9 +139,9 @@ def test_every_part_has_a_tag_and_a_switch(windows: WindowsPlayer) -> None:
     windows.role(_ROLE, **all_off).succeeded()
     assert windows.machine.calls == []
     windows.role(_ROLE, tags=["temp"]).succeeded()
-    assert [call.name for call in windows.machine.calls] == ["win_environment"]
+    assert [call.name for call in windows.machine.calls] == ["win_regedit"] * 2
     windows.role(_ROLE, **{**all_off, "windows_prepare_clock": True}).succeeded()
-    assert [call.name for call in windows.machine.calls[1:]] == ["win_regedit", "win_service"]
+    assert [call.name for call in windows.machine.calls[2:]] == ["win_regedit", "win_service"]
 
 
 def test_a_machine_without_the_agent_is_refused_unless_there_is_a_package(windows: WindowsPlayer) -> None:

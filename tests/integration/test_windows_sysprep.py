@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +51,32 @@ def _verdict(done: PlayResult) -> str:
 
 
 def test_sysprep_is_started_once_after_agent_and_logs_and_its_success_is_told(
-    windows: WindowsPlayer, machine: SupervisedMachine, given: dict[str, Any], tmp_path: Path
+    windows: WindowsPlayer,
+    machine: SupervisedMachine,
+    given: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
     done = windows.role(ROLE, **given).succeeded()
     assert machine.steps == ["look", "agent", "logs", "clear", "run"]
     assert machine.given["run"]["Options"] == ["/generalize", "/oobe", "/quiet", "/quit"]
     assert int(machine.given["run"]["DeadlineSeconds"]) == 3600
     assert "WindowsAzureGuestAgent" in machine.given["agent"]["Services"]
     assert "All four marks of success are there." in done.output
+    announced = done.tasks[f"goldenimage.azure.{ROLE} : Say before the silence how long it may last"]
+    until, heard = [
+        datetime.fromisoformat(text)
+        for text in re.findall(r"at (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\s+UTC", announced.msg)
+    ]
+    left = until - datetime.now(timezone.utc).replace(tzinfo=None)
+    assert timedelta(seconds=3480) < left < timedelta(hours=1)
+    assert heard - until == timedelta(seconds=900)
+    assert str(tmp_path / "logs" / HOST / "after") in announced.msg
+    names = [result.task.split(" : ")[-1] for result in done.results]
+    assert names.index("Say before the silence how long it may last") < names.index(
+        "Run Sysprep and wait for its end"
+    )
     for when in ("before", "after"):
         kept = tmp_path / "logs" / HOST / when / _LOG
         assert kept.read_text(encoding="utf-8").splitlines() == render(success()).splitlines()

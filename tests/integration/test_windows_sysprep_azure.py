@@ -79,6 +79,15 @@ def test_a_damaged_machine_is_brought_back_and_gets_no_proof(
     assert "goldenimage_generalized" not in azure.get(vm.id).get("tags", {})
 
 
+def test_a_way_back_that_fails_does_not_hide_what_made_sysprep_fail(
+    windows: WindowsPlayer, machine: SupervisedMachine, vm: BackedUp, tmp_path: Path
+) -> None:
+    machine.after = with_log(with_state(_DAMAGE.state), _DAMAGE.messages)
+    machine.when_run = lambda: vm("absent", backup=vm.backups()[0].name)
+    done = windows.role(ROLE, windows_generalize_restore=True, **_variables(vm, tmp_path))
+    done.failed_with("(damaged)", "Defender for Endpoint", "could not be brought back to its backup: ")
+
+
 @pytest.mark.thorough
 def test_a_machine_that_is_off_without_a_word_is_neither_asked_again_nor_proved(
     azure: LocalAzure, windows: WindowsPlayer, machine: SupervisedMachine, vm: BackedUp, tmp_path: Path

@@ -28,6 +28,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._windows.preflig
 )
 
 _INSTALLED = "installed"
+_DEPLOYMENT = "AppXSvc"
 _NAME_PARTS = 5
 
 
@@ -89,6 +90,9 @@ def _provisioned(appx: Node) -> dict[str, set[tuple[bool, str]]]:
 def _appx(facts: Facts) -> Iterator[Observation]:
     appx = facts.of("appx")
     if not appx.flag("available"):
+        if not facts.of("services").node(_DEPLOYMENT).flag("present"):
+            # A Windows without Store packages, such as Server Core of 2012 R2: no service would install one.
+            return
         raise UnknownFactError("Get-AppxPackage or Get-AppxProvisionedPackage is not there")
     packages = _packages(appx, facts.of("system").name("system_root"))
     provisioned = _provisioned(appx)

@@ -118,7 +118,12 @@ def _answer_files(facts: Facts) -> Iterator[Observation]:
         yield Observation(f"There is {path}.", subject=path)
     registered = leftovers.text_reading("unattend_file")
     if registered:
-        yield Observation(f"UnattendFile below HKLM\\SYSTEM\\Setup is {registered}.", subject="registry")
+        yield Observation(
+            f"UnattendFile below HKLM\\SYSTEM\\Setup is {registered}.",
+            subject="registry",
+            what="Windows takes that answer file before any other, and so before Azure's own.",
+            remedy="Remove the value. The role leaves it, and the file where that is not in Panther.",
+        )
 
 
 def _panther(facts: Facts) -> Iterator[Observation]:
@@ -182,7 +187,7 @@ RULES = (
         "answer-file",
         WARNING,
         "An answer file of an earlier setup is there. Sysprep takes it again, and it may hold passwords.",
-        "Remove it; the role does so before it starts Sysprep.",
+        "Remove it; the role does so before it starts Sysprep, unless its clean-up is off.",
         "Microsoft: Windows Setup Automation Overview (implicit answer files)",
         _answer_files,
     ),

@@ -105,7 +105,8 @@ RULES = (
         "The built-in administrator has to change the password, so that the first logon of a new "
         "machine hangs and "
         "Azure reports OSProvisioningTimedOut.",
-        "Disable the account, which Azure does not need, or let its password never expire.",
+        "Let its password never expire; or disable the account, which Azure does not need, unless it is "
+        "the one that Ansible logs on with.",
         "kubernetes-sigs/image-builder#2117",
         _administrator,
     ),

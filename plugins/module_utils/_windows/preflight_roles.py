@@ -26,12 +26,17 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._windows.server_
 )
 
 _WORKSTATION = 1
+# Windows 10 and 11 multi-session (PRODUCT_SERVERRDSH) call themselves servers, have no server roles, and no
+# Get-WindowsFeature either (Microsoft, "Windows 10 Enterprise multi-session FAQ").
+_MULTI_SESSION = 175
 _TABLE = "Microsoft: Sysprep support for server roles"
 
 
 def _installed(facts: Facts) -> set[str] | None:
     """Names of the installed features in lower case; None on a Windows that has no roles."""
-    if facts.of("system").integer("product_type") == _WORKSTATION:
+    system = facts.of("system")
+    product_type, sku = system.count("product_type"), system.count("sku")
+    if product_type == _WORKSTATION or sku == _MULTI_SESSION:
         return None
     features = facts.of("features")
     if not features.flag("available"):

@@ -65,7 +65,8 @@ TRACES: tuple[Trace, ...] = (
                 (
                     "~\\AppData\\Roaming\\Microsoft\\Windows\\PowerShell\\PSReadLine\\*",
                     "~\\Documents\\PowerShell_transcript.*",
-                    "~\\Documents\\*\\PowerShell_transcript.*",
+                    # In the day's folder. Not "*": nobody may look into Windows' own links there (My Music).
+                    "~\\Documents\\20??????\\PowerShell_transcript.*",
                 )
             ),
         ),
@@ -238,6 +239,8 @@ TRACES: tuple[Trace, ...] = (
                     "%ProgramData%\\Microsoft\\Windows\\WER\\ReportArchive\\*",
                     "%ProgramData%\\Microsoft\\Windows\\WER\\ReportQueue\\*",
                     "~\\AppData\\Local\\CrashDumps\\*",
+                    # Where role windows_prepare has them.
+                    "%SystemDrive%\\CrashDumps\\*",
                 )
             ),
         ),

@@ -44,9 +44,18 @@ _NEXT = {
     DAMAGED: "Go back to the backup; running Sysprep again on this machine does not repair it.",
     HALF_WAY: "Go back to the backup; running Sysprep again on this machine does not repair it.",
     REFUSED: "The machine is as it was: remove the cause and run Sysprep again.",
-    RUNNING: "Wait. Do not restart or capture the machine.",
+    # A process of a session over WinRM or SSH ends with the session, and no task outlives its own.
+    RUNNING: (
+        "Look whether sysprep.exe or SetupHost.exe is there still: Windows may have ended it with the "
+        "session that started it. As long as one is, wait; once none is and the marks of success are not "
+        "there, go back to the backup. Do not restart or capture the machine."
+    ),
     SILENT: "Do not capture the machine. Read the marks on it, or on its disk, before anything else.",
 }
+
+
+#: Azure's words for a machine that does not run.
+_OFF = ("stopped", "deallocated")
 
 
 class _Run(NamedTuple):
@@ -74,10 +83,12 @@ def judge(collected: object, power: object = None) -> dict[str, Any]:
         said.append(f"Azure says that the machine is {power}, which proves nothing.")
     if verdict == RUNNING and run.overdue:
         said.append("The deadline has passed.")
+    if verdict == SUCCESS and power not in _OFF:
+        said.append(_power_off_trouble(facts))
     said.append(_advice(verdict, diagnosis))
     return {
         "verdict": verdict,
-        "msg": " ".join(said),
+        "msg": " ".join(filter(None, said)),
         "next_step": _NEXT[verdict],
         "overdue": verdict == RUNNING and run.overdue,
         "markers": [marker._asdict() for marker in markers.each],
@@ -117,6 +128,17 @@ def _phases(facts: Facts) -> list[str]:
         return [f"{each.name('state')} after {each.count('seconds')} s" for each in states_seen]
     except UnknownFactError:
         return []
+
+
+def _power_off_trouble(facts: Facts) -> str:
+    """Why the machine may not power off by itself; "" where it was told to."""
+    try:
+        if facts.of("power_off").flag("scheduled"):
+            return ""
+        why = "Windows did not take the order to power off"
+    except UnknownFactError as error:
+        why = str(error)
+    return f"It may not power off by itself: {why}. Power it off then, and do not restart it."
 
 
 def _judge(markers: Markers, run: _Run, diagnosis: Mapping[str, Any] | None) -> tuple[str, str]:

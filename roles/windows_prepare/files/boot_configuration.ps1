@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 #
-# Sets one element of an entry of the boot configuration, unless it has the value.
+# Sets one element of an entry of the boot configuration, unless it has the value. %NAME% is the environment's.
 [CmdletBinding(SupportsShouldProcess)]
 param([string]$Entry, [string]$Name, [string]$Value)
 Set-StrictMode -Version 2
@@ -26,8 +26,9 @@ function Find-Value {
     }
 }
 
+$wanted = [Environment]::ExpandEnvironmentVariables($Value)
 $before = Read-Entry -Of $Entry
-$same = @(Find-Value -In $before -Of $Name) -contains $Value
+$same = @(Find-Value -In $before -Of $Name) -contains $wanted
 if ($same) {
     $Ansible.Changed = $false
 }
@@ -35,7 +36,7 @@ elseif ($Ansible.CheckMode) {
     $Ansible.Changed = $true
 }
 else {
-    $null = bcdedit.exe /set $Entry $Name $Value
+    $null = bcdedit.exe /set $Entry $Name $wanted
     if ($LASTEXITCODE -ne 0) {
         throw 'bcdedit.exe cannot set the value. Secure Boot protects some of them.'
     }

@@ -3,7 +3,7 @@
 #
 # Enables Windows' own rules for Remote Desktop, remote management and ping, and lets the platform's address through.
 [CmdletBinding(SupportsShouldProcess)]
-param([string]$PlatformAddress, [int]$RemoteDesktopPort)
+param([string]$PlatformAddress, [int]$RemoteDesktopPort, [string]$RemoteDesktopRule)
 Set-StrictMode -Version 2
 $ErrorActionPreference = 'Stop'
 
@@ -27,6 +27,7 @@ $own = @(
         Name = 'AzurePlatform-In'
         DisplayName = 'AzurePlatform (inbound)'
         Direction = 'Inbound'
+        EdgeTraversalPolicy = 'Allow'
         RemoteAddress = $PlatformAddress
     }
     @{
@@ -37,9 +38,9 @@ $own = @(
     }
 )
 if ($RemoteDesktopPort -ne 3389) {
-    # Windows' own rules are for its usual port.
+    # Windows' own rules are for its usual port. The name has the port in it, so that another port gets another rule.
     $own += @{
-        Name = 'RemoteDesktop-OwnPort-In'
+        Name = $RemoteDesktopRule
         DisplayName = 'Remote Desktop (own port)'
         Direction = 'Inbound'
         Protocol = 'TCP'

@@ -81,7 +81,16 @@ def workstation() -> Answers:
     """The answers of all collectors on a healthy Windows 11."""
     answers = server()
     answers["system"]["value"].update(
-        caption="Microsoft Windows 11 Enterprise", build=26100, product_type=1, domain_role=0
+        caption="Microsoft Windows 11 Enterprise", build=26100, product_type=1, sku=4, domain_role=0
     )
     answers["features"]["value"] = {"available": False, "installed": []}
+    return answers
+
+
+def multi_session() -> Answers:
+    """The answers of all collectors on a healthy Windows 11 multi-session, which calls itself a server."""
+    answers = workstation()
+    answers["system"]["value"].update(
+        caption="Microsoft Windows 11 Enterprise multi-session", product_type=3, sku=175, domain_role=2
+    )
     return answers

@@ -36,7 +36,8 @@ def generalized() -> Answers:
         "setup_command_line": present("oobe\\windeploy.exe"),
         "succeeded_tag": True,
     }
-    answers = {"setup": setup, **copy.deepcopy(reported("run")["answers"])}
+    told = {**reported("run")["answers"], **reported("power_off")["answers"]}
+    answers = {"setup": setup, **copy.deepcopy(told)}
     return {name: {"ok": True, "value": value} for name, value in answers.items()}
 
 

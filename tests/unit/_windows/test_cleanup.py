@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.goldenimage.azure.plugins.filter import (
     windows_trace_places,
@@ -28,6 +31,9 @@ _TEMPORARY, _WINLOGON = (
 )
 _HISTORY = "~\\AppData\\Roaming\\Microsoft\\Windows\\PowerShell\\PSReadLine\\*"
 _HTTP = Session(transport="http")
+
+
+_ROLES = Path(__file__).parents[3] / "roles"
 
 
 def _judged(answers: object, **options: Any) -> dict[str, Any]:
@@ -234,3 +240,26 @@ def test_ids_are_told_apart_and_every_pattern_has_a_base() -> None:
 def test_a_machine_without_event_logs_has_not_been_looked_at() -> None:
     judged = _judged(clean(event_logs={"listed": 0, "with_records": []}))
     assert (_state(judged, "event-logs"), judged["stops"]) == ("unknown", [])
+
+
+def test_no_pattern_leads_through_the_links_of_a_profile_that_nobody_may_look_into() -> None:
+    # Windows has them for old programs; an error there would make the trace unknown on every machine.
+    links = {
+        "AppData\\Local": ["Application Data", "History", "Temporary Internet Files"],
+        "Documents": ["My Music", "My Pictures", "My Videos"],
+        ".": ["Application Data", "Cookies", "Local Settings", "My Documents", "NetHood", "Recent", "SendTo"],
+    }
+    for pattern in places("files"):
+        base, *folders, _last = pattern.split("\\")
+        for depth, folder in enumerate(folders):
+            parent = "\\".join(folders[:depth]) or "."
+            for link in links.get(parent, []) if base == "~" else []:
+                assert not fnmatch(link, folder), (pattern, link)
+
+
+def test_dumps_are_looked_for_where_role_windows_prepare_has_them() -> None:
+    prepared = yaml.safe_load((_ROLES / "windows_prepare" / "vars" / "main.yml").read_text(encoding="utf-8"))
+    (folder,) = [
+        value["data"] for value in prepared["_windows_prepare_dump_values"] if value["name"] == "DumpFolder"
+    ]
+    assert folder.replace("C:", "%SystemDrive%") + "\\*" in places("files")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from tests.unit._windows.healthy import (
     Answers,
     absent,
     denied,
+    multi_session,
     package,
     provisioned,
     server,
@@ -48,7 +50,11 @@ def _found(changes: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
     return [(finding.name, finding.severity) for finding in _judged(_with(changes)).findings]
 
 
-@pytest.mark.parametrize("answers", [server(), workstation()], ids=["server", "workstation"])
+@pytest.mark.parametrize(
+    "answers",
+    [server(), workstation(), multi_session()],
+    ids=["server", "workstation", "multi-session"],
+)
 def test_nothing_speaks_against_a_healthy_machine(answers: Answers) -> None:
     assert _judged(answers) == Preflight("BUILD", (), ())
 
@@ -277,6 +283,7 @@ _CASES: list[tuple[dict[str, dict[str, Any]], list[tuple[str, str]]]] = [
         [("appx:unknown", "unknown")],
     ),
     ({"appx": {"available": False}}, [("appx:unknown", "unknown")]),
+    ({"appx": {"available": False}, "services": {"AppXSvc": NO_SERVICE}}, []),
     ({"appx_staging": {"names": ["Some.Tool_1.0"]}}, [("appx-staging", "warning")]),
 ]
 
@@ -324,9 +331,15 @@ def test_a_role_says_that_it_was_last_stated_for_2012(build: int, stated: bool) 
     assert ("Last stated for Windows Server 2012" in role.evidence) is not stated
 
 
-def test_a_client_is_not_asked_for_server_roles() -> None:
-    answers = _with({"features": {"installed": ["DHCP"]}}, workstation())
+@pytest.mark.parametrize("client", [workstation, multi_session])
+def test_a_client_is_not_asked_for_server_roles(client: Callable[[], Answers]) -> None:
+    answers = _with({"features": {"installed": ["DHCP"]}}, client())
     assert _judged(answers).findings == ()
+
+
+def test_a_server_that_cannot_name_its_roles_is_no_client() -> None:
+    answers = _with({"features": {"available": False}})
+    assert "server-role:unknown" in {finding.name for finding in _judged(answers).stopping}
 
 
 def test_each_state_of_the_image_has_its_own_meaning() -> None:
@@ -342,6 +355,21 @@ def test_a_package_names_the_command_that_removes_it_and_its_accounts() -> None:
     (finding,) = _judged(_with({"appx": {"packages": [package("Some.Tool")], "provisioned": []}})).findings
     assert "Remove-AppxPackage -AllUsers -Package Some.Tool_1.0.0.0_x64__8wekyb3d8bbwe" in finding.remedy
     assert "builder" in finding.evidence
+
+
+def test_an_answer_file_that_the_registry_names_is_not_said_to_be_removed() -> None:
+    (finding,) = _judged(_with({"leftovers": {"unattend_file": there("C:\\a.xml")}})).findings
+    assert "The role leaves it" in finding.remedy
+    assert "the role does so" not in finding.remedy
+
+
+def test_nobody_is_told_to_disable_the_account_of_the_session() -> None:
+    # Azure gives the built-in administrator the name of the account that a machine is made with.
+    account = server()["accounts"]["value"]["built_in_administrator"][0]
+    enabled = {**account, "enabled": True, "password_expires": True}
+    (finding,) = _judged(_with({"accounts": {"built_in_administrator": [enabled]}})).findings
+    assert finding.remedy.startswith("Let its password never expire")
+    assert "unless it is the one that Ansible logs on with" in finding.remedy
 
 
 def test_findings_are_told_the_gravest_first() -> None:

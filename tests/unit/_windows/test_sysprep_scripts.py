@@ -12,6 +12,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.unit._windows.powershell import Script
 from tests.unit._windows.supervised import REPORTED, reported
@@ -66,6 +67,13 @@ def test_sysprep_is_started_in_one_place_once() -> None:
     assert text.index(condition) < text.index("Start-Process") < text.index("Wait-Sysprep")
 
 
+def test_a_broken_connection_does_not_have_ansible_start_sysprep_again() -> None:
+    tasks = yaml.safe_load((_FILES.parent / "tasks" / "sysprep.yml").read_text(encoding="utf-8"))
+    (steps,) = [task["block"] for task in tasks if "block" in task]
+    (run,) = [step for step in steps if "_windows_generalize_run_script" in str(step)]
+    assert run["vars"] == {"ansible_ssh_retries": 0}
+
+
 def test_an_old_tag_is_cleared_away_so_that_one_that_is_there_is_new() -> None:
     tag = "System32\\Sysprep\\Sysprep_succeeded.tag"
     assert f"'{tag}'" in _SCRIPTS["clear"].content.decode("ascii")
@@ -73,6 +81,14 @@ def test_an_old_tag_is_cleared_away_so_that_one_that_is_there_is_new() -> None:
         f"$Report.tag_is_new = Test-Present -Path (Join-Path -Path $env:SystemRoot -ChildPath '{tag}')"
         in (_SCRIPTS["wait"].content.decode("ascii"))
     )
+
+
+def test_the_logs_that_sysprep_writes_are_cleared_away_so_that_no_earlier_run_passes_for_this_one() -> None:
+    cleared = _SCRIPTS["clear"].content.decode("ascii")
+    collected = _SCRIPTS["panther"].content.decode("ascii")
+    for name in ("setupact.log", "setuperr.log"):
+        assert f"'{name}'" in collected
+        assert f"'System32\\Sysprep\\Panther\\{name}'" in cleared
 
 
 def test_only_the_script_that_clears_removes_anything_and_not_in_check_mode() -> None:

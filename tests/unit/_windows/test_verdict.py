@@ -30,6 +30,23 @@ def test_the_four_marks_are_success_however_the_machine_is_powered() -> None:
     assert judge(json.dumps(generalized()))["verdict"] == "success"
 
 
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ({"ok": True, "value": {"scheduled": False}}, "Windows did not take the order to power off"),
+        ({"ok": False, "error": "A shutdown is in progress"}, "failed: A shutdown is in progress"),
+        (None, "there are no facts of collector power_off"),
+    ],
+)
+def test_success_says_where_the_machine_may_stay_on(answer: object, why: str) -> None:
+    answers = {**generalized(), "power_off": answer}
+    found = judge(answers, "running")
+    assert found["verdict"] == "success"
+    assert f"{why}. Power it off then" in found["msg"]
+    for quiet in (judge(generalized(), "running"), judge(answers, "stopped"), judge(answers, "deallocated")):
+        assert "Power it off" not in quiet["msg"]
+
+
 @pytest.mark.parametrize("command", ["oobe\\windeploy.exe", "C:\\Windows\\system32\\OOBE\\windeploy.exe"])
 def test_the_first_start_s_program_is_known_with_and_without_its_folder(command: str) -> None:
     answers = generalized()
@@ -98,6 +115,8 @@ def test_as_long_as_it_works_it_is_running(state: str, program: str) -> None:
     for answers in (generalized(), with_state(state)):
         answers["sysprep"]["value"]["running"] = [program]
         assert (judge(answers)["verdict"], judge(answers)["overdue"]) == ("running", False)
+        # The session that started it is gone when this is read, and it may have gone with it.
+        assert "Windows may have ended it with the session" in judge(answers)["next_step"]
         answers["sysprep"]["value"]["deadline_passed"] = True
         assert judge(answers)["overdue"]
         assert "The deadline has passed." in judge(answers)["msg"]

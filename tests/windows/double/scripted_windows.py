@@ -57,7 +57,6 @@ class ScriptedWindows:
             "win_service_info": self._service_info,
             "win_firewall": self._setting,
             "win_http_proxy": self._setting,
-            "win_environment": self._setting,
             "win_command": self._command,
             "win_package": self._package,
         }

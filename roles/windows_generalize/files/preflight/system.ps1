@@ -12,6 +12,7 @@ Add-Answer -Name 'system' -Collector {
         caption = $windows.Caption
         build = [int]::Parse($windows.BuildNumber)
         product_type = $windows.ProductType
+        sku = $windows.OperatingSystemSKU
         domain_role = $computer.DomainRole
         part_of_domain = $computer.PartOfDomain
         domain = [string]$computer.Domain

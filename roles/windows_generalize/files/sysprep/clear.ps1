@@ -2,14 +2,21 @@
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 #
 # Clears what is left of Windows Setup and of earlier runs: Sysprep would take a cached answer file, Azure wants the
-# folder Panther gone, and the tag that is there afterwards is to be the new one.
+# folder Panther gone, and the tag and the logs that are there afterwards are to be those of the run to come.
 [CmdletBinding(SupportsShouldProcess)]
 param()
 Set-StrictMode -Version 2
 $ErrorActionPreference = 'Stop'
 
 $Ansible.Changed = $false
-foreach ($name in 'Panther', 'System32\Sysprep\unattend.xml', 'System32\Sysprep\Sysprep_succeeded.tag') {
+$names = @(
+    'Panther'
+    'System32\Sysprep\Panther\setupact.log'
+    'System32\Sysprep\Panther\setuperr.log'
+    'System32\Sysprep\unattend.xml'
+    'System32\Sysprep\Sysprep_succeeded.tag'
+)
+foreach ($name in $names) {
     $path = Join-Path -Path $env:SystemRoot -ChildPath $name
     if (Test-Path -LiteralPath $path) {
         if (-not $Ansible.CheckMode) {
