@@ -34,12 +34,16 @@ from tests.unit._disk.lvm_samples import EXTENT, MIB, Logical, Part, fill, make_
 # Several boots, and a role of many tasks twice, on a machine without KVM that may be busy.
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(14400)]
 
-SIZE_MIB = 2048
+SIZE_MIB = {"bookworm": 2048, "trixie": 2048, "noble": 3072}
 BOOT_SECONDS = 1500
 IDENTITY = "cat /etc/machine-id; cut -d' ' -f2 /etc/ssh/ssh_host_*_key.pub; hostname"
 NAMES = ("first", "second")
 # What linux_prepare installs: a guest here reaches no mirror.
-PREPARED_PACKAGES = ("gdisk", "hyperv-daemons", "chrony")
+PREPARED_PACKAGES = {
+    "bookworm": ("gdisk", "hyperv-daemons", "chrony"),
+    "trixie": ("gdisk", "hyperv-daemons", "chrony"),
+    "noble": ("gdisk", "chrony"),
+}
 ARGUMENTS = "console=tty1 console=ttyS0,115200n8 earlyprintk=ttyS0,115200 nvme_core.io_timeout=240"
 UNITS = (
     "chrony.service ssh.service walinuxagent.service azure-temporary-swap.service cloud-init-local.service"
@@ -60,6 +64,7 @@ class Make(NamedTuple):
 MAKES = {
     "Debian 12, prepared, UEFI": Make("bookworm", "uefi", prepared=True),
     "Debian 13, prepared": Make("trixie", prepared=True),
+    "Ubuntu 24.04, prepared, UEFI": Make("noble", "uefi", prepared=True),
     "Debian 13, UEFI, NVMe": Make("trixie", "uefi", nvme=True),
     "Debian 12, BIOS, NVMe": Make("bookworm", nvme=True),
     "Debian 12, LVM": Make("bookworm", lvm=True),
@@ -110,27 +115,28 @@ class Lab:
 @pytest.fixture(params=list(MAKES))
 def lab(request: pytest.FixtureRequest, build_debian_disk: Callable[..., Path], tmp_path: Path) -> Lab:
     make = MAKES[request.param]
-    packages = (*(["lvm2"] if make.lvm else []), *(PREPARED_PACKAGES if make.prepared else []))
-    built = build_debian_disk(make.suite, packages=packages, size_mib=SIZE_MIB)
+    packages = (*(["lvm2"] if make.lvm else []), *(PREPARED_PACKAGES[make.suite] if make.prepared else []))
+    size_mib = SIZE_MIB[make.suite]
+    built = build_debian_disk(make.suite, packages=packages, size_mib=size_mib)
     disk = tmp_path / "disk.raw"
     if make.lvm:
-        move_to_logical_volume(built, disk)
+        move_to_logical_volume(built, disk, size_mib)
     else:
         copy_disk(built, disk)
     return Lab(make, tmp_path, direct_boot(built) if make.lvm else None)
 
 
-def move_to_logical_volume(source: Path, target: Path) -> None:
+def move_to_logical_volume(source: Path, target: Path, size_mib: int) -> None:
     """A disk of one physical volume, with the root file system of another disk on a logical volume."""
-    root = bootable_layout(SIZE_MIB).root
+    root = bootable_layout(size_mib).root
     content = target.with_name("root.img")
     place = [f"skip={root.offset // MIB}", f"count={root.length // MIB}"]
     run_program(["dd", f"if={source}", f"of={content}", "bs=1M", "conv=sparse", "status=none", *place])
     with target.open("wb") as file:
-        file.truncate((SIZE_MIB + 64) * MIB)
-    script = f"label: gpt\nstart=1MiB, size={SIZE_MIB + 62}MiB, type=E6D6D379-F507-44C2-A23C-238F2A3DF928\n"
+        file.truncate((size_mib + 64) * MIB)
+    script = f"label: gpt\nstart=1MiB, size={size_mib + 62}MiB, type=E6D6D379-F507-44C2-A23C-238F2A3DF928\n"
     run_program(["sfdisk", "--quiet", str(target)], stdin=script)
-    parts = [Part(target, MIB, (SIZE_MIB + 62) * MIB)]
+    parts = [Part(target, MIB, (size_mib + 62) * MIB)]
     make_group(target.parent, parts, [Logical("root", -(-content.stat().st_size // EXTENT))])
     fill(pieces(target.parent, parts)["root"], content)
     content.unlink()

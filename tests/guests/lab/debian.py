@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: The goldenimage.azure authors
 
-"""Builds real Debian guests: a raw GPT disk that boots by BIOS and by UEFI, its kernel aside.
+"""Builds real guests of Debian and Ubuntu: a raw GPT disk that boots by BIOS and by UEFI, its kernel aside.
 
 Nothing is mounted on the host and root is not needed: mmdebstrap makes the tree (as root, or unprivileged in
 a user namespace) and mke2fs fills the file system from inside of it.
@@ -21,16 +21,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.guests.lab import bootloader, disk_layout, guest_configuration
+from tests.guests.lab import bootloader, disk_layout, guest_configuration, suites
 from tests.guests.lab.cache import cached, code_digest
 from tests.guests.lab.machine import DirectBoot
 from tests.guests.lab.programs import run_program
+from tests.guests.lab.suites import mirror, mmdebstrap_command, suite_facts
 
 _PACKAGES = (
     *("systemd-sysv", "udev", "dbus", "libpam-systemd", "openssh-server", "sudo", "python3", "python3-apt"),
-    *("cloud-init", "cloud-guest-utils", "waagent", "linux-image-cloud-amd64", "initramfs-tools", "lz4"),
-    *("grub2-common", "fdisk", "e2fsprogs", "netplan.io", "systemd-resolved", "iproute2", "procps"),
-    "ca-certificates",
+    *("cloud-init", "cloud-guest-utils", "initramfs-tools", "lz4", "grub2-common", "fdisk", "e2fsprogs"),
+    *("netplan.io", "systemd-resolved", "iproute2", "procps", "ca-certificates"),
 )
 # Documentation and the hardware database's sources: many blocks, and nothing a guest does needs them.
 _EXCLUDED = (
@@ -43,7 +43,9 @@ _EXCLUDED = (
 )
 _AGENT_KEY_TYPE = "Provisioning.SshHostKeyPairType"
 _BUILD_SECONDS = 1200
-_CODE = code_digest(__file__, bootloader.__file__, disk_layout.__file__, guest_configuration.__file__)
+_CODE = code_digest(
+    __file__, bootloader.__file__, disk_layout.__file__, guest_configuration.__file__, suites.__file__
+)
 
 
 class Account(NamedTuple):
@@ -72,18 +74,20 @@ def build_debian(
     files: Sequence[PlantedFile] = (),
     size_mib: int = 2048,
 ) -> Path:
-    """The raw disk of a Debian guest, built when no build of this very recipe is in `cache_dir`.
+    """The raw disk of a guest, built when no build of this very recipe is in `cache_dir`.
 
     The disk is shared: start machines from an overlay or a copy. Environment: GUEST_MIRROR (a mirror's
     address or one sources.list line) and GUEST_KEYRING (a keyring file) replace what mmdebstrap takes for the
-    suite; with them a suite of Ubuntu can be given.
+    suite.
 
     Raises ProgramError with mmdebstrap's own words when the build fails; nothing is left behind then.
     """
-    mirror = os.environ.get("GUEST_MIRROR")
-    keyring = os.environ.get("GUEST_KEYRING")
-    recipe = _Recipe(suite, tuple(packages), tuple(accounts), tuple(files), size_mib, mirror, keyring)
-    target = cached(cache_dir, f"{suite}-{recipe.digest()}", lambda work: _Build(work, recipe).run())
+    recipe = _Recipe(suite, tuple(packages), tuple(accounts), tuple(files), size_mib, tuple(mirror()))
+
+    def build(work: Path) -> None:
+        _Build(cache_dir, work, recipe).run()
+
+    target = cached(cache_dir, f"{suite}-{recipe.digest()}", build)
     return target / "disk.raw"
 
 
@@ -99,15 +103,15 @@ class _Recipe(NamedTuple):
     accounts: tuple[Account, ...]
     files: tuple[PlantedFile, ...]
     size_mib: int
-    mirror: str | None
-    keyring: str | None
+    mirror: tuple[str, ...]
 
     def digest(self) -> str:
         return hashlib.sha256((repr(tuple(self)) + _CODE).encode()).hexdigest()[:16]
 
 
 class _Build:
-    def __init__(self, work: Path, recipe: _Recipe) -> None:
+    def __init__(self, cache_dir: Path, work: Path, recipe: _Recipe) -> None:
+        self.cache_dir = cache_dir
         self.work = work
         self.recipe = recipe
         self.layout = disk_layout.bootable_layout(recipe.size_mib)
@@ -120,21 +124,19 @@ class _Build:
         _write_tar(self.work / "planted.tar", self._planted())
         with self._outputs("disk.raw", "vmlinuz", "initrd") as outputs:
             command = [*self._mmdebstrap(), *self._hooks(*outputs), self.recipe.suite, "/dev/null"]
+            command += self.recipe.mirror
             # Descriptors go through: a build in a user namespace could not reach the files by their paths.
-            command += [self.recipe.mirror] if self.recipe.mirror else []
             run_program(command, pass_descriptors=outputs, timeout=_BUILD_SECONDS)
         (self.work / "command-line").write_text(guest_configuration.root_argument(self.root_uuid))
         bootloader.install_bootloader(disk, layout, self.root_uuid)
         (self.work / "planted.tar").unlink()
 
     def _mmdebstrap(self) -> list[str]:
-        command = ["mmdebstrap", "--mode=auto", "--variant=minbase", "--format=null"]
-        command += ["--include=" + ",".join([*_PACKAGES, *self.recipe.packages]), "--dpkgopt=force-unsafe-io"]
-        command += ['--aptopt=Acquire::Languages "none"', '--aptopt=Apt::Install-Recommends "false"']
-        command += ["--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr"]
-        command += [f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED]
-        command += ["--dpkgopt=path-include=/usr/share/doc/*/copyright"]
-        return [*command, *([f"--keyring={self.recipe.keyring}"] if self.recipe.keyring else [])]
+        suite = self.recipe.suite
+        facts = suite_facts(suite)
+        packages = [*_PACKAGES, facts.agent, facts.kernel, *self.recipe.packages]
+        command = mmdebstrap_command(self.cache_dir, suite, packages, _EXCLUDED)
+        return [*command, "--format=null", "--dpkgopt=path-include=/usr/share/doc/*/copyright"]
 
     def _hooks(self, disk: int, kernel: int, initrd: int) -> list[str]:
         planted = shlex.quote(str(self.work / "planted.tar"))
@@ -182,7 +184,8 @@ class _Build:
         )
 
     def _planted(self) -> Iterator[PlantedFile]:
-        for path, content in guest_configuration.configuration_files(self.root_uuid).items():
+        title = suite_facts(self.recipe.suite).title
+        for path, content in guest_configuration.configuration_files(self.root_uuid, title).items():
             yield PlantedFile(path, content.encode())
         for path, source in bootloader.module_files():
             yield PlantedFile(path, source.read_bytes())

@@ -12,13 +12,13 @@ from tests.guests.lab.bootloader import default_grub
 KERNEL_COMMAND_LINE = "console=ttyS0,115200 net.ifnames=0 mitigations=off"
 
 
-def configuration_files(root_uuid: str) -> dict[str, str]:
-    """Path to content of what every guest gets."""
+def configuration_files(root_uuid: str, title: str) -> dict[str, str]:
+    """Path to content of what every guest gets; `title` is what the boot menu calls its system."""
     return {
         "/etc/fstab": f"UUID={root_uuid} / ext4 rw,discard,errors=remount-ro 0 1\n",
         "/etc/hostname": "debian\n",
         "/etc/hosts": "127.0.0.1 localhost\n127.0.1.1 debian\n::1 localhost ip6-localhost ip6-loopback\n",
-        "/boot/grub/grub.cfg": _grub_configuration(root_uuid),
+        "/boot/grub/grub.cfg": _grub_configuration(root_uuid, title),
         "/etc/default/grub": default_grub(KERNEL_COMMAND_LINE),
         "/etc/initramfs-tools/conf.d/compression": "COMPRESS=lz4\n",
         # Azure for the field; NoCloud for guests seeded by a volume; None for the rest.
@@ -27,16 +27,17 @@ def configuration_files(root_uuid: str) -> dict[str, str]:
     }
 
 
-def _grub_configuration(root_uuid: str) -> str:
-    # Until update-grub in the guest replaces it; the links are kept by the kernel's package.
+def _grub_configuration(root_uuid: str, title: str) -> str:
+    # Until update-grub in the guest replaces it; the links are kept by the kernel's package, here or there.
     return (
         "set timeout=0\n"
         "serial --unit=0 --speed=115200\n"
         "terminal_output serial\n"
         f"search --no-floppy --fs-uuid --set=root {root_uuid}\n"
-        "menuentry 'Debian GNU/Linux' {\n"
-        f"  linux /vmlinuz {root_argument(root_uuid)}\n"
-        "  initrd /initrd.img\n"
+        "if [ -e /vmlinuz ]; then set links=/; else set links=/boot/; fi\n"
+        f"menuentry '{title}' {{\n"
+        f"  linux ${{links}}vmlinuz {root_argument(root_uuid)}\n"
+        "  initrd ${links}initrd.img\n"
         "}\n"
     )
 

@@ -10,20 +10,21 @@ it needs in a mount namespace of its own, so that nothing stays mounted, whateve
 from __future__ import annotations
 
 import hashlib
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.guests.lab import suites
 from tests.guests.lab.cache import cached, code_digest
 from tests.guests.lab.programs import run_program
+from tests.guests.lab.suites import mirror, mmdebstrap_command
 
 CONNECTIONS = Path(__file__).parent / "connections"
 
 _EXCLUDED = ("/usr/share/man/*", "/usr/share/info/*", "/usr/share/doc/*", "/usr/share/locale/*")
 _BUILD_SECONDS = 1200
-_CODE = code_digest(__file__)
+_CODE = code_digest(__file__, suites.__file__)
 # Of devices a tree sees only those without hardware: what looks for disks must not find the host's.
 _ENTER = """\
 #!/bin/sh
@@ -88,11 +89,9 @@ def build_tree(cache_dir: Path, recipe: TreeRecipe) -> Path:
 
     It is shared: only look at it. Environment: GUEST_MIRROR and GUEST_KEYRING as for `build_debian`.
     """
-    mirror = os.environ.get("GUEST_MIRROR")
-    digest = hashlib.sha256((repr((tuple(recipe), mirror)) + _CODE).encode()).hexdigest()[:16]
-    return (
-        cached(cache_dir, f"tree-{recipe.suite}-{digest}", lambda work: _build(work, recipe, mirror)) / "tree"
-    )
+    digest = hashlib.sha256((repr((tuple(recipe), mirror())) + _CODE).encode()).hexdigest()[:16]
+    built = cached(cache_dir, f"tree-{recipe.suite}-{digest}", lambda work: _build(cache_dir, work, recipe))
+    return built / "tree"
 
 
 def open_tree(base: Path, work_dir: Path) -> RootTree:
@@ -107,17 +106,11 @@ def open_tree(base: Path, work_dir: Path) -> RootTree:
     return RootTree(enter, places["layer"], f"{line} ansible_python_interpreter=/usr/bin/python3")
 
 
-def _build(work: Path, recipe: TreeRecipe, mirror: str | None) -> None:
-    keyring = os.environ.get("GUEST_KEYRING")
-    command = ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"]
-    command += ["--include=" + ",".join(recipe.packages), "--dpkgopt=force-unsafe-io"]
-    command += ['--aptopt=Acquire::Languages "none"', '--aptopt=Apt::Install-Recommends "false"']
-    command += [f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED]
-    command += [f"--keyring={keyring}"] if keyring else []
-    command += ["--skip=cleanup/apt/lists,cleanup/apt/cache"]
+def _build(cache_dir: Path, work: Path, recipe: TreeRecipe) -> None:
+    command = mmdebstrap_command(cache_dir, recipe.suite, recipe.packages, _EXCLUDED)
+    command += ["--format=directory", "--skip=cleanup/apt/lists,cleanup/apt/cache"]
     command += [f"--customize-hook={hook}" for hook in _hooks(recipe)]
-    command += [recipe.suite, str(work / "tree"), *([mirror] if mirror else [])]
-    run_program(command, timeout=_BUILD_SECONDS)
+    run_program([*command, recipe.suite, str(work / "tree"), *mirror()], timeout=_BUILD_SECONDS)
 
 
 def _hooks(recipe: TreeRecipe) -> Sequence[str]:
