@@ -13,7 +13,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.benchmarks.guests.contenders import OPTIONS, PLAYBOOK, Contender, contenders
+from tests.benchmarks.guests.contenders import (
+    OPTIONS,
+    OURS,
+    PLAYBOOK,
+    TASK_BY_TASK,
+    Contender,
+    contenders,
+)
 from tests.benchmarks.guests.look import Left, look
 from tests.benchmarks.guests.used_machine import use
 from tests.benchmarks.guests.watch import Spent, Watch
@@ -110,13 +117,31 @@ def _offline(guest: ThawedGuest, contender: Contender) -> Spent:
     return watch.spent(None)
 
 
+def _medians(result: Result) -> tuple[float, float]:
+    """Wall time and processor time in seconds."""
+    return (
+        statistics.median(spent.wall for spent in result.rounds),
+        statistics.median(spent.processor for spent in result.rounds),
+    )
+
+
+def _ratios(results: list[Result]) -> str:
+    """What our way takes of the time of removing traces task by task, where both were measured."""
+    by_title = {result.title: _medians(result) for result in results}
+    ours, theirs = by_title.get(OURS), by_title.get(TASK_BY_TASK)
+    if ours is None or theirs is None:
+        return ""
+    wall, processor = (mine / other for mine, other in zip(ours, theirs, strict=True))
+    share = f"{wall:.2f} of the time and {processor:.2f} of the processor time"
+    return f"\n{OURS} takes {share} of {TASK_BY_TASK}.\n"
+
+
 def _table(results: list[Result]) -> str:
     columns = ["way", "traces", "kinds", "files", "copies", "seconds", "processor seconds", "round trips"]
     lines = ["| " + " | ".join(columns) + " |", "|---|" + "--:|" * (len(columns) - 1)]
     for result in results:
         left, trips = result.left, result.rounds[-1].trips
-        wall = statistics.median(spent.wall for spent in result.rounds)
-        processor = statistics.median(spent.processor for spent in result.rounds)
+        wall, processor = _medians(result)
         cells: list[object] = [result.title, left.traces, len(left.ids), len(left.files), left.copies]
         cells += [f"{wall:.1f}", f"{processor:.1f}", "-" if trips is None else trips]
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
@@ -133,6 +158,7 @@ def _report(results: list[Result], missing: list[str], rounds: int) -> str:
     report = _ABOUT.format(accelerator="QEMU with " + accelerator().upper())
     day = f"{datetime.now(timezone.utc):%Y-%m-%d}"
     report += f"\nMeasured {day}, median of {rounds}.\n\n{_table(results)}\n"
+    report += _ratios(results)
     report += "".join(f"\nNot measured, as it is not installed here: {title}.\n" for title in missing)
     return report + f"\n{_details(results)}\n"
 

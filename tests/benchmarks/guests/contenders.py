@@ -19,6 +19,9 @@ _OFF: Task = {
     "ansible.builtin.shell": "nohup sh -c 'sleep 1; systemctl poweroff' > /dev/null 2>&1 &",
 }
 
+OURS = "linux_generalize"
+TASK_BY_TASK = "one task per trace, as image-builder does"
+
 
 class Contender(NamedTuple):
     """`tasks` run on the guest (None: our playbook); `offline` is a command for the disk, which follows."""
@@ -125,9 +128,9 @@ def contenders(user: str) -> dict[str, Contender]:
         "waagent": Contender("`waagent -deprovision+user` alone", (waagent,)),
         "cloud-init": Contender("`cloud-init clean --logs --machine-id` alone", (clean,)),
         "documented": Contender("Azure's documented order: cloud-init clean, waagent, history", documented),
-        "per-trace": Contender("one task per trace, as image-builder does", one_task_per_trace(user)),
+        "per-trace": Contender(TASK_BY_TASK, one_task_per_trace(user)),
         "virt-sysprep": Contender("virt-sysprep on the disk", (), ("virt-sysprep", "--quiet", "-a")),
-        "ours": Contender("linux_generalize", None),
+        "ours": Contender(OURS, None),
     }
 
 

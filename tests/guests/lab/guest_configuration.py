@@ -49,8 +49,8 @@ def root_argument(root_uuid: str) -> str:
 
 def _cloud_settings() -> str:
     settings = {
-        # The suite's locale needs no generating, and the sources are the ones the image was built from.
-        "locale": "C.UTF-8",
+        # Ubuntu's cloud-init would install what generates locales, and the sources are the ones of the build.
+        "locale": False,
         "apt_preserve_sources_list": True,
         "ssh_genkeytypes": ["ed25519", "ecdsa"],
         # There is no grub-pc package whose debconf answers would want an update.
