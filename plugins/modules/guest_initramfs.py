@@ -9,9 +9,9 @@ short_description: Have drivers in every initramfs of a Linux machine, and see t
 version_added: 0.2.0
 author: The goldenimage.azure authors (@goldenimage)
 description:
-  - Looks into the initramfs of every installed kernel with C(lsinitramfs) or C(lsinitrd), tells
-    C(initramfs-tools) or C(dracut) to include what is missing, now and for later kernels, has the initramfs
-    made anew where needed, and looks again.
+  - Looks into the initramfs of every installed kernel, tells C(initramfs-tools) or C(dracut) to include what
+    is missing, now and for later kernels, has the initramfs made anew where needed, and looks again. One that
+    is packed with what Python on the machine cannot unpack is listed by C(lsinitramfs) or C(lsinitrd).
   - A new initramfs takes the place of the old one only when it is whole. With C(dracut) it has to have the
     drivers too.
   - Drivers that are part of a kernel need no place in its initramfs.

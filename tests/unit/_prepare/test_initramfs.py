@@ -18,6 +18,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._prepare.kernels
     module_name,
 )
 
+from tests.unit._guest.azure_ready import initramfs
 from tests.unit._prepare.host import Host
 
 REQUIRED = ["hv_vmbus", "hv_storvsc"]
@@ -105,6 +106,29 @@ def test_kernel_without_any_initramfs_gets_one(tmp_path: Path) -> None:
     assert ["/usr/sbin/update-initramfs", "-c", "-k", "6.1"] in host.calls
 
 
+def test_initramfs_that_can_be_read_is_not_listed_by_a_program(tmp_path: Path) -> None:
+    host = debian(tmp_path)
+    add_kernel(host, "6.1", ALL)
+    (tmp_path / "boot/initrd.img-6.1").write_bytes(
+        initramfs(["hv_vmbus", "hv_storvsc", "nvme", "pci-hyperv"])
+    )
+    plan = Drivers(host.root, host, REQUIRED, WANTED).plan()
+    assert plan.rebuild == []
+    assert plan.kernels[0].named("included") == ["hv_storvsc", "nvme", "pci_hyperv"]
+    assert host.calls == []
+
+
+def test_initramfs_that_nobody_can_read_is_an_error_that_names_what_to_install(tmp_path: Path) -> None:
+    host = debian(tmp_path)
+    add_kernel(host, "6.1", ALL)
+    host.write("/boot/initrd.img-6.1", "packed otherwise")
+    del host.programs["lsinitramfs"]
+    with pytest.raises(
+        GuestError, match=r"initrd\.img-6\.1 is no initramfs at byte 0, and lsinitramfs is not in"
+    ):
+        Drivers(host.root, host, REQUIRED, WANTED).plan()
+
+
 def test_dracut_replaces_the_old_one_by_one_that_has_the_drivers(tmp_path: Path) -> None:
     host = red_hat(tmp_path)
     add_kernel(host, "5.14.0-70.el9", ALL, [])
@@ -185,7 +209,7 @@ def test_drivers_that_were_kept_from_loading_may_load_and_the_initramfs_learns_o
     add_kernel(host, "6.1", ALL, [])
     drivers = Drivers(host.root, host, REQUIRED, WANTED)
     drivers.carry_out(drivers.plan())
-    initramfs = tmp_path / "boot/initrd.img-6.1"
+    image = tmp_path / "boot/initrd.img-6.1"
     host.write(RULES, DENIED)
     (tmp_path / "etc/modprobe.d/gone.conf").symlink_to("nowhere")
 
@@ -197,7 +221,7 @@ def test_drivers_that_were_kept_from_loading_may_load_and_the_initramfs_learns_o
         "install pci", "# Not on Azure: install pci"
     )
     # A run that ended here has left an initramfs with the old rules.
-    os.utime(initramfs, (1, 1))
+    os.utime(image, (1, 1))
     drivers = Drivers(host.root, host, REQUIRED, WANTED)
     plan = drivers.plan()
     assert (plan.changes, [kernel.version for kernel in plan.rebuild]) == ([], ["6.1"])
