@@ -163,7 +163,7 @@ def test_another_machine_than_the_one_that_is_meant_is_refused(windows: WindowsP
     ("variables", "message"),
     [
         ({}, "windows_generalize_confirm is not set"),
-        ({"windows_generalize_confirm": "build"}, "or set windows_generalize_backup to false"),
+        ({"windows_generalize_confirm": "build"}, "leave it out and set windows_generalize_backup to false"),
         (
             {"windows_generalize_confirm": "build", "windows_generalize_vm_id": "build"},
             "windows_generalize_vm_id is 'build', which is no virtual machine's id",

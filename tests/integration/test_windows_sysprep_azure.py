@@ -50,9 +50,7 @@ def machine(another_machine: SupervisedMachine, vm: BackedUp) -> SupervisedMachi
 
 
 @pytest.fixture
-def windows(
-    azure: LocalAzure, another_machine: SupervisedMachine, tmp_path: Path
-) -> Iterator[WindowsPlayer]:
+def windows(azure: LocalAzure, another_machine: SupervisedMachine, tmp_path: Path) -> Iterator[WindowsPlayer]:
     scripted = ScriptedWindows(another_machine.scripts())
     with WindowsDouble(scripted) as double:
         yield WindowsPlayer(Player(tmp_path, azure.env), scripted, double)
