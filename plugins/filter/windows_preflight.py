@@ -50,6 +50,13 @@ _value:
     computer:
       description: The computer's name; none where it could not be read.
       type: str
+    vm_ids:
+      description:
+        - What Azure's id of the machine (C(vmId)) can be by the UUID in its firmware, in lower case; empty where that
+          could not be read.
+        - Two, for systems differ in the order in which they show its bytes.
+      type: list
+      elements: str
     stops:
       description: Whether a finding says not to start Sysprep.
       type: bool

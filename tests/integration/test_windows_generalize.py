@@ -85,6 +85,7 @@ def test_a_healthy_machine_passes_in_two_round_trips_and_nothing_is_changed(wind
     done = windows.role(_ROLE, **_GO_ON).succeeded()
     assert _preflight(done) == {
         "computer": "BUILD",
+        "vm_ids": ["a1b2c3d4-0102-0304-8506-0708090a0b0c", "d4c3b2a1-0201-0403-8506-0708090a0b0c"],
         "stops": False,
         "findings": [],
         "waived": [],
@@ -162,9 +163,13 @@ def test_another_machine_than_the_one_that_is_meant_is_refused(windows: WindowsP
     ("variables", "message"),
     [
         ({}, "windows_generalize_confirm is not set"),
-        ({"windows_generalize_confirm": "build"}, "or set windows_generalize_backup to false"),
+        ({"windows_generalize_confirm": "build"}, "leave it out and set windows_generalize_backup to false"),
         (
             {"windows_generalize_confirm": "build", "windows_generalize_vm_id": "build"},
+            "windows_generalize_vm_id is 'build', which is no virtual machine's id",
+        ),
+        (
+            {**_GO_ON, "windows_generalize_vm_id": "build"},
             "windows_generalize_vm_id is 'build', which is no virtual machine's id",
         ),
         ({"windows_generalize_waive": {"a": 1}}, "windows_generalize_waive"),

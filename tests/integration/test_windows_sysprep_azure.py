@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._azure.session import AzureSession
 
-from tests.integration.backups import BackedUp
+from tests.integration.backups import VM, BackedUp
 from tests.integration.cloud import LocalAzure
 from tests.integration.machines import golden_image
 from tests.integration.plays import Player
@@ -36,13 +36,22 @@ def vm(azure: LocalAzure, session: AzureSession, group: str) -> BackedUp:
 
 
 @pytest.fixture
-def machine() -> SupervisedMachine:
+def another_machine() -> SupervisedMachine:
+    """One that has the computer's name, and is none of Azure's."""
     return SupervisedMachine()
 
 
 @pytest.fixture
-def windows(azure: LocalAzure, machine: SupervisedMachine, tmp_path: Path) -> Iterator[WindowsPlayer]:
-    scripted = ScriptedWindows(machine.scripts())
+def machine(another_machine: SupervisedMachine, vm: BackedUp) -> SupervisedMachine:
+    """The guest of `vm`."""
+    vm_id = vm.body()["properties"]["vmId"]
+    another_machine.facts["firmware"]["value"]["uuid"] = vm_id.upper()
+    return another_machine
+
+
+@pytest.fixture
+def windows(azure: LocalAzure, another_machine: SupervisedMachine, tmp_path: Path) -> Iterator[WindowsPlayer]:
+    scripted = ScriptedWindows(another_machine.scripts())
     with WindowsDouble(scripted) as double:
         yield WindowsPlayer(Player(tmp_path, azure.env), scripted, double)
 
@@ -98,3 +107,45 @@ def test_a_machine_that_is_off_without_a_word_is_neither_asked_again_nor_proved(
     done.failed_with("(silent)", "Azure says that the machine is stopped, which proves nothing.")
     assert machine.steps[-1] == "run"
     assert "goldenimage_generalized" not in azure.get(vm.id).get("tags", {})
+
+
+@pytest.mark.parametrize(
+    ("firmware", "told", "options"),
+    [
+        (None, "a1b2c3d4-0102-0304-8506-0708090a0b0c", {}),
+        (None, "a1b2c3d4-0102-0304-8506-0708090a0b0c", {"windows_generalize_backup": False}),
+        ({"ok": False, "error": "Invalid class"}, "tells none.", {}),
+    ],
+    ids=["with a backup", "without a backup", "unreadable"],
+)
+def test_right_computer_with_the_id_of_another_machine_in_azure_is_refused(
+    azure: LocalAzure,
+    windows: WindowsPlayer,
+    another_machine: SupervisedMachine,
+    vm: BackedUp,
+    tmp_path: Path,
+    firmware: dict[str, Any] | None,
+    told: str,
+    options: dict[str, Any],
+) -> None:
+    if firmware is not None:
+        another_machine.facts["firmware"] = firmware
+    mark = azure.mark()
+    done = windows.role(ROLE, **{**_variables(vm, tmp_path), **options})
+    vm_id = vm.body()["properties"]["vmId"]
+    done.failed_with(f"has the id {vm_id} in Azure", "BUILD", told, "nothing was changed")
+    assert another_machine.steps == []
+    assert azure.writes(mark) == []
+
+
+def test_id_of_a_machine_that_azure_does_not_have_is_refused_before_the_computer_is_asked(
+    azure: LocalAzure, windows: WindowsPlayer, group: str, tmp_path: Path
+) -> None:
+    gone = azure.id(group, VM, "gone")
+    windows.role(
+        ROLE,
+        windows_generalize_confirm="build",
+        windows_generalize_vm_id=gone,
+        windows_generalize_logs=str(tmp_path / "logs"),
+    ).failed_with(f"{gone} does not exist", "Nothing was changed.")
+    assert windows.machine.calls == []

@@ -44,10 +44,11 @@ _STEPS = {
 
 class SupervisedMachine:
     """What the supervising scripts answer, for a test to change. `steps` notes which of them came, but for
-    the two that collect facts, `facts-1` and `facts-2`. The connection ends in the middle of the step
-    `ends_at`."""
+    the two that collect facts, `facts-1` and `facts-2`; both tell of `facts`. The connection ends in the
+    middle of the step `ends_at`."""
 
     def __init__(self) -> None:
+        self.facts: Answers = server()
         self.agent: dict[str, Any] = {"found": ["RdAgent"], "waiting": []}
         self.traces: Answers = clean()
         self.removed: Answers | None = None
@@ -69,23 +70,22 @@ class SupervisedMachine:
         }
         for number, names in enumerate(_VARS["_windows_generalize_collectors"], 1):
             files = [f"preflight/{name}.ps1" for name in ("begin", *names, "end")]
-            known[script_of(ROLE, *files)] = self._healthy(f"facts-{number}", names)
+            known[script_of(ROLE, *files)] = self._facts(f"facts-{number}", names)
         return known
 
     def _end(self, step: str) -> None:
         if step == self.ends_at:
             raise ConnectionLostError(self.ending, self.comes_back)
 
-    def _healthy(self, step: str, names: list[str]) -> Script:
-        answers = server()
-        wanted = {}
+    def _facts(self, step: str, names: list[str]) -> Script:
+        wanted: list[str] = []
         for name in names:
             fixture = yaml.safe_load((COLLECTED / f"{name}.yml").read_text(encoding="utf-8"))
-            wanted.update({collector: answers[collector] for collector in fixture["answers"]})
+            wanted += fixture["answers"]
 
         def run(_parameters: Mapping[str, Any], _check_mode: bool) -> tuple[bool, list[str]]:
             self._end(step)
-            return False, [json.dumps(wanted)]
+            return False, [json.dumps({collector: self.facts[collector] for collector in wanted})]
 
         return run
 

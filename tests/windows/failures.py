@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from tests.windows.first_starts import POOR_PASSWORD, SETTING_FAILS, SETTING_UNKNOWN
+from tests.windows.failure import COMPLETE, SPECIALIZED, UNDEPLOYABLE, Failure
+from tests.windows.first_starts import FIRST_STARTS
 from tests.windows.sysprep_logs import (
     APPX,
     APPX_REMOVAL,
@@ -30,21 +29,6 @@ from tests.windows.sysprep_logs import (
     session_failed,
     validating,
 )
-
-
-class Failure(NamedTuple):
-    """`cause`, `phase` and `changed` are what the diagnosis must say; `state` is ImageState afterwards."""
-
-    name: str
-    cause: str
-    phase: str
-    changed: str
-    state: str
-    messages: tuple[Message, ...]
-
-
-COMPLETE, UNDEPLOYABLE = "IMAGE_STATE_COMPLETE", "IMAGE_STATE_UNDEPLOYABLE"
-SPECIALIZED = "IMAGE_STATE_SPECIALIZE_RESEAL_TO_OOBE"
 
 _MSDTC = Provider("msdtcprx.dll", "SysPrepDtcCleanup")
 _DSC = Provider("DscCore.dll", "SysPrep_Cleanup")
@@ -336,30 +320,7 @@ FAILURES = (
             ),
         ),
     ),
-    Failure(
-        "answer file with a setting that fails",
-        "answer-file-not-applied",
-        "setup",
-        "yes",
-        UNDEPLOYABLE,
-        SETTING_FAILS,
-    ),
-    Failure(
-        "answer file for the first start with an unknown setting",
-        "answer-file-invalid",
-        "setup",
-        "yes",
-        UNDEPLOYABLE,
-        SETTING_UNKNOWN,
-    ),
-    Failure(
-        "account with a poor password",
-        "password-against-policy",
-        "setup",
-        "yes",
-        UNDEPLOYABLE,
-        POOR_PASSWORD,
-    ),
+    *FIRST_STARTS,
     Failure(
         "dialog closed",
         "dialog-closed",

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from tests.windows.failure import UNDEPLOYABLE, Failure
 from tests.windows.sysprep_logs import ERROR, INFO, Message
 
 
@@ -16,7 +17,7 @@ _BEGUN = (
     _said(INFO, "[windeploy.exe] Launching [C:\\Windows\\system32\\oobe\\setup.exe]..."),
 )
 
-SETTING_FAILS = (
+_SETTING_FAILS = (
     *_BEGUN,
     _said(
         ERROR,
@@ -26,7 +27,7 @@ SETTING_FAILS = (
         "[Microsoft-Windows-Shell-Setup].",
     ),
 )
-SETTING_UNKNOWN = (
+_SETTING_UNKNOWN = (
     *_BEGUN,
     _said(
         ERROR,
@@ -34,8 +35,21 @@ SETTING_UNKNOWN = (
         "A component or setting specified in the answer file does not exist.",
     ),
 )
-POOR_PASSWORD = (
+_POOR_PASSWORD = (
     *_BEGUN,
     _said(ERROR, "[audit.exe] Unable to enable local account [Owner]; hr = 0x800708C5"),
     _said(ERROR, "[windeploy.exe] Failure occured during online installation; hr = 0x80004005"),
+)
+
+
+def _failing(name: str, cause: str, messages: tuple[Message, ...]) -> Failure:
+    return Failure(name, cause, "setup", "yes", UNDEPLOYABLE, messages)
+
+
+FIRST_STARTS = (
+    _failing("answer file with a setting that fails", "answer-file-not-applied", _SETTING_FAILS),
+    _failing(
+        "answer file for the first start with an unknown setting", "answer-file-invalid", _SETTING_UNKNOWN
+    ),
+    _failing("account with a poor password", "password-against-policy", _POOR_PASSWORD),
 )

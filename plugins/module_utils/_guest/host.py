@@ -9,10 +9,10 @@ import platform
 import re
 import shutil
 import subprocess
-import uuid
 from typing import NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.distributions import FAMILIES
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.firmware import azure_ids
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.guest import Guest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.places import paths
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
@@ -66,14 +66,11 @@ def identify(guest: Guest) -> Identity:
 
 
 def _vm_ids(path: str = _SMBIOS_UUID) -> Tuple[str, ...]:
-    """Azure's id of a virtual machine as its firmware tells it: SMBIOS keeps the first three groups with the
-    last byte first, and virtual machines of generation 1 and 2 differ in whether that was regarded."""
     try:
         with open(path, encoding="ascii") as file:
-            told = uuid.UUID(file.read().strip())
+            return azure_ids(file.read())
     except (OSError, ValueError):
         return ()
-    return (str(told), str(uuid.UUID(bytes=told.bytes_le)))
 
 
 def _earlier_job() -> Optional[Identity]:

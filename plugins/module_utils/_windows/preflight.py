@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ansible_collections.goldenimage.azure.plugins.module_utils._guest.firmware import azure_ids
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows import (
     preflight_appx,
     preflight_machine,
@@ -47,11 +48,13 @@ class WaiverError(ValueError):
 
 class Preflight(NamedTuple):
     """`computer` is the machine's name, None where that is not known. `findings` speak against Sysprep, the
-    gravest first; `waived` are those that somebody has waived."""
+    gravest first; `waived` are those that somebody has waived. `vm_ids` is what Azure's id of the machine can
+    be, nothing where that is not known."""
 
     computer: str | None
     findings: tuple[Finding, ...]
     waived: tuple[Finding, ...]
+    vm_ids: tuple[str, ...]
 
     @property
     def stopping(self) -> tuple[Finding, ...]:
@@ -62,6 +65,7 @@ class Preflight(NamedTuple):
         """All of it as Ansible returns it. `stops` is whether anything has to be done or waived first."""
         return {
             "computer": self.computer,
+            "vm_ids": list(self.vm_ids),
             "stops": bool(self.stopping),
             "findings": [finding.as_result() for finding in self.findings],
             "waived": [finding.as_result() for finding in self.waived],
@@ -85,7 +89,12 @@ def preflight(facts: Facts, waive: Sequence[str] = ()) -> Preflight:
         key=lambda finding: (_ORDER.index(finding.severity), not finding.stops),
     )
     waived = [finding for finding in findings if _names(finding) & waivers]
-    return Preflight(_computer(facts), tuple(each for each in findings if each not in waived), tuple(waived))
+    return Preflight(
+        computer=_computer(facts),
+        findings=tuple(each for each in findings if each not in waived),
+        waived=tuple(waived),
+        vm_ids=_vm_ids(facts),
+    )
 
 
 def _computer(facts: Facts) -> str | None:
@@ -93,6 +102,13 @@ def _computer(facts: Facts) -> str | None:
         return facts.of("restart").name("active_name")
     except UnknownFactError:
         return None
+
+
+def _vm_ids(facts: Facts) -> tuple[str, ...]:
+    try:
+        return azure_ids(facts.of("firmware").text("uuid"))
+    except UnknownFactError:
+        return ()
 
 
 def _names(finding: Finding) -> set[str]:

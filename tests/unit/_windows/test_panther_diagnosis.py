@@ -11,7 +11,8 @@ import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther_causes import CAUSES
 from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther_diagnosis import diagnose
 
-from tests.windows.failures import BUSY, FAILURES, HANGS, Failure
+from tests.windows.failure import Failure
+from tests.windows.failures import BUSY, FAILURES, HANGS
 from tests.windows.sysprep_logs import BEGAN, FORMS, beginning, errors_of, harmless, render, success
 
 _LATER = BEGAN + timedelta(minutes=20)

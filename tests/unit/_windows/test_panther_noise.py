@@ -12,7 +12,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._windows.panther
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.windows.failures import FAILURES, Failure
+from tests.windows.failure import Failure
+from tests.windows.failures import FAILURES
 from tests.windows.sysprep_logs import BEGAN, errors_of, harmless, launch_failed, refused, render
 from tests.windows.sysprep_logs import Provider as Library
 

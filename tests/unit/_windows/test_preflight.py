@@ -32,6 +32,8 @@ from tests.unit._windows.healthy import (
 )
 
 _GIB = 1 << 30
+_VM_IDS = ("a1b2c3d4-0102-0304-8506-0708090a0b0c", "d4c3b2a1-0201-0403-8506-0708090a0b0c")
+_ZEROS = "00000000-0000-0000-0000-000000000000"
 
 
 def _judged(answers: Answers, *waive: str) -> Preflight:
@@ -56,7 +58,26 @@ def _found(changes: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
     ids=["server", "workstation", "multi-session"],
 )
 def test_nothing_speaks_against_a_healthy_machine(answers: Answers) -> None:
-    assert _judged(answers) == Preflight("BUILD", (), ())
+    assert _judged(answers) == Preflight("BUILD", (), (), _VM_IDS)
+
+
+@pytest.mark.parametrize("shown", _VM_IDS)
+def test_a_machine_is_the_one_of_azure_in_either_order_of_bytes(shown: str) -> None:
+    assert set(_judged(_with({"firmware": {"uuid": shown.upper()}})).vm_ids) == set(_VM_IDS)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *({"ok": True, "value": {"uuid": shown}} for shown in (None, 7, "", "To be filled", _ZEROS)),
+        {"ok": True, "value": {}},
+        {"ok": False, "error": "Invalid class"},
+        None,
+    ],
+)
+def test_a_machine_whose_firmware_does_not_tell_may_be_none_of_azures(answer: object) -> None:
+    judged = _judged({**server(), "firmware": answer})
+    assert (judged.vm_ids, judged.findings) == ((), ())
 
 
 def _entry(**values: Any) -> dict[str, Any]:

@@ -21,6 +21,10 @@ def test_facts_come_as_texts_or_decoded_alone_or_in_lists() -> None:
     for facts in (text, [text], [[text], []], server(), halves, [json.dumps(half) for half in halves]):
         assert _filter(facts) == {
             "computer": "BUILD",
+            "vm_ids": [
+                "a1b2c3d4-0102-0304-8506-0708090a0b0c",
+                "d4c3b2a1-0201-0403-8506-0708090a0b0c",
+            ],
             "stops": False,
             "summary": [],
             "findings": [],
@@ -36,6 +40,7 @@ def test_half_of_the_facts_are_not_enough() -> None:
 
 def test_the_name_of_a_computer_that_could_not_be_read_is_none() -> None:
     assert _filter({})["computer"] is None
+    assert _filter({})["vm_ids"] == []
 
 
 @pytest.mark.parametrize("waive", ["appx", {"appx": True}, [1], ["nonsense"]])

@@ -20,6 +20,12 @@ Add-Answer -Name 'system' -Collector {
     }
 }
 
+Add-Answer -Name 'firmware' -Collector {
+    @{
+        uuid = (Get-CimInstance -ClassName Win32_ComputerSystemProduct).UUID
+    }
+}
+
 Add-Answer -Name 'upgrade' -Collector {
     $setup = 'HKLM:\SYSTEM\Setup'
     @{
