@@ -52,8 +52,8 @@ _value:
       type: str
     vm_ids:
       description:
-        - What Azure's id of the machine (C(vmId)) can be by the UUID in its firmware, in lower case; empty where that
-          could not be read.
+        - What Azure's id of the machine (C(vmId)) can be by the UUID in its firmware, in lower case; empty
+          where that could not be read.
         - Two, for systems differ in the order in which they show its bytes.
       type: list
       elements: str

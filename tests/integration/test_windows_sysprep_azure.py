@@ -118,7 +118,7 @@ def test_a_machine_that_is_off_without_a_word_is_neither_asked_again_nor_proved(
     ],
     ids=["with a backup", "without a backup", "unreadable"],
 )
-def test_right_computer_with_the_id_of_another_machine_in_azure_is_refused(
+def test_right_computer_with_the_id_of_another_machine_in_azure_is_refused(  # noqa: PLR0917 - fixtures
     azure: LocalAzure,
     windows: WindowsPlayer,
     another_machine: SupervisedMachine,

@@ -7,8 +7,8 @@ Azure keeps `vmId` in the SMBIOS of every virtual machine, the first three group
 SMBIOS demands that order since version 2.6 (DMTF DSP0134, System Information). Machines of generation 1 have
 2.3, and there Linux takes the bytes as they come, so that those groups are shown turned round (cloud-init,
 sources/azure/identity.py; Azure/WALinuxAgent issue 830). Windows is said to read them as Microsoft always
-wrote them (DSP0134 again), whatever the version, which would show `vmId` itself; that was never looked at here,
-so the other order is taken there, too.
+wrote them (DSP0134 again), whatever the version, which would show `vmId` itself; that was never looked at
+here, so the other order is taken there, too.
 """
 
 import uuid
