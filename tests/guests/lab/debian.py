@@ -159,6 +159,8 @@ class _Build:
             'chroot "$1" systemctl --quiet disable apt-daily.timer apt-daily-upgrade.timer',
             # Online checks of LVM volumes, which this disk has none of.
             'chroot "$1" systemctl --quiet disable e2scrub_all.timer e2scrub_reap.service',
+            # The loader is this machine's GRUB. One before 2.12 takes "fwsetup --is-supported" for "fwsetup".
+            'for part in 25_bli 30_uefi-firmware; do rm -f "$1/etc/grub.d/$part"; done',
             f'cat "$1"/boot/vmlinuz-* > /proc/self/fd/{kernel}',
             f'cat "$1"/boot/initrd.img-* > /proc/self/fd/{initrd}',
             # A plain bind mount leaves out /proc and the like, which are mounted in the tree just now.

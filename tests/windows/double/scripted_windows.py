@@ -91,7 +91,9 @@ class ScriptedWindows:
             if changed and not call.check_mode:
                 del self.registry[place]
             return {"changed": changed}
-        wanted = (call.arguments["type"], call.arguments["data"])
+        kind, data = call.arguments["type"], call.arguments["data"]
+        # Before ansible-core 2.19 templates of numbers come as text, which the module makes numbers again.
+        wanted = (kind, int(data) if kind in {"dword", "qword"} else data)
         changed = self.registry.get(place) != wanted
         if not call.check_mode:
             self.registry[place] = wanted
