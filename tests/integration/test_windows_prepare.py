@@ -111,6 +111,7 @@ def test_a_machine_is_prepared_and_a_second_run_changes_nothing(
     assert scripts.boot["{default}", "recoveryenabled"] == "no"
     for element in ("device", "osdevice"):
         assert scripts.boot["{default}", element] == "partition=%SystemDrive%"
+    assert scripts.firewall is not None
     # As text before ansible-core 2.19; PowerShell takes it for a number either way.
     assert {**scripts.firewall, "RemoteDesktopPort": int(scripts.firewall["RemoteDesktopPort"])} == {
         "PlatformAddress": "168.63.129.16",
