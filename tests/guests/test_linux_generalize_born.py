@@ -45,9 +45,9 @@ PREPARED_PACKAGES = {
     "noble": ("gdisk", "chrony"),
 }
 ARGUMENTS = "console=tty1 console=ttyS0,115200n8 earlyprintk=ttyS0,115200 nvme_core.io_timeout=240"
-UNITS = (
-    "chrony.service ssh.service walinuxagent.service azure-temporary-swap.service cloud-init-local.service"
-)
+UNITS = "chrony.service {ssh} walinuxagent.service azure-temporary-swap.service cloud-init-local.service"
+# What starts the SSH server.
+SSH_UNITS = {"bookworm": "ssh.service", "trixie": "ssh.service", "noble": "ssh.socket"}
 ROLE = "goldenimage.azure.linux_prepare : "
 
 
@@ -196,7 +196,8 @@ def test_machines_born_of_a_generalized_disk_are_two_others(lab: Lab) -> None:
             assert guest.sudo("ls /home").split() == [name]
             if lab.make.prepared:
                 assert set(ARGUMENTS.split()) <= set(guest.run("cat /proc/cmdline").split())
-                assert guest.run(f"systemctl is-enabled {UNITS}").split() == ["enabled"] * len(UNITS.split())
+                units = UNITS.format(ssh=SSH_UNITS[lab.make.suite])
+                assert guest.run(f"systemctl is-enabled {units}").split() == ["enabled"] * len(units.split())
                 assert guest.run("systemctl --failed --plain --no-legend") == ""
         assert len(identity) == len(origin)
         assert not set(identity) & set(seen)
