@@ -113,8 +113,13 @@ def test_a_machine_that_is_off_without_a_word_is_neither_asked_again_nor_proved(
     ("firmware", "told", "options"),
     [
         (None, "a1b2c3d4-0102-0304-8506-0708090a0b0c", {}),
-        (None, "a1b2c3d4-0102-0304-8506-0708090a0b0c", {"windows_generalize_backup": False}),
-        ({"ok": False, "error": "Invalid class"}, "tells none.", {}),
+        pytest.param(
+            None,
+            "a1b2c3d4-0102-0304-8506-0708090a0b0c",
+            {"windows_generalize_backup": False},
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param({"ok": False, "error": "Invalid class"}, "tells none.", {}, marks=pytest.mark.thorough),
     ],
     ids=["with a backup", "without a backup", "unreadable"],
 )
