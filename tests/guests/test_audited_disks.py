@@ -22,6 +22,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.traces im
 
 from tests.guests.lab.disk_layout import bootable_layout
 from tests.guests.lab.programs import run_program
+from tests.unit._disk.loop_mounts import unmount
 from tests.unit._disk.lvm_samples import EXTENT, MIB, Logical, Part, fill, make_group, pieces
 
 SIZE_MIB = 2048
@@ -59,7 +60,7 @@ def mounted(image: Path, kind: str, options: str) -> Iterator[Path]:
     try:
         yield point
     finally:
-        run_program(["umount", str(point)])
+        unmount(image, point)
 
 
 def test_debian_boots_on_azure_by_all_we_know(disk: Path) -> None:

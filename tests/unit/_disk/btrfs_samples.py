@@ -17,6 +17,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.unit._disk.loop_mounts import unmount
+
 MIB = 1 << 20
 DATA = Path(__file__).with_name("data")
 UUID = "6f2c9d0e-52f7-4c8e-9d4e-0f1d5a9b7c31"
@@ -63,7 +65,7 @@ def mounted(image: Path, options: str = "subvolid=5") -> Iterator[Path]:
     try:
         yield point
     finally:
-        subprocess.run(["umount", str(point)], check=True)
+        unmount(image, point)
         point.rmdir()
 
 

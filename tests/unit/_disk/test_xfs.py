@@ -20,6 +20,8 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.raw import
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskError, SourceFile
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.xfs import Xfs
 
+from tests.unit._disk.loop_mounts import unmount
+
 MIB = 1 << 20
 VERSIONS = {
     "version 5": [],
@@ -150,7 +152,7 @@ def mounted(image: Path) -> Iterator[Path]:
     try:
         yield point
     finally:
-        subprocess.run(["umount", str(point)], check=True)
+        unmount(image, point)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")

@@ -14,6 +14,8 @@ import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest import free_space
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 
+from tests.unit._disk.loop_mounts import unmount
+
 SECRET = b"correct-horse-battery-staple"
 
 
@@ -58,7 +60,7 @@ def test_removed_data_is_on_the_disk_only_when_free_space_is_kept(
         pytest.skip("loop devices cannot discard here")
     free_space.clean_free_space(wish)
     assert sorted(path.name for path in mounted.iterdir()) == ["kept", "lost+found"]
-    subprocess.run(["umount", str(mounted)], check=True)
+    unmount(disk, mounted)
     assert (SECRET in disk.read_bytes()) == (wish == free_space.KEEP)
     subprocess.run(["e2fsck", "-fn", str(disk)], check=True, capture_output=True)
 
