@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.traces im
 
 from tests.guests.lab.disk_layout import bootable_layout
 from tests.guests.lab.programs import run_program
-from tests.unit._disk.loop_mounts import unmount
+from tests.unit._disk.loop_mounts import mounted
 from tests.unit._disk.lvm_samples import EXTENT, MIB, Logical, Part, fill, make_group, pieces
 
 SIZE_MIB = 2048
@@ -47,20 +47,6 @@ def root_partition(disk: Path, target: Path) -> Path:
     place = [f"skip={root.offset // MIB}", f"count={root.length // MIB}"]
     run_program(["dd", f"if={disk}", f"of={target}", "bs=1M", "conv=sparse", "status=none", *place])
     return target
-
-
-@contextmanager
-def mounted(image: Path, kind: str, options: str) -> Iterator[Path]:
-    point = image.with_suffix(".mount")
-    point.mkdir()
-    command = ["mount", "-t", kind, "-o", f"loop,{options}", str(image), str(point)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"{kind} cannot be mounted here: {done.stderr.strip()}")
-    try:
-        yield point
-    finally:
-        unmount(image, point)
 
 
 def test_debian_boots_on_azure_by_all_we_know(disk: Path) -> None:

@@ -10,16 +10,15 @@ described here.
 
 from __future__ import annotations
 
-import contextlib
 import lzma
 import subprocess
 import sys
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from tests.unit._disk.loop_mounts import unmount
+from tests.unit._disk.file_trees import MIB, make_sparse
+from tests.unit._disk.loop_mounts import mounted
 
-MIB = 1 << 20
 DATA = Path(__file__).with_name("data")
 UUID = "6f2c9d0e-52f7-4c8e-9d4e-0f1d5a9b7c31"
 NUMBERS = "".join(f"{number}\n" for number in range(26_000)).encode()
@@ -44,29 +43,16 @@ UUID={UUID} /srv btrfs subvol=gone,nofail 0 0
 def make_btrfs(
     image: Path, tree: Path | None = None, options: list[str] | None = None, size: int = 128
 ) -> Path:
-    image.unlink(missing_ok=True)
-    with image.open("wb") as file:
-        file.truncate(size * MIB)
+    make_sparse(image, size)
     given = ["--rootdir", str(tree)] if tree else []
     command = ["mkfs.btrfs", "-q", "-L", "judged", *(options or []), *given, str(image)]
     subprocess.run(command, check=True, capture_output=True)
     return image
 
 
-@contextlib.contextmanager
-def mounted(image: Path, options: str = "subvolid=5") -> Iterator[Path]:
-    """The file system under the kernel's care; OSError where loop devices or btrfs cannot be used."""
-    point = image.with_suffix(".mount")
-    point.mkdir(exist_ok=True)
-    command = ["mount", "-t", "btrfs", "-o", f"loop,{options}", str(image), str(point)]
-    done = subprocess.run(command, check=False, capture_output=True)
-    if done.returncode:
-        raise OSError(f"btrfs cannot be mounted here: {done.stderr.decode().strip()}")
-    try:
-        yield point
-    finally:
-        unmount(image, point)
-        point.rmdir()
+def mounted_btrfs(image: Path, options: str = "subvolid=5") -> AbstractContextManager[Path]:
+    """The top level, or what the options name, under the kernel's care; skipped where that cannot be."""
+    return mounted(image, "btrfs", options)
 
 
 def btrfs(*arguments: str | Path) -> str:
@@ -134,9 +120,9 @@ FILLERS = {"suse": fill_suse, "fedora": fill_fedora}
 
 
 def make_layout(image: Path, name: str) -> Path:
-    """The layout of a distribution, written by the kernel; OSError where that cannot be."""
+    """The layout of a distribution, written by the kernel; skipped where that cannot be."""
     make_btrfs(image, None, _SMALL, 20)
-    with mounted(image) as point:
+    with mounted_btrfs(image) as point:
         FILLERS[name](point)
     return image
 

@@ -6,7 +6,6 @@ unreplayed log, and survives damage."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import shutil
@@ -16,7 +15,6 @@ import subprocess
 import sys
 import time
 import types
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,8 +28,16 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.raw import
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskError, SourceFile
 
 from tests.unit._disk import btrfs_samples
-from tests.unit._disk.btrfs_samples import MIB, NUMBERS, PACKINGS, SHORT, btrfs, make_btrfs, stored_layout
-from tests.unit._disk.test_xfs import make_tree, used_sectors
+from tests.unit._disk.btrfs_samples import (
+    NUMBERS,
+    PACKINGS,
+    SHORT,
+    btrfs,
+    make_btrfs,
+    mounted_btrfs,
+    stored_layout,
+)
+from tests.unit._disk.file_trees import MIB, assert_same, every_file, make_tree, used_sectors
 
 SUPERBLOCK = 0x10000
 VARIANTS = {
@@ -52,29 +58,6 @@ def open_volume(image: Path) -> BtrfsVolume:
 
 def top_of(image: Path) -> Btrfs:
     return open_volume(image).tree(5)
-
-
-def every_file(volume: Btrfs) -> Iterator[tuple[str, int]]:
-    waiting = [("", volume.root())]
-    while waiting:
-        path, directory = waiting.pop()
-        for name, number in volume.names(directory).items():
-            yield f"{path}/{name}", number
-            if stat.S_ISDIR(volume.info(number).mode) and path.count("/") < 10:
-                waiting.append((f"{path}/{name}", number))
-
-
-def assert_same(volume: Btrfs, tree: Path) -> None:
-    seen = dict(every_file(volume))
-    assert set(seen) == {f"/{path.relative_to(tree)}" for path in tree.rglob("*")}
-    for path, number in seen.items():
-        original = tree / path[1:]
-        info = volume.info(number)
-        assert info.mode == original.lstat().st_mode, path
-        if original.is_symlink():
-            assert volume.readlink(number) == str(original.readlink())
-        elif original.is_file():
-            assert volume.read(number, 0, 1 << 30) == original.read_bytes(), path
 
 
 @pytest.fixture(scope="module")
@@ -180,22 +163,12 @@ def test_restore_of_the_programs_of_btrfs_gives_the_same_files(suse: Path, tmp_p
         assert root.read(inode, 0, 4 * MIB) == (target / path[1:]).read_bytes(), path
 
 
-@contextlib.contextmanager
-def mounted(image: Path) -> Iterator[Path]:
-    with contextlib.ExitStack() as stack:
-        try:
-            # The kernel's own commits would empty the log that a test looks for.
-            point = stack.enter_context(btrfs_samples.mounted(image, "subvolid=5,commit=300"))
-        except OSError as error:
-            pytest.skip(str(error))
-        yield point
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_reader_sees_what_the_kernel_wrote(tree: Path, tmp_path: Path) -> None:
     image = make_btrfs(tmp_path / "image", None, [], 160)
     copy, expected = tmp_path / "copy", tmp_path / "expected"
-    with mounted(image) as point:
+    # The kernel's own commits would empty the log that is looked for.
+    with mounted_btrfs(image, "subvolid=5,commit=300") as point:
         btrfs("subvolume", "create", point / "@")
         shutil.copytree(tree, point / "@/tree", symlinks=True)
         btrfs("subvolume", "snapshot", "-r", point / "@", point / "@/before")
@@ -230,10 +203,7 @@ def test_reader_sees_what_the_kernel_wrote(tree: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 @pytest.mark.parametrize("name", btrfs_samples.FILLERS)
 def test_stored_samples_are_what_the_kernel_writes_today(name: str, tmp_path: Path) -> None:
-    try:
-        made = top_of(btrfs_samples.make_layout(tmp_path / "made", name))
-    except OSError as error:
-        pytest.skip(str(error))
+    made = top_of(btrfs_samples.make_layout(tmp_path / "made", name))
     stored = top_of(stored_layout(tmp_path / "stored", name))
     described = [
         {path: (volume.info(number).mode, volume.info(number).size) for path, number in every_file(volume)}

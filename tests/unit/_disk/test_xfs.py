@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,9 +18,9 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._disk.raw import
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.reader import DiskError, SourceFile
 from ansible_collections.goldenimage.azure.plugins.module_utils._disk.xfs import Xfs
 
-from tests.unit._disk.loop_mounts import unmount
+from tests.unit._disk.file_trees import MIB, assert_same, every_file, make_sparse, make_tree, used_sectors
+from tests.unit._disk.loop_mounts import mounted
 
-MIB = 1 << 20
 VERSIONS = {
     "version 5": [],
     "version 5 with blocks of 1 KiB": ["-b", "size=1024"],
@@ -31,23 +29,6 @@ VERSIONS = {
     "version 5 as RHEL 8 made it": ["-m", "bigtime=0,inobtcount=0", "-i", "nrext64=0"],
     "version 4": ["-m", "crc=0,finobt=0,rmapbt=0,reflink=0,bigtime=0,inobtcount=0", "-n", "ftype=0"],
 }
-
-
-def make_tree(top: Path) -> None:
-    (top / "etc").mkdir(parents=True)
-    (top / "etc/hostname").write_text("web1\n")
-    (top / "etc/empty").touch()
-    (top / "etc/fast").symlink_to("hostname")
-    (top / "etc/slow").symlink_to("very/" * 150 + "long")
-    (top / "empty").mkdir()
-    # One block of entries; several with an index; more, with a tree of indexes.
-    for folder, count in (("some", 40), ("more", 400), ("crowded", 3000)):
-        (top / folder).mkdir()
-        for index in range(count):
-            (top / folder / f"a-rather-long-name-for-a-file-{index}").touch()
-    (top / "a/b/c/d").mkdir(parents=True)
-    (top / "a/b/c/d/deep").write_text("down here")
-    (top / "solid").write_bytes(random.Random(1).randbytes(3 * MIB + 17))
 
 
 def protofile(tree: Path) -> str:
@@ -72,9 +53,7 @@ def protofile(tree: Path) -> str:
 def make_xfs(
     image: Path, tree: Path | None = None, options: list[str] | None = None, size: int = 320
 ) -> Path:
-    image.unlink(missing_ok=True)
-    with image.open("wb") as file:
-        file.truncate(size * MIB)
+    make_sparse(image, size)
     proto = image.with_suffix(".proto")
     proto.write_text(protofile(tree) if tree else "/\n0 0\nd--755 0 0\n$\n")
     command = ["mkfs.xfs", "-q", "-L", "judged", "-p", str(proto), *(options or []), str(image)]
@@ -85,29 +64,6 @@ def make_xfs(
 def open_xfs(image: Path) -> Xfs:
     file = SourceFile(str(image))
     return Xfs(RawReader(file, file.size), 0, file.size)
-
-
-def every_file(volume: Xfs) -> Iterator[tuple[str, int]]:
-    waiting = [("", volume.root())]
-    while waiting:
-        path, directory = waiting.pop()
-        for name, number in volume.names(directory).items():
-            yield f"{path}/{name}", number
-            if stat.S_ISDIR(volume.info(number).mode) and path.count("/") < 10:
-                waiting.append((f"{path}/{name}", number))
-
-
-def assert_same(volume: Xfs, tree: Path) -> None:
-    seen = dict(every_file(volume))
-    assert set(seen) == {f"/{path.relative_to(tree)}" for path in tree.rglob("*")}
-    for path, number in seen.items():
-        original = tree / path[1:]
-        info = volume.info(number)
-        assert stat.S_IFMT(info.mode) == stat.S_IFMT(original.lstat().st_mode), path
-        if original.is_symlink():
-            assert volume.readlink(number) == str(original.readlink())
-        elif original.is_file():
-            assert volume.read(number, 0, 1 << 30) == original.read_bytes(), path
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +77,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_reader_sees_the_tree_that_mkfs_was_given(options: list[str], tree: Path, tmp_path: Path) -> None:
     image = make_xfs(tmp_path / "image", tree, options)
     volume = open_xfs(image)
-    assert_same(volume, tree)
+    assert_same(volume, tree, with_permissions=False)
     assert volume.label == "judged"
     shown = subprocess.run(
         ["xfs_db", "-r", "-c", "uuid", str(image)], check=True, capture_output=True, text=True
@@ -140,27 +96,12 @@ def test_parts_of_files_are_read_at_any_offset(tree: Path, tmp_path: Path) -> No
         assert volume.read(number, offset, length) == expected[offset : offset + length]
 
 
-@contextlib.contextmanager
-def mounted(image: Path) -> Iterator[Path]:
-    """The file system under the kernel's care; skipped where loop devices cannot be used."""
-    point = image.with_suffix(".mount")
-    point.mkdir(exist_ok=True)
-    command = ["mount", "-t", "xfs", "-o", "loop", str(image), str(point)]
-    done = subprocess.run(command, check=False, capture_output=True)
-    if done.returncode:
-        pytest.skip(f"XFS cannot be mounted here: {done.stderr.decode().strip()}")
-    try:
-        yield point
-    finally:
-        unmount(image, point)
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 @pytest.mark.parametrize("options", [VERSIONS["version 5"], VERSIONS["version 4"]], ids=["5", "4"])
 def test_reader_sees_what_the_kernel_wrote(options: list[str], tree: Path, tmp_path: Path) -> None:
     image = make_xfs(tmp_path / "image", None, options)
     copy = tmp_path / "copy"
-    with mounted(image) as point:
+    with mounted(image, "xfs") as point:
         shutil.copytree(tree, point / "tree", symlinks=True)
         with (point / "pieces").open("wb") as file:  # more extents than fit into an inode
             for index in range(3000):
@@ -179,7 +120,7 @@ def test_reader_sees_what_the_kernel_wrote(options: list[str], tree: Path, tmp_p
         shutil.copytree(point, expected, symlinks=True)
     volume = open_xfs(image)
     assert not volume.needs_recovery
-    assert_same(volume, expected)
+    assert_same(volume, expected, with_permissions=False)
     number = dict(every_file(volume))["/sparse"]
     assert sum(length for _offset, length in volume.data_runs(number)) <= 64 * 1024
     assert list(volume.data_runs(dict(every_file(volume))["/allocated"])) == []
@@ -219,22 +160,6 @@ def test_other_content_and_damage_are_refused_quickly(tree: Path, tmp_path: Path
             for place, data in reversed(before):
                 os.pwrite(file.fileno(), data, place)
     assert all(outcomes.values())
-
-
-def used_sectors(descriptor: int) -> list[int]:
-    """Where the file holds anything but zeros."""
-    found = []
-    position = 0
-    end = os.fstat(descriptor).st_size
-    while position < end:
-        try:
-            position = os.lseek(descriptor, position, os.SEEK_DATA)
-        except OSError:
-            break
-        data = os.pread(descriptor, MIB, position)
-        found += [position + at for at in range(0, len(data), 512) if any(data[at : at + 512])]
-        position += MIB
-    return found
 
 
 def read_or_refuse(image: Path) -> bool:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest import free_space
 from ansible_collections.goldenimage.azure.plugins.module_utils._guest.root import GuestError
 
-from tests.unit._disk.loop_mounts import unmount
+from tests.unit._disk.loop_mounts import mounted
 
 SECRET = b"correct-horse-battery-staple"
 
@@ -29,19 +28,6 @@ def disk(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def mounted(disk: Path, tmp_path: Path) -> Iterator[Path]:
-    point = tmp_path / "mounted"
-    point.mkdir()
-    done = subprocess.run(
-        ["mount", "-o", "loop", str(disk), str(point)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
-    yield point
-    subprocess.run(["umount", str(point)], check=False)
-
-
 def write_and_remove(point: Path) -> None:
     (point / "kept").write_bytes(b"kept")
     (point / "secret").write_bytes(SECRET * 40_000)
@@ -52,30 +38,31 @@ def write_and_remove(point: Path) -> None:
 
 @pytest.mark.parametrize("wish", free_space.CHOICES)
 def test_removed_data_is_on_the_disk_only_when_free_space_is_kept(
-    wish: str, disk: Path, mounted: Path, monkeypatch: pytest.MonkeyPatch
+    wish: str, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_and_remove(mounted)
-    monkeypatch.setattr(free_space, "_points", lambda: [str(mounted)])
-    if wish == free_space.DISCARD and not free_space._can_discard(str(mounted)):
-        pytest.skip("loop devices cannot discard here")
-    free_space.clean_free_space(wish)
-    assert sorted(path.name for path in mounted.iterdir()) == ["kept", "lost+found"]
-    unmount(disk, mounted)
+    with mounted(disk, "ext4") as point:
+        write_and_remove(point)
+        monkeypatch.setattr(free_space, "_points", lambda: [str(point)])
+        if wish == free_space.DISCARD and not free_space._can_discard(str(point)):
+            pytest.skip("loop devices cannot discard here")
+        free_space.clean_free_space(wish)
+        assert sorted(path.name for path in point.iterdir()) == ["kept", "lost+found"]
     assert (SECRET in disk.read_bytes()) == (wish == free_space.KEEP)
     subprocess.run(["e2fsck", "-fn", str(disk)], check=True, capture_output=True)
 
 
-def test_local_writable_file_systems_are_meant_once_each(tmp_path: Path, mounted: Path) -> None:
+def test_local_writable_file_systems_are_meant_once_each(tmp_path: Path, disk: Path) -> None:
     table = tmp_path / "mounts"
-    lines = [
-        f"/dev/loop0 {mounted} ext4 rw 0 0",
-        f"/dev/loop0 {mounted / 'lost+found'} ext4 rw 0 0",
-        "tmpfs /tmp tmpfs rw 0 0",
-        "nas:/x /mnt nfs4 rw 0 0",
-        f"/dev/gone {tmp_path / 'gone'} ext4 rw 0 0",
-    ]
-    table.write_text("\n".join(lines) + "\n")
-    assert free_space._points(str(table)) == [str(mounted)]
+    with mounted(disk, "ext4") as point:
+        lines = [
+            f"/dev/loop0 {point} ext4 rw 0 0",
+            f"/dev/loop0 {point / 'lost+found'} ext4 rw 0 0",
+            "tmpfs /tmp tmpfs rw 0 0",
+            "nas:/x /mnt nfs4 rw 0 0",
+            f"/dev/gone {tmp_path / 'gone'} ext4 rw 0 0",
+        ]
+        table.write_text("\n".join(lines) + "\n")
+        assert free_space._points(str(table)) == [str(point)]
 
 
 def test_discard_is_refused_where_nothing_would_be_discarded(monkeypatch: pytest.MonkeyPatch) -> None:

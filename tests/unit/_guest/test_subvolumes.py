@@ -40,13 +40,13 @@ from ansible_collections.goldenimage.azure.plugins.module_utils._guest.traces im
 )
 
 from tests.unit._disk.btrfs_samples import (
-    MIB,
     btrfs,
     fill_fedora,
     make_btrfs,
-    mounted,
+    mounted_btrfs,
     stored_layout,
 )
+from tests.unit._disk.file_trees import MIB
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 
@@ -121,12 +121,7 @@ def test_subvolume_without_a_root_is_refused_with_those_there_are(wanted: str, t
 @contextlib.contextmanager
 def changed(disk: Path, name: str) -> Iterator[Path]:
     """The top level of a stored layout, to be changed by the kernel; skipped where that cannot be."""
-    stored_layout(disk, name)
-    with contextlib.ExitStack() as stack:
-        try:
-            point = stack.enter_context(mounted(disk))
-        except OSError as error:
-            pytest.skip(str(error))
+    with mounted_btrfs(stored_layout(disk, name)) as point:
         yield point
 
 
@@ -229,22 +224,17 @@ def test_snapshots_of_a_running_host_are_found_and_deleted_as_in_its_disk(tmp_pa
     disk = stored_layout(tmp_path / "disk.raw", "suse")
     in_disk = [item for item in findings_on(disk) if item[0] == "snapshots"]
     traces = [trace for trace in selected(Selection()) if trace.id == "snapshots"]
-    with contextlib.ExitStack() as stack:
-        try:
-            top = stack.enter_context(mounted(disk, "rw"))
-        except OSError as error:
-            pytest.skip(str(error))
-        with bound(top, "/@/.snapshots", top / ".snapshots"):
-            guest = Guest(LiveRoot(str(top)))
-            assert about(audit(guest, traces)) == in_disk
-            assert (top / ".snapshots/2/info.xml").exists()
-            done = remove(guest, traces)
-            assert done.failures == []
-            assert [(item.id, item.path) for item in done.removed] == in_disk
-            assert audit(guest, traces) == []
-            assert not (top / ".snapshots/2").exists(), "what snapper noted of it goes too"
-            assert (top / ".snapshots/1/snapshot/etc/os-release").exists(), "the root is a snapshot itself"
-            assert "snapshots/2" not in btrfs("subvolume", "list", top)
+    with mounted_btrfs(disk, "rw") as top, bound(top, "/@/.snapshots", top / ".snapshots"):
+        guest = Guest(LiveRoot(str(top)))
+        assert about(audit(guest, traces)) == in_disk
+        assert (top / ".snapshots/2/info.xml").exists()
+        done = remove(guest, traces)
+        assert done.failures == []
+        assert [(item.id, item.path) for item in done.removed] == in_disk
+        assert audit(guest, traces) == []
+        assert not (top / ".snapshots/2").exists(), "what snapper noted of it goes too"
+        assert (top / ".snapshots/1/snapshot/etc/os-release").exists(), "the root is a snapshot itself"
+        assert "snapshots/2" not in btrfs("subvolume", "list", top)
     assert "snapshots" not in {name for name, _path in findings_on(disk)}
     btrfs("check", disk)
 
@@ -268,13 +258,9 @@ def bound(top: Path, subvolume: str, point: Path) -> Iterator[None]:
 @needs_root
 def test_snapshot_that_no_directory_shows_is_deleted(tmp_path: Path) -> None:
     disk = make_btrfs(tmp_path / "disk.raw")
-    with contextlib.ExitStack() as stack:
-        try:
-            with mounted(disk) as top:
-                fill_fedora(top)
-            root = stack.enter_context(mounted(disk, "subvol=root"))
-        except OSError as error:
-            pytest.skip(str(error))
+    with mounted_btrfs(disk) as top:
+        fill_fedora(top)
+    with mounted_btrfs(disk, "subvol=root") as root:
         traces = [trace for trace in selected(Selection()) if trace.id == "snapshots"]
         guest = Guest(LiveRoot(str(root)))
         assert about(audit(guest, traces)) == [("snapshots", "subvolume root-before")]
@@ -296,10 +282,9 @@ def test_snapshot_within_a_snapshot_is_deleted_first(tmp_path: Path) -> None:
     with changed(disk, "fedora") as top:
         btrfs("subvolume", "snapshot", "-r", top / "root", top / "root-before/again")
         traces = [trace for trace in selected(Selection()) if trace.id == "snapshots"]
-        with contextlib.ExitStack() as stack:
-            point = tmp_path / "root"
-            point.mkdir()
-            stack.enter_context(bound(top, "/root", point))
+        point = tmp_path / "root"
+        point.mkdir()
+        with bound(top, "/root", point):
             guest = Guest(LiveRoot(str(point)))
             assert [item.path for item in remove(guest, traces).removed] == [
                 "subvolume root-before/again",
@@ -319,15 +304,10 @@ def test_linux_that_cannot_delete_snapshots_is_refused_before_anything_changes(
 @needs_root
 def test_snapshot_with_another_subvolume_in_it_is_refused_before_anything_changes(tmp_path: Path) -> None:
     disk = tmp_path / "disk.raw"
-    stored_layout(disk, "fedora")
-    with contextlib.ExitStack() as stack:
-        try:
-            with mounted(disk) as top:
-                check_removable(LiveRoot(str(top)), ["subvolume root-before"])
-                btrfs("subvolume", "create", top / "root-before/inner")
-            root = stack.enter_context(mounted(disk, "subvol=root"))
-        except OSError as error:
-            pytest.skip(str(error))
+    with changed(disk, "fedora") as top:
+        check_removable(LiveRoot(str(top)), ["subvolume root-before"])
+        btrfs("subvolume", "create", top / "root-before/inner")
+    with mounted_btrfs(disk, "subvol=root") as root:
         traces = [trace for trace in selected(Selection()) if trace.id == "snapshots"]
         with pytest.raises(
             GuestError, match=r"root-before has subvolume root-before/inner in it.*nothing was changed"
